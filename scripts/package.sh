@@ -49,9 +49,9 @@ module_jar() { # classes directory, name
 # `read` reports the missing newline at the end as a failure.
 IFS=: read -r -a entries < app/target/runtime.classpath || [[ -n "${entries[0]:-}" ]]
 for entry in "${entries[@]}"; do
-  if [[ -d "$entry" ]]; then
+  if [[ "$entry" == */target/classes ]]; then
     module="${entry%/target/classes}"
-    module_jar "$entry" "${module##*/}"
+    [[ -d "$entry" ]] && module_jar "$entry" "${module##*/}" # a module without sources has none
   else
     # A hard link where it is possible: the libraries are some 120 MB.
     ln "$entry" "$fresh/" 2>/dev/null || cp "$entry" "$fresh/"

@@ -1,2 +1,57 @@
 #!/usr/bin/env bash
+# Brings what the e2e tests need beyond the JDK: Python clients under .venv, Azurite under .tools/node, and the
+# Debian packages iproute2 (network namespaces, tc) and iperf3. Does nothing where all is there already.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+PYTHON_PACKAGES=(boto3 awscli azure-storage-blob safetensors numpy)
+AZURITE_VERSION=3.37.0
+
+fail() {
+  echo "forebay: $*" >&2
+  exit 1
+}
+
+# --- Debian packages -------------------------------------------------------------------------------------------
+missing=()
+need() { # command, package
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || missing+=("$2")
+}
+need ip iproute2
+need tc iproute2
+need iperf3 iperf3
+need python3 python3
+need npm npm
+if [[ -x /usr/bin/python3 && ! -x .venv/bin/python ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then
+  missing+=(python3-venv)
+fi
+if ((${#missing[@]})); then
+  command -v apt-get >/dev/null || fail "the tests need ${missing[*]}: install them with your package manager"
+  [[ "$(id -u)" == 0 ]] || fail "the tests need ${missing[*]}: sudo apt-get install ${missing[*]}"
+  echo "forebay: installing ${missing[*]}" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get install -y -q "${missing[@]}" >/dev/null 2>&1 || {
+    apt-get update -q >/dev/null
+    apt-get install -y -q "${missing[@]}" >/dev/null
+  }
+fi
+
+# --- Python clients --------------------------------------------------------------------------------------------
+# The marker names what was installed, so that a changed list installs again.
+marker=.venv/.forebay-packages
+wanted="${PYTHON_PACKAGES[*]}"
+if [[ ! -x .venv/bin/python || "$(cat "$marker" 2>/dev/null)" != "$wanted" ]]; then
+  echo "forebay: installing the Python clients into .venv" >&2
+  [[ -x .venv/bin/python ]] || python3 -m venv .venv
+  .venv/bin/python -m pip install --quiet "${PYTHON_PACKAGES[@]}"
+  printf '%s' "$wanted" > "$marker"
+fi
+
+# --- Azurite ---------------------------------------------------------------------------------------------------
+marker=.tools/node/.azurite-version
+if [[ ! -x .tools/node/node_modules/.bin/azurite-blob || "$(cat "$marker" 2>/dev/null)" != "$AZURITE_VERSION" ]]; then
+  echo "forebay: installing Azurite $AZURITE_VERSION into .tools/node" >&2
+  mkdir -p .tools/node
+  npm install --prefix .tools/node --no-audit --no-fund --no-save --silent "azurite@$AZURITE_VERSION"
+  printf '%s' "$AZURITE_VERSION" > "$marker"
+fi
