@@ -1,0 +1,78 @@
+package io.forebay.core.cluster;
+
+import io.forebay.core.codec.Tag;
+import io.forebay.core.id.Epoch;
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.Incarnation;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import java.util.List;
+
+/**
+ * What may be asked of the {@code cluster} log. Each is idempotent or refused by name when
+ * repeated.
+ */
+public sealed interface ClusterCommand {
+  /** Names the cluster once; later ones change nothing. */
+  @Tag(1)
+  record Initialize(String clusterId) implements ClusterCommand {}
+
+  /**
+   * A node's process has started, with these volumes. Rule R6: another incarnation is put OUT
+   * first.
+   */
+  @Tag(2)
+  record RegisterNode(NodeId node, String address, String domain, List<Announced> volumes)
+      implements ClusterCommand {
+    /** A volume as found on the node's disk. */
+    public record Announced(VolumeId volume, Incarnation incarnation, long capacityBytes) {}
+  }
+
+  /** The leases of these runs of nodes ended: their volumes go OUT (rule R11). */
+  @Tag(3)
+  record ExpelNodes(List<Run> runs) implements ClusterCommand {
+    /** One run of a node's process; an older registration than the present one is ignored. */
+    public record Run(NodeId node, long registration) {}
+  }
+
+  /** A member has everything: SYNCING → IN_SYNC, refused when its join epoch moved (rule R4). */
+  @Tag(4)
+  record Promote(GroupId group, VolumeId volume, Epoch joinEpoch) implements ClusterCommand {}
+
+  /** All members of a reviving epoch have the union: all become IN_SYNC (rule R12). */
+  @Tag(5)
+  record Revived(GroupId group, Epoch epoch) implements ClusterCommand {}
+
+  /** Gives up members that stay away from a reviving group; an operator's word (rule R12). */
+  @Tag(6)
+  record Salvage(GroupId group) implements ClusterCommand {}
+
+  /**
+   * Replaces volumes that have been down longer than the grace period, and those of draining nodes.
+   */
+  @Tag(7)
+  record ReplaceLost(long graceMillis) implements ClusterCommand {}
+
+  /** Marks a node to be emptied, or takes that back. */
+  @Tag(8)
+  record Drain(NodeId node, boolean on) implements ClusterCommand {}
+
+  /**
+   * Creates a bucket, and its family's groups if it is the first of them. The id in the argument is
+   * ignored.
+   */
+  @Tag(9)
+  record CreateBucket(Bucket bucket) implements ClusterCommand {}
+
+  /** Removes a bucket; that it is empty was checked (and is sealed) in the namespace. */
+  @Tag(10)
+  record DeleteBucket(String name) implements ClusterCommand {}
+
+  /** Adds or replaces a key pair. */
+  @Tag(11)
+  record PutAccessKey(AccessKey key) implements ClusterCommand {}
+
+  /** Removes a drained, empty node from the cluster. */
+  @Tag(12)
+  record ForgetNode(NodeId node) implements ClusterCommand {}
+}

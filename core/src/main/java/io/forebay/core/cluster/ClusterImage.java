@@ -1,0 +1,51 @@
+package io.forebay.core.cluster;
+
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * All of what the cluster log says, at one version: immutable, on every node. Lists are sorted by
+ * id, so that every node and every run iterates alike.
+ *
+ * @param version index of the last log entry applied; grows
+ * @param clusterId drawn at the first start; empty before
+ */
+public record ClusterImage(
+    long version,
+    String clusterId,
+    List<NodeRecord> nodes,
+    List<VolumeRecord> volumes,
+    List<Group> groups,
+    List<Bucket> buckets,
+    List<AccessKey> accessKeys) {
+  /** What a node knows before it has heard anything. */
+  public static final ClusterImage EMPTY =
+      new ClusterImage(0, "", List.of(), List.of(), List.of(), List.of(), List.of());
+
+  public ClusterImage {
+    nodes = List.copyOf(nodes);
+    volumes = List.copyOf(volumes);
+    groups = List.copyOf(groups);
+    buckets = List.copyOf(buckets);
+    accessKeys = List.copyOf(accessKeys);
+  }
+
+  public Optional<NodeRecord> node(NodeId id) {
+    return nodes.stream().filter(node -> node.id().equals(id)).findFirst();
+  }
+
+  public Optional<VolumeRecord> volume(VolumeId id) {
+    return volumes.stream().filter(volume -> volume.id().equals(id)).findFirst();
+  }
+
+  public Optional<Group> group(GroupId id) {
+    return groups.stream().filter(group -> group.id().equals(id)).findFirst();
+  }
+
+  public Optional<Bucket> bucket(String name) {
+    return buckets.stream().filter(bucket -> bucket.name().equals(name)).findFirst();
+  }
+}

@@ -1,0 +1,56 @@
+package io.forebay.core.cluster;
+
+import io.forebay.core.id.Epoch;
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.VolumeId;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * An ordered set of volumes that hold the same chunks, at one epoch: the record that replicas,
+ * writers and readers act on. Changed only by the cluster log; there is one record per epoch.
+ *
+ * @param remembered the IN_SYNC members of the last epoch that had at least minInSync of them, with
+ *     the incarnations of then (rule R12)
+ * @param reviving whether all members compare their chunks because nobody is in sync (rule R12);
+ *     then no write is taken and "absent" does not count
+ */
+public record Group(
+    GroupId id,
+    Family family,
+    Epoch epoch,
+    List<Member> members,
+    List<Member> remembered,
+    boolean reviving) {
+  public Group {
+    members = List.copyOf(members);
+    remembered = List.copyOf(remembered);
+  }
+
+  /** The member with this volume, in whatever state. */
+  public Optional<Member> member(VolumeId volume) {
+    return members.stream().filter(member -> member.volume().equals(volume)).findFirst();
+  }
+
+  /** Members in a state, in the group's order. */
+  public List<Member> in(MemberState state) {
+    return members.stream().filter(member -> member.state() == state).toList();
+  }
+
+  /** Members that must acknowledge a write of this epoch: IN_SYNC and SYNCING (rules R2, R3). */
+  public List<Member> writers() {
+    return members.stream().filter(member -> member.state() != MemberState.OUT).toList();
+  }
+
+  /** Whether the group may take a write at all (rule R9). */
+  public boolean writable() {
+    return !reviving
+        && in(MemberState.IN_SYNC).size() >= 1
+        && in(MemberState.IN_SYNC).size() + in(MemberState.SYNCING).size() >= family.minInSync();
+  }
+
+  /** Whether as many members as wanted take writes. */
+  public boolean fullStrength() {
+    return writable() && writers().size() >= family.replicas();
+  }
+}
