@@ -1,0 +1,154 @@
+package io.forebay.sim.world;
+
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.random.RandomGenerator;
+
+/**
+ * The {@link Env} of one simulated process. When the process is killed its timers never fire, its
+ * threads never run again; when it is paused both wait until it is resumed.
+ */
+public final class SimEnv implements Env {
+  private static final long WALL_ORIGIN_MILLIS = 1_800_000_000_000L;
+
+  private final SimWorld world;
+  private final String process;
+  private final RandomGenerator random;
+  private final Map<Long, Thread> threads = new LinkedHashMap<>();
+  private final List<Runnable> held = new ArrayList<>();
+  private boolean killed;
+  private boolean paused;
+  private long nextThread;
+
+  SimEnv(SimWorld world, String process, RandomGenerator random) {
+    this.world = world;
+    this.process = process;
+    this.random = random;
+  }
+
+  /** The process's name. */
+  public String process() {
+    return process;
+  }
+
+  /** Whether the process was killed. */
+  public boolean killed() {
+    return killed;
+  }
+
+  @Override
+  public long nanoTime() {
+    return world.nanoTime();
+  }
+
+  @Override
+  public long wallMillis() {
+    return WALL_ORIGIN_MILLIS + world.nanoTime() / 1_000_000;
+  }
+
+  @Override
+  public RandomGenerator random() {
+    return random;
+  }
+
+  @Override
+  public Thread spawn(String name, Runnable task) {
+    checkAlive();
+    long number = nextThread++;
+    Thread thread =
+        world.spawn(
+            process + "/" + name,
+            () -> {
+              try {
+                checkAlive();
+                task.run();
+              } catch (ProcessKilled end) {
+                // The thread's stack unwinds; nothing of the process is seen by anyone any more.
+              } catch (RuntimeException failure) {
+                // A dead process's threads are interrupted; what they throw on the way out is its
+                // own affair.
+                if (!killed) {
+                  throw failure;
+                }
+              } finally {
+                threads.remove(number);
+              }
+            });
+    threads.put(number, thread);
+    return thread;
+  }
+
+  @Override
+  public Timer schedule(long delayNanos, Runnable callback) {
+    checkAlive();
+    return world.at(world.nanoTime() + delayNanos, () -> deliver(callback));
+  }
+
+  @Override
+  public void sleep(long nanos) {
+    checkAlive();
+    new Outcome<Boolean>(this).awaitUntil(nanoTime() + nanos);
+    checkAlive();
+  }
+
+  /**
+   * Runs something in this process, now or when it is resumed; drops it when the process is dead.
+   */
+  public void deliver(Runnable action) {
+    if (killed) {
+      return;
+    }
+    if (paused) {
+      held.add(action);
+      return;
+    }
+    action.run();
+  }
+
+  /**
+   * Ends the process as kill -9 does: what it has in memory is gone, nothing of it acts on the
+   * world again. Its threads are interrupted so that their stacks unwind; every port of a dead
+   * process refuses.
+   */
+  public void kill() {
+    killed = true;
+    held.clear();
+    for (Iterator<Thread> each = List.copyOf(threads.values()).iterator(); each.hasNext(); ) {
+      each.next().interrupt();
+    }
+  }
+
+  /** Stops the process as SIGSTOP does. Threads that run on are stopped at their next wait. */
+  public void pause() {
+    paused = true;
+  }
+
+  /** Lets the process go on. */
+  public void resume() {
+    paused = false;
+    List<Runnable> waiting = List.copyOf(held);
+    held.clear();
+    waiting.forEach(this::deliver);
+  }
+
+  /** Ends the calling thread when its process is dead: called by every simulated port. */
+  public void checkAlive() {
+    if (killed) {
+      throw new ProcessKilled();
+    }
+  }
+
+  /** Unwinds the threads of a killed process. An Error, so that nobody handles it as a failure. */
+  public static final class ProcessKilled extends Error {
+    private static final long serialVersionUID = 1L;
+
+    ProcessKilled() {
+      super("process killed", null, false, false);
+    }
+  }
+}

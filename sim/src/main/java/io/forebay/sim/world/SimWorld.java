@@ -1,0 +1,148 @@
+package io.forebay.sim.world;
+
+import io.forebay.core.env.Env;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.PriorityQueue;
+import java.util.SplittableRandom;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One simulated world: a clock, a seed and an event queue that run any number of nodes in one
+ * platform thread. A virtual thread that is ready runs until it parks; among those that are ready
+ * the seed chooses; when none is, time jumps to the next timer. The same seed gives the same run.
+ *
+ * <p>Everything happens inside {@link #run}, on the thread that calls it.
+ */
+public final class SimWorld {
+  private record Event(long atNanos, long order, Runnable action, boolean[] cancelled) {}
+
+  private final long seed;
+  private final SplittableRandom schedule;
+  private final SimThreads threads;
+  private final List<Runnable> ready = new ArrayList<>();
+  private final PriorityQueue<Event> timers =
+      new PriorityQueue<>((a, b) ->
+          a.atNanos != b.atNanos
+              ? Long.compare(a.atNanos, b.atNanos)
+              : Long.compare(a.order, b.order));
+  private final EventLog log = new EventLog();
+  private long nowNanos = 1;
+  private long orders;
+  private long steps;
+  private @Nullable Throwable fatal;
+
+  public SimWorld(long seed) {
+    this.seed = seed;
+    this.schedule = new SplittableRandom(seed);
+    this.threads = new SimThreads(this::makeReady);
+  }
+
+  /** What chose this run. */
+  public long seed() {
+    return seed;
+  }
+
+  /** Simulated monotonic time. */
+  public long nanoTime() {
+    return nowNanos;
+  }
+
+  /** Steps taken so far: pieces of threads and timer callbacks. */
+  public long steps() {
+    return steps;
+  }
+
+  /** What happened, for digests and for people. */
+  public EventLog log() {
+    return log;
+  }
+
+  /** The environment of one process of this world; its randomness is a stream of its own. */
+  public SimEnv env(String process) {
+    return new SimEnv(
+        this, process, new SplittableRandom(seed ^ ((long) process.hashCode() << 32)));
+  }
+
+  /** Calls back at a simulated time. */
+  public Env.Timer at(long atNanos, Runnable action) {
+    boolean[] cancelled = new boolean[1];
+    timers.add(new Event(Math.max(atNanos, nowNanos), orders++, action, cancelled));
+    return () -> cancelled[0] = true;
+  }
+
+  /** A random stream for faults, independent of the schedule's. */
+  public RandomGenerator stream(String name) {
+    return new SplittableRandom(seed * 31 + name.hashCode());
+  }
+
+  /**
+   * Runs until nothing is left to do, or the simulated time is over.
+   *
+   * @return whether everything came to rest before the time was over
+   * @throws IllegalStateException with the seed, when a thread ended with an exception
+   */
+  public boolean run(long untilNanos) {
+    while (true) {
+      if (fatal != null) {
+        throw new IllegalStateException(
+            "seed " + seed + ", step " + steps + ", " + nowNanos + " ns: " + fatal, fatal);
+      }
+      if (!ready.isEmpty()) {
+        // The last element takes the chosen one's place: constant time, and as good an order as
+        // any.
+        int chosen = ready.size() == 1 ? 0 : schedule.nextInt(ready.size());
+        Runnable next = ready.get(chosen);
+        Runnable last = ready.removeLast();
+        if (chosen < ready.size()) {
+          ready.set(chosen, last);
+        }
+        steps++;
+        next.run();
+        continue;
+      }
+      Event event = timers.poll();
+      if (event == null) {
+        return true;
+      }
+      if (event.cancelled[0]) {
+        continue;
+      }
+      if (event.atNanos > untilNanos) {
+        timers.add(event);
+        nowNanos = untilNanos;
+        return false;
+      }
+      nowNanos = event.atNanos;
+      steps++;
+      event.action.run();
+    }
+  }
+
+  Thread spawn(String name, Runnable task) {
+    Thread thread =
+        threads.unstarted(
+            name,
+            () -> {
+              try {
+                task.run();
+              } catch (Throwable failure) {
+                die(failure);
+              }
+            });
+    thread.start();
+    return thread;
+  }
+
+  /** A bug of ours ends the run; the next step reports it. */
+  public void die(Throwable failure) {
+    if (fatal == null) {
+      fatal = failure;
+    }
+  }
+
+  private void makeReady(Runnable task) {
+    ready.add(task);
+  }
+}
