@@ -1,0 +1,336 @@
+package io.forebay.app.config;
+
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.NodeId;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.dataformat.yaml.YAMLMapper;
+
+/**
+ * Reads a configuration file. Every setting stands once in {@link #SETTINGS}, with its default and
+ * meaning; an unknown one stops the start with its name and the nearest known one.
+ */
+public final class ConfigReader {
+  /** One setting. */
+  public record Setting(String name, String form, String defaultText, String meaning) {}
+
+  /** All settings, in the order of the reference. */
+  public static final List<Setting> SETTINGS =
+      List.of(
+          new Setting("node", "NAME", "(required)", "this node's name: 1 to 63 of a-z 0-9 . - _"),
+          new Setting(
+              "domain", "NAME", "the node's name", "failure domain; copies go to different ones"),
+          new Setting(
+              "secret",
+              "TEXT",
+              "(required, or secretFile)",
+              "the cluster's secret, at least 16 characters"),
+          new Setting("secretFile", "PATH", "", "file that holds the secret"),
+          new Setting("listen", "HOST:PORT", "the voter's address", "where peers reach this node"),
+          new Setting(
+              "voters",
+              "NAME: {address, consensus}",
+              "(required)",
+              "the 1, 3 or 5 nodes that run the control plane: transport and consensus HOST:PORT of each"),
+          new Setting("data", "PATH or list", "./forebay-data/disk0", "one directory per disk"),
+          new Setting(
+              "meta", "PATH", "./forebay-data/meta", "the control plane's log and namespace"),
+          new Setting("s3.listen", "HOST:PORT", "", "the S3 door; none when empty"),
+          new Setting("s3.domain", "DOMAIN", "", "for virtual-host style: BUCKET.DOMAIN"),
+          new Setting(
+              "s3.anonymous", "true|false", "false", "serve unsigned requests; on loopback only"),
+          new Setting("s3.accessKeyId", "TEXT", "", "a key pair to add at the start"),
+          new Setting("s3.secretAccessKey", "TEXT", "", "its secret"),
+          new Setting("admin.listen", "HOST:PORT", "", "metrics and health; none when empty"),
+          new Setting(
+              "store",
+              "URL",
+              "",
+              "default store of new buckets: dir:PATH or azblob://ACCOUNT/CONTAINER[/PREFIX]; empty: cache-only"),
+          new Setting(
+              "capacity", "SIZE", "80 % of what is free", "what each data directory may hold"),
+          new Setting("segment", "SIZE", "256MiB", "size of a preallocated segment file"),
+          new Setting("memory", "SIZE", "256MiB", "off-heap buffers"),
+          new Setting(
+              "replicas", "1-7", "2 (1 on a cluster of one)", "default copies of new buckets"),
+          new Setting(
+              "grace", "SPAN", "2m", "how long a lost volume is waited for before it is replaced"),
+          new Setting("flushDelay", "SPAN", "5s", "from publish to flush, for new buckets"));
+
+  private ConfigReader() {}
+
+  /**
+   * Reads a file.
+   *
+   * @throws ForebayException CONFIGURATION with the file, the setting and what would be right
+   */
+  public static ServerConfig read(Path file) {
+    JsonNode root;
+    try {
+      root = YAMLMapper.builder().build().readTree(Files.readString(file));
+    } catch (IOException failure) {
+      throw wrong(file, "cannot be read: " + failure);
+    } catch (JacksonException failure) {
+      throw wrong(file, "is no YAML: " + failure.getOriginalMessage());
+    }
+    if (!root.isObject()) {
+      throw wrong(file, "must be a map of settings; `forebay serve --help` shows one");
+    }
+    var flat = new TreeMap<String, JsonNode>();
+    for (Map.Entry<String, JsonNode> entry : root.properties()) {
+      if (entry.getValue().isObject() && !entry.getKey().equals("voters")) {
+        for (Map.Entry<String, JsonNode> inner : entry.getValue().properties()) {
+          flat.put(entry.getKey() + "." + inner.getKey(), inner.getValue());
+        }
+      } else {
+        flat.put(entry.getKey(), entry.getValue());
+      }
+    }
+    List<String> names = SETTINGS.stream().map(Setting::name).toList();
+    for (String name : flat.keySet()) {
+      if (!names.contains(name)) {
+        throw wrong(
+            file, "unknown setting '" + name + "'; did you mean '" + nearest(name, names) + "'?");
+      }
+    }
+    return new Reading(file, flat).config();
+  }
+
+  private static ForebayException wrong(Path file, String message) {
+    return new ForebayException(ErrorCode.CONFIGURATION, file + ": " + message);
+  }
+
+  /** The known name with the fewest edits from what was written. */
+  static String nearest(String written, List<String> known) {
+    String best = known.getFirst();
+    int bestDistance = Integer.MAX_VALUE;
+    for (String candidate : known) {
+      int distance = distance(written, candidate);
+      if (distance < bestDistance) {
+        bestDistance = distance;
+        best = candidate;
+      }
+    }
+    return best;
+  }
+
+  private static int distance(String a, String b) {
+    int[] row = new int[b.length() + 1];
+    for (int j = 0; j <= b.length(); j++) {
+      row[j] = j;
+    }
+    for (int i = 1; i <= a.length(); i++) {
+      int diagonal = row[0];
+      row[0] = i;
+      for (int j = 1; j <= b.length(); j++) {
+        int above = row[j];
+        int change = diagonal + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
+        row[j] = Math.min(change, Math.min(above, row[j - 1]) + 1);
+        diagonal = above;
+      }
+    }
+    return row[b.length()];
+  }
+
+  private record Reading(Path file, SortedMap<String, JsonNode> values) {
+    ServerConfig config() {
+      NodeId node;
+      try {
+        node = new NodeId(required("node"));
+      } catch (IllegalArgumentException failure) {
+        throw wrong(file, "node: " + failure.getMessage());
+      }
+      SortedMap<String, ServerConfig.Voter> voters = voters();
+      ServerConfig.Voter self = voters.get(node.name());
+      String listen = text("listen").orElse(self == null ? "" : self.address());
+      if (listen.isEmpty()) {
+        throw wrong(
+            file, "listen: a node that is no voter must say where peers reach it, as HOST:PORT");
+      }
+      checkAddress("listen", listen);
+      Optional<String> s3Listen = text("s3.listen");
+      s3Listen.ifPresent(address -> checkAddress("s3.listen", address));
+      Optional<String> admin = text("admin.listen");
+      admin.ifPresent(address -> checkAddress("admin.listen", address));
+      boolean anonymous = flag("s3.anonymous");
+      if (anonymous && s3Listen.isPresent() && !Addresses.isLoopback(s3Listen.get())) {
+        throw wrong(
+            file,
+            "s3.anonymous: unsigned requests are served on loopback only, and s3.listen is "
+                + s3Listen.get());
+      }
+      long replicas = number("replicas", 0, 0, 7);
+      return new ServerConfig(
+          node,
+          text("domain").orElse(node.name()),
+          secret(),
+          listen,
+          voters,
+          data(),
+          Path.of(text("meta").orElse("forebay-data/meta")),
+          s3Listen,
+          admin,
+          anonymous,
+          text("s3.domain"),
+          keys(),
+          text("store"),
+          text("capacity").map(written -> Size.parse(file + ": capacity", written)).orElse(0L),
+          text("segment")
+              .map(written -> Size.parse(file + ": segment", written))
+              .orElse(256L << 20),
+          text("memory").map(written -> Size.parse(file + ": memory", written)).orElse(256L << 20),
+          (int) replicas,
+          text("grace")
+              .map(written -> Span.parseMillis(file + ": grace", written))
+              .orElse(120_000L),
+          text("flushDelay")
+              .map(written -> Span.parseMillis(file + ": flushDelay", written))
+              .orElse(5_000L));
+    }
+
+    private Optional<ServerConfig.AccessKeyPair> keys() {
+      Optional<String> id = text("s3.accessKeyId");
+      Optional<String> secret = text("s3.secretAccessKey");
+      if (id.isPresent() != secret.isPresent()) {
+        throw wrong(file, "s3.accessKeyId and s3.secretAccessKey go together; one is missing");
+      }
+      return id.map(known -> new ServerConfig.AccessKeyPair(known, secret.orElseThrow()));
+    }
+
+    private SortedMap<String, ServerConfig.Voter> voters() {
+      JsonNode node = values.get("voters");
+      if (node == null || !node.isObject()) {
+        throw wrong(
+            file,
+            "voters: must map 1, 3 or 5 node names to {address: HOST:PORT, consensus: HOST:PORT}");
+      }
+      var voters = new TreeMap<String, ServerConfig.Voter>();
+      for (Map.Entry<String, JsonNode> entry : node.properties()) {
+        for (String key : entry.getValue().propertyNames()) {
+          if (!key.equals("address") && !key.equals("consensus")) {
+            throw wrong(
+                file,
+                "voters."
+                    + entry.getKey()
+                    + ": unknown setting '"
+                    + key
+                    + "'; did you mean '"
+                    + nearest(key, List.of("address", "consensus"))
+                    + "'?");
+          }
+        }
+        String address = entry.getValue().path("address").asString("");
+        String consensus = entry.getValue().path("consensus").asString("");
+        checkAddress("voters." + entry.getKey() + ".address", address);
+        checkAddress("voters." + entry.getKey() + ".consensus", consensus);
+        voters.put(entry.getKey(), new ServerConfig.Voter(address, consensus));
+      }
+      if (voters.size() != 1 && voters.size() != 3 && voters.size() != 5) {
+        throw wrong(file, "voters: there must be 1, 3 or 5, and there are " + voters.size());
+      }
+      return voters;
+    }
+
+    private List<Path> data() {
+      JsonNode node = values.get("data");
+      var paths = new ArrayList<Path>();
+      if (node == null) {
+        paths.add(Path.of("forebay-data/disk0"));
+      } else if (node.isArray()) {
+        node.forEach(each -> paths.add(Path.of(each.asString())));
+      } else {
+        paths.add(Path.of(node.asString()));
+      }
+      if (paths.isEmpty()) {
+        throw wrong(file, "data: name at least one directory");
+      }
+      return paths;
+    }
+
+    private String secret() {
+      String secret =
+          text("secretFile")
+              .map(path -> {
+                try {
+                  return Files.readString(Path.of(path)).strip();
+                } catch (IOException failure) {
+                  throw wrong(file, "secretFile: " + path + " cannot be read: " + failure);
+                }
+              })
+              .or(() -> text("secret"))
+              .orElseThrow(() -> wrong(file, "secret: set it, or secretFile; all nodes share one"));
+      if (secret.length() < 16) {
+        throw wrong(file, "secret: must have at least 16 characters, and has " + secret.length());
+      }
+      return secret;
+    }
+
+    private void checkAddress(String name, String address) {
+      if (!Addresses.isValid(address)) {
+        throw wrong(file, name + ": '" + address + "' is no HOST:PORT, such as 127.0.0.1:7100");
+      }
+    }
+
+    private String required(String name) {
+      return text(name).orElseThrow(() -> wrong(file, name + ": is missing"));
+    }
+
+    private Optional<String> text(String name) {
+      JsonNode node = values.get(name);
+      if (node == null || node.isNull()) {
+        return Optional.empty();
+      }
+      if (!node.isValueNode()) {
+        throw wrong(file, name + ": must be a single value");
+      }
+      return Optional.of(node.asString()).filter(text -> !text.isEmpty());
+    }
+
+    private boolean flag(String name) {
+      return text(name)
+          .map(text ->
+              switch (text) {
+                case "true" -> true;
+                case "false" -> false;
+                default ->
+                    throw wrong(file, name + ": must be true or false, and is '" + text + "'");
+              })
+          .orElse(false);
+    }
+
+    private long number(String name, long fallback, long least, long most) {
+      return text(name)
+          .map(text -> {
+            try {
+              long value = Long.parseLong(text);
+              if (value >= least && value <= most) {
+                return value;
+              }
+            } catch (NumberFormatException failure) {
+              // falls through to the one message
+            }
+            throw wrong(
+                file,
+                name
+                    + ": must be a number from "
+                    + least
+                    + " to "
+                    + most
+                    + ", and is '"
+                    + text
+                    + "'");
+          })
+          .orElse(fallback);
+    }
+  }
+}

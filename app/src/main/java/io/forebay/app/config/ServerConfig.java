@@ -1,0 +1,78 @@
+package io.forebay.app.config;
+
+import io.forebay.core.id.NodeId;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.SortedMap;
+
+/**
+ * All settings of one server process. Defaults stand in {@link ConfigReader}, once.
+ *
+ * @param node this node's name
+ * @param domain failure domain
+ * @param secret the cluster's shared secret: peers and the command line prove that they know it
+ * @param listen HOST:PORT of the transport
+ * @param voters the nodes that run the control plane: 1, 3 or 5
+ * @param data one directory per disk
+ * @param meta directory of the control plane's log and namespace
+ * @param s3Listen HOST:PORT of the S3 door; empty: no door
+ * @param adminListen HOST:PORT of metrics and health; empty: none
+ * @param s3Anonymous whether requests without a signature are served; only on loopback
+ * @param store default store of new buckets, as a URL; empty: cache-only
+ * @param capacityBytes per data directory; 0: a share of the file system
+ * @param segmentBytes size of a preallocated segment file
+ * @param memoryBytes buffers in off-heap memory
+ * @param replicas default of new buckets; 0: 1 on a cluster of one, else 2
+ * @param graceMillis how long a lost volume is waited for before it is replaced
+ */
+public record ServerConfig(
+    NodeId node,
+    String domain,
+    String secret,
+    String listen,
+    SortedMap<String, Voter> voters,
+    List<Path> data,
+    Path meta,
+    Optional<String> s3Listen,
+    Optional<String> adminListen,
+    boolean s3Anonymous,
+    Optional<String> s3Domain,
+    Optional<AccessKeyPair> s3Keys,
+    Optional<String> store,
+    long capacityBytes,
+    long segmentBytes,
+    long memoryBytes,
+    int replicas,
+    long graceMillis,
+    long flushDelayMillis) {
+  public ServerConfig {
+    data = List.copyOf(data);
+  }
+
+  /**
+   * Where a voter is reached.
+   *
+   * @param address HOST:PORT of its transport
+   * @param consensus HOST:PORT of its consensus library, between voters only
+   */
+  public record Voter(String address, String consensus) {}
+
+  /** A key pair for the S3 door. */
+  public record AccessKeyPair(String id, String secret) {
+    @Override
+    public String toString() {
+      return "AccessKeyPair[" + id + "]";
+    }
+  }
+
+  /** Whether this node runs the control plane. */
+  public boolean voter() {
+    return voters.containsKey(node.name());
+  }
+
+  @Override
+  public String toString() {
+    return "ServerConfig[" + node + "]";
+  }
+}

@@ -1,0 +1,95 @@
+package io.forebay.app.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.forebay.core.error.ForebayException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ConfigReaderTest {
+  private static final String GOOD =
+      """
+      node: a
+      secret: sixteen-characters-at-least
+      voters:
+        a: {address: 127.0.0.1:7100, consensus: 127.0.0.1:7200}
+      data: [d0, d1]
+      s3: {listen: 127.0.0.1:9000}
+      memory: 64MiB
+      grace: 30s
+      """;
+
+  @TempDir Path dir;
+
+  private ServerConfig read(String text) throws IOException {
+    Path file = dir.resolve("forebay.yaml");
+    Files.writeString(file, text);
+    return ConfigReader.read(file);
+  }
+
+  private void refuses(String text, String... parts) {
+    assertThatThrownBy(() -> read(text))
+        .isInstanceOf(ForebayException.class)
+        .satisfies(
+            failure -> assertThat(failure.getMessage()).contains("forebay.yaml").contains(parts));
+  }
+
+  @Test
+  void aGoodFileIsReadWithItsDefaults() throws IOException {
+    ServerConfig config = read(GOOD);
+    assertThat(config.listen()).isEqualTo("127.0.0.1:7100");
+    assertThat(config.voter()).isTrue();
+    assertThat(config.data()).containsExactly(Path.of("d0"), Path.of("d1"));
+    assertThat(config.memoryBytes()).isEqualTo(64L << 20);
+    assertThat(config.graceMillis()).isEqualTo(30_000);
+    assertThat(config.s3Listen()).contains("127.0.0.1:9000");
+    assertThat(config.s3Anonymous()).isFalse();
+    assertThat(config.toString()).doesNotContain("sixteen");
+  }
+
+  @Test
+  void aMisspeltSettingIsNamedWithTheNearestKnownOne() {
+    refuses(GOOD + "memroy: 1GiB\n", "memroy", "'memory'");
+    refuses(GOOD.replace("{listen", "{lisen"), "s3.lisen", "'s3.listen'");
+    refuses(GOOD.replace("consensus", "consensos"), "consensos", "'consensus'");
+  }
+
+  @Test
+  void aWrongUnitIsNamedWithWhatWouldBeRight() {
+    refuses(GOOD.replace("64MiB", "64 megs"), "memory", "64 megs", "64MiB");
+    refuses(GOOD.replace("30s", "30"), "grace", "500ms");
+  }
+
+  @Test
+  void twoVotersAreRefused() {
+    refuses(
+        GOOD.replace(
+            "voters:", "voters:\n  b: {address: 127.0.0.1:7101, consensus: 127.0.0.1:7201}"),
+        "1, 3 or 5",
+        "2");
+  }
+
+  @Test
+  void aShortSecretAndAMissingOneAreRefused() {
+    refuses(GOOD.replace("sixteen-characters-at-least", "short"), "secret", "16");
+    refuses(GOOD.replace("secret: sixteen-characters-at-least\n", ""), "secret", "secretFile");
+  }
+
+  @Test
+  void anonymousAccessBeyondLoopbackIsRefused() {
+    refuses(
+        GOOD.replace("{listen: 127.0.0.1:9000}", "{listen: '0.0.0.0:9000', anonymous: true}"),
+        "s3.anonymous",
+        "0.0.0.0:9000");
+  }
+
+  @Test
+  void somethingThatIsNoYamlIsRefusedByItsName() {
+    refuses("node: [", "no YAML");
+    refuses("just text", "map of settings");
+  }
+}
