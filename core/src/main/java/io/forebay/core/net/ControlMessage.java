@@ -1,0 +1,75 @@
+package io.forebay.core.net;
+
+import io.forebay.core.codec.Tag;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import java.util.List;
+import java.util.Optional;
+
+/** Messages to and from the voters of the control plane. */
+public sealed interface ControlMessage extends Message {
+  /**
+   * Asks a voter to log submissions. Answered by {@link Submitted} or {@link NotLeader}.
+   *
+   * @param group name of the log: "cluster" or "ns-0"
+   * @param submissions encoded as the log port says, at most {@link Network#MAX_MESSAGE_BYTES}
+   */
+  @Tag(100)
+  record Submit(String group, byte[] submissions) implements ControlMessage {}
+
+  /** The machine's answers, in the order of the submissions. */
+  @Tag(101)
+  record Submitted(byte[] results) implements ControlMessage {}
+
+  /** Another voter leads, if anybody does. */
+  @Tag(102)
+  record NotLeader(Optional<NodeId> hint) implements ControlMessage {}
+
+  /** Asks a voter for a linearizable read. Answered by {@link Answer} or {@link NotLeader}. */
+  @Tag(103)
+  record Query(String group, byte[] query) implements ControlMessage {}
+
+  /** The machine's answer to a query. */
+  @Tag(104)
+  record Answer(byte[] answer) implements ControlMessage {}
+
+  /**
+   * Renews a node's lease and reports its load. Answered by {@link HeartbeatAck} or {@link
+   * NotLeader}.
+   *
+   * @param registration log index of the node's registration: names this run of its process
+   * @param knownVersion version of the cluster image that the node has
+   */
+  @Tag(105)
+  record Heartbeat(NodeId node, long registration, long knownVersion, List<VolumeStats> volumes)
+      implements ControlMessage {
+    public Heartbeat {
+      volumes = List.copyOf(volumes);
+    }
+
+    /**
+     * The load of one volume.
+     *
+     * @param queuedBytes writes taken and not yet on the disk
+     * @param writeMicros smoothed time of a write
+     * @param failed whether the volume was turned out by its own node
+     */
+    public record VolumeStats(
+        VolumeId volume,
+        long capacityBytes,
+        long usedBytes,
+        long queuedBytes,
+        long writeMicros,
+        boolean failed) {}
+  }
+
+  /**
+   * The lease is renewed.
+   *
+   * @param term of the leader that says so
+   * @param version of the cluster image at the leader
+   * @param image encoded, when the node's is older and it fits into a message
+   */
+  @Tag(106)
+  record HeartbeatAck(long term, long version, Optional<byte[]> image) implements ControlMessage {}
+}

@@ -1,0 +1,37 @@
+package io.forebay.core.net;
+
+import io.forebay.core.cluster.Group;
+import io.forebay.core.id.VolumeId;
+import java.util.Optional;
+
+/**
+ * What became of a chunk on one volume.
+ *
+ * @param newer the member's record of the group when that is newer than the writer's
+ * @param detail why, in words; empty when STORED
+ */
+public record HopAck(VolumeId volume, Status status, Optional<Group> newer, String detail) {
+  /** Declared order is the wire's. */
+  public enum Status {
+    /** Held, as durable as was asked, under the epoch that was named. */
+    STORED,
+    /** Refused: the member knows another epoch (rule R1). */
+    STALE_EPOCH,
+    /** Refused for another reason: no room, no such volume, no lease. */
+    REFUSED,
+    /** Taken and then lost: disk error or checksum. */
+    FAILED,
+    /** Nothing was heard of it: it may hold the chunk or not. */
+    UNREACHED
+  }
+
+  /** Held. */
+  public static HopAck stored(VolumeId volume) {
+    return new HopAck(volume, Status.STORED, Optional.empty(), "");
+  }
+
+  /** Nothing was heard of it. */
+  public static HopAck unreached(VolumeId volume, String detail) {
+    return new HopAck(volume, Status.UNREACHED, Optional.empty(), detail);
+  }
+}
