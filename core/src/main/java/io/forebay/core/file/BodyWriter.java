@@ -1,0 +1,37 @@
+package io.forebay.core.file;
+
+import io.forebay.core.bytes.Bytes;
+import java.util.Optional;
+
+/**
+ * A body on its way in: of an object or of a part. Used by one thread at a time. Closing it without
+ * having published discards everything.
+ *
+ * @param <T> what publishing answers: {@link ObjectInfo} or {@link PartInfo}
+ */
+public interface BodyWriter<T> extends AutoCloseable {
+  /**
+   * Appends, blocking while the writer's window is full. The callee retains what it keeps; the
+   * caller releases its own reference after the return and must not change the memory until then.
+   *
+   * @throws io.forebay.core.error.ForebayException NO_SPACE; ENTITY_TOO_LARGE; UNAVAILABLE (no
+   *     group takes it in time); the writer is then useless
+   */
+  void write(Bytes bytes);
+
+  /**
+   * Waits until all bytes are on as many volumes as promised, then makes them visible as one new
+   * generation (or part).
+   *
+   * @param md5Hex MD5 of the whole body in lower-case hex, when the caller has computed it over the
+   *     bytes that it wrote; it becomes the ETag. See {@link WriteOptions#md5FromCaller}.
+   * @throws io.forebay.core.error.ForebayException PRECONDITION_FAILED; NOT_FOUND (If-Match on an
+   *     absent key); INCOMPLETE_BODY (fewer or more bytes than expected); SESSION_ENDED;
+   *     UNAVAILABLE or TIMEOUT (outcome unknown)
+   */
+  T publish(Optional<String> md5Hex);
+
+  /** Discards what was not published; idempotent. */
+  @Override
+  void close();
+}

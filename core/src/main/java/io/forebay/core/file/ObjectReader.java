@@ -1,0 +1,28 @@
+package io.forebay.core.file;
+
+import io.forebay.core.bytes.Bytes;
+
+/**
+ * One generation of an object, open for reading. Bytes of two generations are never mixed: when the
+ * generation cannot be read any more, reading fails by name. Read ahead is the implementation's
+ * business. Used by one thread at a time.
+ */
+public interface ObjectReader extends AutoCloseable {
+  /** The generation that is read. */
+  ObjectInfo info();
+
+  /**
+   * Reads some bytes, blocking.
+   *
+   * @param offset from 0, below the length
+   * @param maxLengthBytes at least 1
+   * @return 1 to {@code maxLengthBytes} bytes, at most 1 MiB, CRC verified; the caller releases it
+   * @throws io.forebay.core.error.ForebayException GENERATION_GONE (superseded too long ago);
+   *     CORRUPT or CHUNK_ABSENT (no good copy is left); STORE_* (a miss whose store fails)
+   */
+  Bytes read(long offset, int maxLengthBytes);
+
+  /** Ends reading; idempotent. */
+  @Override
+  void close();
+}
