@@ -11,6 +11,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -54,7 +55,7 @@ final class ShapeFactory {
             + ": "
             + type.getTypeName()
             + " has no layout (int, long, short, byte, boolean, double, String, byte[], enums,"
-            + " Optional, List, Map, SortedMap, records, sealed interfaces of records)");
+            + " Optional, OptionalLong, List, Map, SortedMap, records, sealed interfaces of records)");
   }
 
   private Shape element(Type type, String where) {
@@ -116,6 +117,18 @@ final class ShapeFactory {
     }
     if (type == String.class) {
       return new Shape.Plain<>(String.class, Writer::putString, Reader::getString, () -> "");
+    }
+    if (type == OptionalLong.class) {
+      return new Shape.Plain<>(
+          OptionalLong.class,
+          (out, value) -> {
+            out.putByte(value.isPresent() ? 1 : 0);
+            if (value.isPresent()) {
+              out.putLong(value.getAsLong());
+            }
+          },
+          in -> in.getBoolean() ? OptionalLong.of(in.getLong()) : OptionalLong.empty(),
+          OptionalLong::empty);
     }
     if (type == byte[].class) {
       return new Shape.Plain<>(byte[].class, Writer::putBytes, Reader::getBytes, () -> new byte[0]);

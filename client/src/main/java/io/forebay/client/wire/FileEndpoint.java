@@ -1,0 +1,381 @@
+package io.forebay.client.wire;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.BodyWriter;
+import io.forebay.core.file.FileService;
+import io.forebay.core.file.ObjectInfo;
+import io.forebay.core.file.ObjectReader;
+import io.forebay.core.file.PartInfo;
+import io.forebay.core.net.FileMessage;
+import io.forebay.core.net.Message;
+import io.forebay.core.net.Reply;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/**
+ * The serving end of {@link RemoteFileService}: translates messages to a node's own FileService and
+ * keeps the handles that it gave out. A handle that is idle for ten minutes is closed; there are at
+ * most 4,096.
+ */
+public final class FileEndpoint {
+  private static final int MAX_HANDLES = 4096;
+  private static final long IDLE_NANOS = 600_000_000_000L;
+  // A slice waits here for those before it; they were sent earlier by the same client.
+  private static final long TURN_NANOS = 20_000_000_000L;
+
+  private final Env env;
+  private final FileService files;
+  private final Supplier<String> report;
+  private final Function<byte[], byte[]> operator;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Map<Long, Handle> handles = new TreeMap<>(); // guarded by lock
+
+  /**
+   * @param report what the node says of its state, as JSON
+   * @param operator logs an encoded ClusterCommand, returns the encoded result
+   */
+  public FileEndpoint(
+      Env env, FileService files, Supplier<String> report, Function<byte[], byte[]> operator) {
+    this.env = env;
+    this.files = files;
+    this.report = report;
+    this.operator = operator;
+  }
+
+  /** Answers one message; blocks. Failures are the service's own. */
+  public Reply handle(FileMessage message, Optional<Bytes> payload) {
+    return switch (message) {
+      case FileMessage.ListBuckets() -> Reply.of(new FileMessage.Buckets(files.listBuckets()));
+      case FileMessage.CreateBucket(var spec) ->
+          Reply.of(new FileMessage.Buckets(List.of(files.createBucket(spec))));
+      case FileMessage.DeleteBucket(var name) -> done(() -> files.deleteBucket(name));
+      case FileMessage.Stat(var bucket, var key) ->
+          Reply.of(new FileMessage.Objects(files.stat(bucket, key).stream().toList()));
+      case FileMessage.Open(var bucket, var key, var conditions) -> {
+        ObjectReader reader = files.open(bucket, key, conditions);
+        yield Reply.of(new FileMessage.Opened(add(new Reading(env, reader)), reader.info()));
+      }
+      case FileMessage.ReadBody(long handle, long offset, int length) ->
+          new Reply(new FileMessage.Body(), Optional.of(reading(handle).read(offset, length)));
+      case FileMessage.CloseHandle(long handle) ->
+          done(() -> remove(handle).ifPresent(Handle::close));
+      case FileMessage.Create(var bucket, var key, var options) ->
+          Reply.of(
+              new FileMessage.Writing(
+                  add(
+                      new Writing<ObjectInfo>(
+                          env,
+                          files.create(bucket, key, options),
+                          info -> new FileMessage.Objects(List.of(info))))));
+      case FileMessage.CreatePart(var bucket, var key, var upload, int part, var options) ->
+          Reply.of(
+              new FileMessage.Writing(
+                  add(
+                      new Writing<PartInfo>(
+                          env,
+                          files.createPart(bucket, key, upload, part, options),
+                          FileMessage.Part::new))));
+      case FileMessage.WriteBody(long handle, long offset, int crc) ->
+          done(() -> writing(handle).write(offset, crc, payload.orElseThrow()));
+      case FileMessage.Publish(long handle, var md5) -> {
+        Writing<?> writing = writing(handle);
+        remove(handle);
+        yield Reply.of(writing.publish(md5));
+      }
+      case FileMessage.Delete(var bucket, var key, var conditions) ->
+          Reply.of(new FileMessage.Deleted(files.delete(bucket, key, conditions)));
+      case FileMessage.DeleteMany(var bucket, var keys) ->
+          Reply.of(
+              new FileMessage.DeletedMany(
+                  files.deleteMany(bucket, keys).stream()
+                      .map(result ->
+                          new FileMessage.DeletedMany.KeyResult(
+                              result.key(),
+                              result.failure().map(failure -> failure.code().number()).orElse(0),
+                              result
+                                  .failure()
+                                  .map(failure -> String.valueOf(failure.getMessage()))
+                                  .orElse("")))
+                      .toList()));
+      case FileMessage.Copy copy ->
+          Reply.of(
+              new FileMessage.Objects(
+                  List.of(
+                      files.copy(
+                          copy.sourceBucket(),
+                          copy.sourceKey(),
+                          copy.sourceConditions(),
+                          copy.bucket(),
+                          copy.key(),
+                          copy.options()))));
+      case FileMessage.Rename(var bucket, var from, var to) ->
+          done(() -> files.rename(bucket, from, to));
+      case FileMessage.ListKeys(var bucket, var query) ->
+          Reply.of(new FileMessage.Keys(files.list(bucket, query)));
+      case FileMessage.CreateUpload(var bucket, var key, var metadata) ->
+          Reply.of(new FileMessage.Upload(files.createUpload(bucket, key, metadata)));
+      case FileMessage.CopyPart copy ->
+          Reply.of(
+              new FileMessage.Part(
+                  files.copyPart(
+                      copy.bucket(),
+                      copy.key(),
+                      copy.upload(),
+                      copy.partNumber(),
+                      copy.sourceBucket(),
+                      copy.sourceKey(),
+                      copy.sourceConditions(),
+                      copy.range())));
+      case FileMessage.ListParts(var bucket, var key, var upload, int after, int max) ->
+          Reply.of(new FileMessage.Parts(files.listParts(bucket, key, upload, after, max)));
+      case FileMessage.ListUploads(
+              var bucket,
+              var prefix,
+              var afterKey,
+              var afterUpload,
+              int max) ->
+          Reply.of(
+              new FileMessage.Uploads(
+                  files.listUploads(bucket, prefix, afterKey, afterUpload, max)));
+      case FileMessage.CompleteUpload complete ->
+          Reply.of(
+              new FileMessage.Objects(
+                  List.of(
+                      files.completeUpload(
+                          complete.bucket(),
+                          complete.key(),
+                          complete.upload(),
+                          complete.parts(),
+                          complete.conditions(),
+                          complete.expectedLengthBytes()))));
+      case FileMessage.AbortUpload(var bucket, var key, var upload) ->
+          done(() -> files.abortUpload(bucket, key, upload));
+      case FileMessage.Flush(var bucket, var prefix, long waitNanos) ->
+          Reply.of(new FileMessage.Flushed(files.flush(bucket, prefix, waitNanos)));
+      case FileMessage.ListConflicts(var bucket) ->
+          Reply.of(new FileMessage.Conflicts(files.conflicts(bucket)));
+      case FileMessage.Resolve(var bucket, var key, var resolution, var generation, var etag) ->
+          done(() -> files.resolveConflict(bucket, key, resolution, generation, etag));
+      case FileMessage.AskPathStatus(var bucket, var key) ->
+          Reply.of(new FileMessage.PathStatusAnswer(files.pathStatus(bucket, key)));
+      case FileMessage.AskReport() -> Reply.of(new FileMessage.Report(report.get()));
+      case FileMessage.OperatorCommand(var command) ->
+          Reply.of(new FileMessage.OperatorAnswer(operator.apply(command)));
+      case FileMessage.Done _,
+          FileMessage.Buckets _,
+          FileMessage.Objects _,
+          FileMessage.Opened _,
+          FileMessage.Body _,
+          FileMessage.Writing _,
+          FileMessage.Part _,
+          FileMessage.Deleted _,
+          FileMessage.DeletedMany _,
+          FileMessage.Keys _,
+          FileMessage.Upload _,
+          FileMessage.Parts _,
+          FileMessage.Uploads _,
+          FileMessage.Flushed _,
+          FileMessage.Conflicts _,
+          FileMessage.PathStatusAnswer _,
+          FileMessage.Report _,
+          FileMessage.OperatorAnswer _ ->
+          throw new ForebayException(
+              ErrorCode.INVALID_ARGUMENT,
+              "an answer was sent as a request: " + message.getClass().getSimpleName());
+    };
+  }
+
+  /** Closes all handles. */
+  public void close() {
+    List<Handle> all;
+    lock.lock();
+    try {
+      all = List.copyOf(handles.values());
+      handles.clear();
+    } finally {
+      lock.unlock();
+    }
+    all.forEach(Handle::close);
+  }
+
+  private static Reply done(Runnable action) {
+    action.run();
+    return Reply.of(new FileMessage.Done());
+  }
+
+  private long add(Handle handle) {
+    var idle = new ArrayList<Handle>();
+    long number;
+    lock.lock();
+    try {
+      handles
+          .values()
+          .removeIf(old -> env.nanoTime() - old.usedNanos > IDLE_NANOS && idle.add(old));
+      if (handles.size() >= MAX_HANDLES) {
+        handle.close();
+        throw new ForebayException(
+            ErrorCode.BUSY,
+            "this node has " + MAX_HANDLES + " open readers and writers; try again later");
+      }
+      // Random, so that a client of an earlier run of this process cannot hit somebody else's
+      // handle.
+      number = env.random().nextLong();
+      handles.put(number, handle);
+    } finally {
+      lock.unlock();
+    }
+    idle.forEach(Handle::close);
+    return number;
+  }
+
+  private Optional<Handle> remove(long number) {
+    lock.lock();
+    try {
+      return Optional.ofNullable(handles.remove(number));
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private Handle find(long number) {
+    lock.lock();
+    try {
+      Handle handle = handles.get(number);
+      if (handle == null) {
+        throw new ForebayException(
+            ErrorCode.GENERATION_GONE,
+            "this node does not know the open reader or writer: it was restarted, or idle for too long");
+      }
+      handle.usedNanos = env.nanoTime();
+      return handle;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private Reading reading(long number) {
+    return (Reading) find(number);
+  }
+
+  private Writing<?> writing(long number) {
+    return (Writing<?>) find(number);
+  }
+
+  /** An open reader or writer. */
+  private abstract static sealed class Handle permits Reading, Writing {
+    volatile long usedNanos;
+
+    Handle(Env env) {
+      usedNanos = env.nanoTime();
+    }
+
+    abstract void close();
+  }
+
+  private static final class Reading extends Handle {
+    private final ReentrantLock turn = new ReentrantLock(true);
+    private final ObjectReader reader;
+
+    Reading(Env env, ObjectReader reader) {
+      super(env);
+      this.reader = reader;
+    }
+
+    Bytes read(long offset, int length) {
+      turn.lock();
+      try {
+        return reader.read(offset, length);
+      } finally {
+        turn.unlock();
+      }
+    }
+
+    @Override
+    void close() {
+      turn.lock();
+      try {
+        reader.close();
+      } finally {
+        turn.unlock();
+      }
+    }
+  }
+
+  private static final class Writing<T> extends Handle {
+    private final Env env;
+    private final BodyWriter<T> writer;
+    private final Function<T, Message> answer;
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Map<Long, Outcome<Boolean>> waiting = new TreeMap<>(); // guarded by lock
+    private long offset; // guarded by lock
+
+    Writing(Env env, BodyWriter<T> writer, Function<T, Message> answer) {
+      super(env);
+      this.env = env;
+      this.writer = writer;
+      this.answer = answer;
+    }
+
+    void write(long at, int crc32c, Bytes bytes) {
+      if (bytes.crc32c() != crc32c) {
+        throw new ForebayException(
+            ErrorCode.CHECKSUM_MISMATCH, "the slice at " + at + " arrived with another CRC32C");
+      }
+      if (!awaitTurn(at)) {
+        throw new ForebayException(
+            ErrorCode.INCOMPLETE_BODY, "the slice at " + at + " came without those before it");
+      }
+      writer.write(bytes);
+      lock.lock();
+      try {
+        offset = at + bytes.length();
+        Outcome<Boolean> next = waiting.remove(offset);
+        if (next != null) {
+          next.complete(true);
+        }
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    private boolean awaitTurn(long at) {
+      Outcome<Boolean> turn;
+      lock.lock();
+      try {
+        if (at == offset) {
+          return true;
+        }
+        if (at < offset || waiting.containsKey(at)) {
+          throw new ForebayException(
+              ErrorCode.INVALID_ARGUMENT, "the slice at " + at + " was sent twice");
+        }
+        turn = new Outcome<>(env);
+        waiting.put(at, turn);
+      } finally {
+        lock.unlock();
+      }
+      return turn.awaitUntil(env.nanoTime() + TURN_NANOS);
+    }
+
+    Message publish(Optional<String> md5Hex) {
+      try (writer) {
+        return answer.apply(writer.publish(md5Hex));
+      }
+    }
+
+    @Override
+    void close() {
+      writer.close();
+    }
+  }
+}
