@@ -26,6 +26,9 @@ public interface LocalSink {
    */
   HopAck commit(int lengthBytes, int crc32c);
 
-  /** Gives the copy up and frees its room. Does not block. Idempotent. */
+  /**
+   * Gives the copy up and frees its room. Writes may be under way; their outcomes still complete.
+   * Does not block. Idempotent.
+   */
   void abort();
 }
