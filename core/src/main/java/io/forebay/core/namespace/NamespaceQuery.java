@@ -1,0 +1,93 @@
+package io.forebay.core.namespace;
+
+import io.forebay.core.codec.Tag;
+import io.forebay.core.id.BucketId;
+import io.forebay.core.id.ChunkId;
+import io.forebay.core.id.Generation;
+import io.forebay.core.id.UploadId;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What may be asked of a namespace without changing it. Each is answered with the {@link
+ * NamespaceAnswer} that it names, or {@code Refused}.
+ */
+public sealed interface NamespaceQuery {
+  /** Most keys, parts or uploads of a page. */
+  int MAX_PAGE = 1000;
+
+  /** Most chunks of one question. */
+  int MAX_CHUNKS = 4096;
+
+  /** Most records of the flush looked at for one question. */
+  int MAX_FLUSH_RECORDS = 10_000;
+
+  /** The object under a key. Answer: {@code Found} or {@code Absent}. */
+  @Tag(1)
+  record Stat(BucketId bucket, String key) implements NamespaceQuery {}
+
+  /**
+   * A generation, superseded ones included while they last (G8). Answer: {@code Found} (of which
+   * the key is empty, the inode and flush state unknown) or {@code Absent}.
+   */
+  @Tag(2)
+  record OfGeneration(Generation generation) implements NamespaceQuery {}
+
+  /** A page of keys; as {@link io.forebay.core.file.ListQuery}. Answer: {@code Listing}. */
+  @Tag(3)
+  record ListObjects(BucketId bucket, String prefix, String delimiter, String startAfter, int max)
+      implements NamespaceQuery {}
+
+  /** Open uploads by (key, id). Answer: {@code Uploads}. */
+  @Tag(4)
+  record ListUploads(
+      BucketId bucket, String prefix, String afterKey, Optional<UploadId> afterUpload, int max)
+      implements NamespaceQuery {}
+
+  /** Parts by number. Answer: {@code Parts}; NO_SUCH_UPLOAD. */
+  @Tag(5)
+  record ListParts(BucketId bucket, String key, UploadId upload, int afterPartNumber, int max)
+      implements NamespaceQuery {}
+
+  /**
+   * Whether copies must be kept. Sorted ids are cheapest. Answer: {@code Chunks}.
+   *
+   * @param chunks at most {@link #MAX_CHUNKS}
+   */
+  @Tag(6)
+  record ChunkStates(List<ChunkId> chunks) implements NamespaceQuery {
+    public ChunkStates {
+      chunks = List.copyOf(chunks);
+    }
+  }
+
+  /**
+   * Store keys that may be taken up now, most overdue first. Answer: {@code Work}.
+   *
+   * @param nowMillis wall time
+   */
+  @Tag(7)
+  record FlushWork(int max, long nowMillis) implements NamespaceQuery {}
+
+  /** What is known about one store key. Answer: {@code OfKey}. */
+  @Tag(8)
+  record FlushOf(BucketId bucket, String key) implements NamespaceQuery {}
+
+  /**
+   * How far everything below a prefix is.
+   *
+   * @param startAfter key to go on after; empty begins
+   * @param max records to look at, 1–{@link #MAX_FLUSH_RECORDS}. Answer: {@code Status}
+   */
+  @Tag(9)
+  record FlushStatus(BucketId bucket, String prefix, String startAfter, int max)
+      implements NamespaceQuery {}
+
+  /** Conflicts of a bucket by key, at most {@link #MAX_PAGE}. Answer: {@code Conflicting}. */
+  @Tag(10)
+  record Conflicts(BucketId bucket, String startAfter, int max) implements NamespaceQuery {}
+
+  /** All open sessions. Answer: {@code OpenSessions}. */
+  @Tag(11)
+  record Sessions() implements NamespaceQuery {}
+}
