@@ -1,0 +1,401 @@
+package io.forebay.core.volume;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Crc32cCombiner;
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.cluster.Durability;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.ChunkId;
+import io.forebay.core.id.Epoch;
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.Incarnation;
+import io.forebay.core.id.VolumeId;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * A {@link Volume} in memory, for simulations and tests: keeps the slices as they came, so
+ * synthetic content takes no room. A disk outlives its process: the simulator hands the same {@link
+ * Disk} to the next run.
+ */
+public final class MemoryVolume implements Volume {
+  /** What is on the disk; survives the process. */
+  public static final class Disk {
+    private final VolumeId id;
+    private final long capacityBytes;
+    private final ReentrantLock lock = new ReentrantLock();
+    // All guarded by lock.
+    private Incarnation incarnation;
+    private final Map<ChunkId, Held> chunks = new TreeMap<>();
+    private final Map<GroupId, TreeMap<ChunkId, Held>> groups = new TreeMap<>();
+    private long usedBytes;
+    private boolean full;
+
+    /**
+     * An empty disk.
+     *
+     * @param capacityBytes what it may hold
+     */
+    public Disk(VolumeId id, Incarnation incarnation, long capacityBytes) {
+      this.id = id;
+      this.incarnation = incarnation;
+      this.capacityBytes = capacityBytes;
+    }
+
+    /**
+     * The machine was rebooted, or lost power: a new incarnation; what it holds is what was kept.
+     */
+    public void reboot(long boot, boolean losesEverything) {
+      lock.lock();
+      try {
+        incarnation = new Incarnation(incarnation.disk(), boot);
+        if (losesEverything) {
+          clear();
+        }
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    /** Loses one chunk's good bytes: reads find it corrupt from now on. */
+    public void corrupt(ChunkId chunk) {
+      lock.lock();
+      try {
+        Held held = chunks.get(chunk);
+        if (held != null) {
+          held.corrupt = true;
+        }
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    /** Refuses appends as a full disk does, or takes them again. */
+    public void full(boolean on) {
+      lock.lock();
+      try {
+        full = on;
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    /** Every chunk that is held, ascending. For invariants. */
+    public List<StoredChunk> all() {
+      lock.lock();
+      try {
+        return chunks.values().stream().map(held -> held.chunk).toList();
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    private void clear() {
+      chunks.values().forEach(held -> held.slices.forEach(Bytes::release));
+      chunks.clear();
+      groups.clear();
+      usedBytes = 0;
+    }
+  }
+
+  private static final class Held {
+    final StoredChunk chunk;
+    final List<Bytes> slices;
+    boolean corrupt;
+
+    Held(StoredChunk chunk, List<Bytes> slices) {
+      this.chunk = chunk;
+      this.slices = slices;
+    }
+  }
+
+  private final Env env;
+  private final Disk disk;
+
+  public MemoryVolume(Env env, Disk disk) {
+    this.env = env;
+    this.disk = disk;
+  }
+
+  @Override
+  public VolumeId id() {
+    return disk.id;
+  }
+
+  @Override
+  public Incarnation incarnation() {
+    disk.lock.lock();
+    try {
+      return disk.incarnation;
+    } finally {
+      disk.lock.unlock();
+    }
+  }
+
+  @Override
+  public VolumeUsage usage() {
+    disk.lock.lock();
+    try {
+      return new VolumeUsage(disk.capacityBytes, disk.usedBytes, disk.chunks.size(), 0);
+    } finally {
+      disk.lock.unlock();
+    }
+  }
+
+  @Override
+  public ChunkAppender append(
+      ChunkId id, GroupId group, Epoch epoch, int maxLengthBytes, Durability durability) {
+    disk.lock.lock();
+    try {
+      if (disk.full || disk.usedBytes + maxLengthBytes > disk.capacityBytes) {
+        throw new ForebayException(
+            ErrorCode.NO_SPACE,
+            "volume "
+                + disk.id
+                + " has no room for "
+                + maxLengthBytes
+                + " bytes: "
+                + disk.usedBytes
+                + " of "
+                + disk.capacityBytes
+                + " are used");
+      }
+      disk.usedBytes += maxLengthBytes;
+    } finally {
+      disk.lock.unlock();
+    }
+    return new MemoryAppender(id, group, epoch, maxLengthBytes);
+  }
+
+  @Override
+  public Optional<StoredChunk> find(ChunkId id) {
+    disk.lock.lock();
+    try {
+      return Optional.ofNullable(disk.chunks.get(id)).map(held -> held.chunk);
+    } finally {
+      disk.lock.unlock();
+    }
+  }
+
+  @Override
+  public List<StoredChunk> list(GroupId group, Optional<ChunkId> after, int max) {
+    disk.lock.lock();
+    try {
+      TreeMap<ChunkId, Held> chunks = disk.groups.get(group);
+      if (chunks == null) {
+        return List.of();
+      }
+      return after
+          .map(id -> (Map<ChunkId, Held>) chunks.tailMap(id, false))
+          .orElse(chunks)
+          .values()
+          .stream()
+          .limit(max)
+          .map(held -> held.chunk)
+          .toList();
+    } finally {
+      disk.lock.unlock();
+    }
+  }
+
+  @Override
+  public List<GroupId> groups() {
+    disk.lock.lock();
+    try {
+      return List.copyOf(disk.groups.keySet());
+    } finally {
+      disk.lock.unlock();
+    }
+  }
+
+  @Override
+  public Bytes read(ChunkId id, int offset, int length, SlabPool pool) {
+    disk.lock.lock();
+    try {
+      Held held = disk.chunks.get(id);
+      if (held == null) {
+        throw new ForebayException(
+            ErrorCode.CHUNK_ABSENT, "volume " + disk.id + " does not hold " + id);
+      }
+      if (held.corrupt) {
+        throw new ForebayException(
+            ErrorCode.CORRUPT, "chunk " + id + " on volume " + disk.id + " has another CRC32C");
+      }
+      if (offset < 0 || length < 1 || offset > held.chunk.lengthBytes() - length) {
+        throw new IllegalArgumentException(
+            "read "
+                + offset
+                + "+"
+                + length
+                + " of chunk "
+                + id
+                + " of "
+                + held.chunk.lengthBytes());
+      }
+      int start = 0;
+      for (Bytes slice : held.slices) {
+        if (offset >= start && offset + length <= start + slice.length()) {
+          return slice.slice(offset - start, length);
+        }
+        start += slice.length();
+      }
+      return gather(held, offset, length, pool);
+    } finally {
+      disk.lock.unlock();
+    }
+  }
+
+  private static Bytes gather(Held held, int offset, int length, SlabPool pool) {
+    var slab = pool.take();
+    try {
+      var buffer = slab.buffer();
+      int start = 0;
+      for (Bytes slice : held.slices) {
+        int from = Math.max(offset, start);
+        int to = Math.min(offset + length, start + slice.length());
+        if (from < to) {
+          Bytes part = slice.slice(from - start, to - from);
+          part.copyTo(buffer);
+          part.release();
+        }
+        start += slice.length();
+      }
+      return slab.bytes(0, length);
+    } finally {
+      slab.release();
+    }
+  }
+
+  @Override
+  public void delete(Collection<ChunkId> ids) {
+    disk.lock.lock();
+    try {
+      for (ChunkId id : ids) {
+        Held held = disk.chunks.remove(id);
+        if (held != null) {
+          TreeMap<ChunkId, Held> group = disk.groups.get(held.chunk.group());
+          if (group != null) {
+            group.remove(id);
+            if (group.isEmpty()) {
+              disk.groups.remove(held.chunk.group());
+            }
+          }
+          disk.usedBytes -= held.chunk.lengthBytes();
+          held.slices.forEach(Bytes::release);
+        }
+      }
+    } finally {
+      disk.lock.unlock();
+    }
+  }
+
+  @Override
+  public void close() {}
+
+  private final class MemoryAppender implements ChunkAppender {
+    private final ChunkId id;
+    private final GroupId group;
+    private final Epoch epoch;
+    private final int reservedBytes;
+    private final List<Bytes> slices = new ArrayList<>();
+    private int lengthBytes;
+    private int crc32c;
+    private boolean ended;
+
+    MemoryAppender(ChunkId id, GroupId group, Epoch epoch, int reservedBytes) {
+      this.id = id;
+      this.group = group;
+      this.epoch = epoch;
+      this.reservedBytes = reservedBytes;
+    }
+
+    @Override
+    public Outcome<Void> write(int offset, Bytes slice, int crc) {
+      disk.lock.lock();
+      try {
+        if (ended) {
+          return Outcome.failed(env, new ForebayException(ErrorCode.CANCELLED, "append was ended"));
+        }
+        if (offset != lengthBytes || offset + slice.length() > reservedBytes) {
+          throw new IllegalArgumentException(
+              "slice at "
+                  + offset
+                  + "+"
+                  + slice.length()
+                  + " after "
+                  + lengthBytes
+                  + " of "
+                  + reservedBytes);
+        }
+        slices.add(slice.retain());
+        crc32c = Crc32cCombiner.combine(crc32c, crc, slice.length());
+        lengthBytes += slice.length();
+        var written = new Outcome<Void>(env);
+        @SuppressWarnings("NullAway")
+        boolean completed = written.complete(null);
+        assert completed;
+        return written;
+      } finally {
+        disk.lock.unlock();
+      }
+    }
+
+    @Override
+    public StoredChunk commit(int length, int crc) {
+      disk.lock.lock();
+      try {
+        if (ended) {
+          throw new ForebayException(ErrorCode.CANCELLED, "append of " + id + " was ended before");
+        }
+        if (length != lengthBytes || crc != crc32c) {
+          abort();
+          throw new ForebayException(
+              ErrorCode.CHECKSUM_MISMATCH,
+              "chunk "
+                  + id
+                  + " was sent as "
+                  + length
+                  + " bytes and arrived as "
+                  + lengthBytes
+                  + ", or with another CRC32C");
+        }
+        Held before = disk.chunks.get(id);
+        if (before != null) {
+          abort();
+          return before.chunk;
+        }
+        ended = true;
+        var held = new Held(new StoredChunk(id, group, epoch, length, crc), List.copyOf(slices));
+        disk.chunks.put(id, held);
+        disk.groups.computeIfAbsent(group, any -> new TreeMap<>()).put(id, held);
+        disk.usedBytes += length - reservedBytes;
+        return held.chunk;
+      } finally {
+        disk.lock.unlock();
+      }
+    }
+
+    @Override
+    public void abort() {
+      disk.lock.lock();
+      try {
+        if (!ended) {
+          ended = true;
+          slices.forEach(Bytes::release);
+          slices.clear();
+          disk.usedBytes -= reservedBytes;
+        }
+      } finally {
+        disk.lock.unlock();
+      }
+    }
+  }
+}
