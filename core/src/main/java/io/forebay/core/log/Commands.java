@@ -1,0 +1,23 @@
+package io.forebay.core.log;
+
+import io.forebay.core.sorted.Batch;
+import io.forebay.core.sorted.SortedMap;
+
+/**
+ * The meaning of one group's commands and queries, encoded. Deterministic, as {@link Machine} is.
+ */
+public interface Commands {
+  /**
+   * Applies one command.
+   *
+   * @param position of the command in the log: grows from command to command, also within an entry
+   * @param wallMillis the leader's wall clock when it wrote the entry; never goes back
+   * @param in the map with all earlier commands applied
+   * @param out takes the changes
+   * @return the encoded result
+   */
+  byte[] apply(long position, long wallMillis, byte[] command, SortedMap.View in, Batch out);
+
+  /** Answers a query from a picture of the map; changes nothing. */
+  byte[] query(SortedMap.View in, byte[] query);
+}

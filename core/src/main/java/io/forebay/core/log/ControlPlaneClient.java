@@ -1,0 +1,134 @@
+package io.forebay.core.log;
+
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.namespace.NamespaceCommand;
+import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.namespace.NamespaceResult;
+import io.forebay.core.net.Network;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+
+/**
+ * The {@link ControlPlane} of a node: two logs reached over the network, and the image that the
+ * node's heartbeats bring ({@link #offer}).
+ */
+public final class ControlPlaneClient implements ControlPlane {
+  /** Name of the log of members, volumes, groups, buckets and keys. */
+  public static final String CLUSTER = "cluster";
+
+  /** Name of the log of the first namespace shard. */
+  public static final String NAMESPACE = "ns-0";
+
+  // Longer than two elections and a detection, shorter than a client's patience.
+  private static final long TIMEOUT_NANOS = 15_000_000_000L;
+  private static final RecordCodec<ClusterCommand> CLUSTER_COMMANDS =
+      RecordCodec.of(ClusterCommand.class);
+  private static final RecordCodec<ClusterResult> CLUSTER_RESULTS =
+      RecordCodec.of(ClusterResult.class);
+  private static final RecordCodec<NamespaceCommand> COMMANDS =
+      RecordCodec.of(NamespaceCommand.class);
+  private static final RecordCodec<NamespaceResult> RESULTS = RecordCodec.of(NamespaceResult.class);
+  private static final RecordCodec<NamespaceQuery> QUERIES = RecordCodec.of(NamespaceQuery.class);
+  private static final RecordCodec<NamespaceAnswer> ANSWERS = RecordCodec.of(NamespaceAnswer.class);
+
+  private final Env env;
+  private final Submitter cluster;
+  private final Submitter namespace;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final List<Consumer<ClusterImage>> listeners = new ArrayList<>(); // guarded by lock
+  private final Map<Long, Outcome<Boolean>> awaited = new TreeMap<>(); // guarded by lock
+  private volatile ClusterImage image = ClusterImage.EMPTY; // written under lock
+
+  /**
+   * @param voters of both logs
+   */
+  public ControlPlaneClient(Env env, Network network, List<NodeId> voters) {
+    this.env = env;
+    this.cluster = new Submitter(env, network, CLUSTER, voters);
+    this.namespace = new Submitter(env, network, NAMESPACE, voters);
+  }
+
+  @Override
+  public ClusterResult cluster(ClusterCommand command) {
+    return CLUSTER_RESULTS.decode(cluster.submit(CLUSTER_COMMANDS.encode(command), TIMEOUT_NANOS));
+  }
+
+  @Override
+  public NamespaceResult namespace(NamespaceCommand command) {
+    return RESULTS.decode(namespace.submit(COMMANDS.encode(command), TIMEOUT_NANOS));
+  }
+
+  @Override
+  public NamespaceAnswer query(NamespaceQuery query) {
+    return ANSWERS.decode(namespace.query(QUERIES.encode(query), TIMEOUT_NANOS));
+  }
+
+  /** The way to the cluster log, for heartbeats, which follow its leader. */
+  public Submitter clusterLog() {
+    return cluster;
+  }
+
+  @Override
+  public ClusterImage image() {
+    return image;
+  }
+
+  /** An image from a leader; an older one than the present is dropped. */
+  public void offer(ClusterImage newer) {
+    lock.lock();
+    try {
+      if (newer.version() <= image.version()) {
+        return;
+      }
+      image = newer;
+      // Under the lock, so that listeners see images in their order.
+      for (Consumer<ClusterImage> listener : listeners) {
+        listener.accept(newer);
+      }
+      awaited
+          .entrySet()
+          .removeIf(entry -> entry.getKey() <= newer.version() && entry.getValue().complete(true));
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public boolean awaitVersion(long version, long timeoutNanos) {
+    Outcome<Boolean> reached;
+    lock.lock();
+    try {
+      if (image.version() >= version) {
+        return true;
+      }
+      Outcome<Boolean> present = awaited.get(version);
+      reached = present == null ? new Outcome<>(env) : present;
+      awaited.put(version, reached);
+    } finally {
+      lock.unlock();
+    }
+    return reached.awaitUntil(env.nanoTime() + timeoutNanos);
+  }
+
+  @Override
+  public void onImage(Consumer<ClusterImage> listener) {
+    lock.lock();
+    try {
+      listeners.add(listener);
+      listener.accept(image);
+    } finally {
+      lock.unlock();
+    }
+  }
+}

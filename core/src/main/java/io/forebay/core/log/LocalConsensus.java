@@ -1,0 +1,66 @@
+package io.forebay.core.log;
+
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.sorted.Batch;
+import io.forebay.core.sorted.SortedMap;
+import java.util.Optional;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * A {@link Consensus} of one voter that keeps nothing but its map; entries are applied as they
+ * come.
+ */
+public final class LocalConsensus implements Consensus {
+  private final Env env;
+  private final NodeId self;
+  private final SortedMap map;
+  private final Machine machine;
+  private final long sinceNanos;
+  private final ReentrantLock lock = new ReentrantLock();
+  private long index; // guarded by lock
+
+  public LocalConsensus(Env env, NodeId self, SortedMap map, Machine machine) {
+    this.env = env;
+    this.self = self;
+    this.map = map;
+    this.machine = machine;
+    this.sinceNanos = env.nanoTime();
+  }
+
+  @Override
+  public Outcome<byte[]> propose(byte[] entry) {
+    lock.lock();
+    try {
+      index++;
+      var batch = new Batch();
+      byte[] answer;
+      try (SortedMap.View view = map.view()) {
+        answer = machine.apply(index, entry, view, batch);
+      }
+      map.write(batch);
+      return Outcome.of(env, answer);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public void confirmRead(long timeoutNanos) {
+    // There is nobody else who could have taken over.
+  }
+
+  @Override
+  public Leadership leadership() {
+    return new Leadership(1, Optional.of(self), true, sinceNanos);
+  }
+
+  @Override
+  public SortedMap map() {
+    return map;
+  }
+
+  @Override
+  public void close() {}
+}

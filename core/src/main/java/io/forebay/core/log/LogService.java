@@ -1,0 +1,218 @@
+package io.forebay.core.log;
+
+import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.env.BoundedQueue;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.env.Permits;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.sorted.SortedMap;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * The leader's side of one log: puts submissions that wait together into one entry (an entry costs
+ * about a hundred times a command), keeps several entries under way, and answers each. Reads share
+ * one confirmation round, begun after they came.
+ */
+public final class LogService implements AutoCloseable {
+  private static final int QUEUED_COMMANDS = 8192;
+  private static final int COMMANDS_PER_ENTRY = 1024;
+  private static final int BYTES_PER_ENTRY = 1 << 20;
+  private static final int ENTRIES_UNDER_WAY = 4;
+  private static final long READ_TIMEOUT_NANOS = 2_000_000_000L;
+  private static final RecordCodec<Submission.Entry> ENTRIES =
+      RecordCodec.of(Submission.Entry.class);
+  private static final RecordCodec<Submission.Many> REQUESTS =
+      RecordCodec.of(Submission.Many.class);
+  private static final RecordCodec<Submission.Answers> ANSWERS =
+      RecordCodec.of(Submission.Answers.class);
+
+  private record Waiting(Submission submission, Outcome<byte[]> answer) {}
+
+  private final Env env;
+  private final Consensus consensus;
+  private final Commands commands;
+  private final BoundedQueue<Waiting> queue;
+  private final Permits underWay;
+  private final Thread batcher;
+  private final ReentrantLock readLock = new ReentrantLock();
+  private Optional<Outcome<Boolean>> nextRound = Optional.empty(); // guarded by readLock
+  private boolean roundRuns; // guarded by readLock
+
+  public LogService(Env env, Consensus consensus, Commands commands) {
+    this.env = env;
+    this.consensus = consensus;
+    this.commands = commands;
+    this.queue = new BoundedQueue<>(env, QUEUED_COMMANDS);
+    this.underWay = new Permits(env, ENTRIES_UNDER_WAY);
+    this.batcher = env.spawn("log-batcher", this::batch);
+  }
+
+  /** Who leads, as this voter knows. */
+  public Leadership leadership() {
+    return consensus.leadership();
+  }
+
+  /**
+   * Logs what a {@link Submitter} sent and waits for the answers.
+   *
+   * @return encoded answers
+   * @throws ForebayException NOT_LEADER; BUSY when too many wait; UNAVAILABLE or TIMEOUT with an
+   *     unknown outcome
+   */
+  public byte[] submit(byte[] request) {
+    requireLeader();
+    var waiting = new ArrayList<Waiting>();
+    for (Submission submission : REQUESTS.decode(request).submissions()) {
+      var one = new Waiting(submission, new Outcome<>(env));
+      if (!queue.offer(one)) {
+        throw new ForebayException(
+            ErrorCode.BUSY, QUEUED_COMMANDS + " commands wait for the log; try again later");
+      }
+      waiting.add(one);
+    }
+    return ANSWERS.encode(
+        new Submission.Answers(waiting.stream().map(one -> one.answer().await()).toList()));
+  }
+
+  /**
+   * Answers a query from a linearizable picture.
+   *
+   * @throws ForebayException NOT_LEADER; UNAVAILABLE; TIMEOUT
+   */
+  public byte[] query(byte[] query) {
+    requireLeader();
+    confirm();
+    try (SortedMap.View view = consensus.map().view()) {
+      return commands.query(view, query);
+    }
+  }
+
+  private void requireLeader() {
+    Leadership leadership = consensus.leadership();
+    if (!leadership.self()) {
+      throw new ForebayException(
+          ErrorCode.NOT_LEADER, leadership.leader().map(Object::toString).orElse(""));
+    }
+  }
+
+  private void confirm() {
+    Outcome<Boolean> round;
+    boolean mine;
+    readLock.lock();
+    try {
+      // A round that runs began before this read came; it needs the one after it.
+      mine = nextRound.isEmpty();
+      round = nextRound.orElseGet(() -> new Outcome<>(env));
+      nextRound = Optional.of(round);
+      if (roundRuns) {
+        mine = false;
+      } else if (mine) {
+        roundRuns = true;
+      }
+    } finally {
+      readLock.unlock();
+    }
+    if (mine) {
+      runRounds();
+    }
+    round.await(2 * READ_TIMEOUT_NANOS, "confirming leadership for a read");
+  }
+
+  private void runRounds() {
+    while (true) {
+      Outcome<Boolean> round;
+      readLock.lock();
+      try {
+        if (nextRound.isEmpty()) {
+          roundRuns = false;
+          return;
+        }
+        round = nextRound.get();
+        nextRound = Optional.empty();
+      } finally {
+        readLock.unlock();
+      }
+      try {
+        consensus.confirmRead(READ_TIMEOUT_NANOS);
+        round.complete(true);
+      } catch (RuntimeException failure) {
+        round.fail(failure);
+      }
+      readLock.lock();
+      try {
+        if (nextRound.isPresent()) {
+          // The caller has its own answer to fetch; whoever waits for the next round gets another
+          // thread.
+          env.spawn("log-read-round", this::runRounds);
+          return;
+        }
+        roundRuns = false;
+        return;
+      } finally {
+        readLock.unlock();
+      }
+    }
+  }
+
+  private void batch() {
+    try {
+      while (true) {
+        Waiting first = queue.take();
+        underWay.acquire(1);
+        var batch = new ArrayList<Waiting>();
+        batch.add(first);
+        int bytes = first.submission().command().length;
+        while (batch.size() < COMMANDS_PER_ENTRY && bytes < BYTES_PER_ENTRY) {
+          Optional<Waiting> more = queue.poll();
+          if (more.isEmpty()) {
+            break;
+          }
+          batch.add(more.get());
+          bytes += more.get().submission().command().length;
+        }
+        propose(batch);
+      }
+    } catch (ForebayException end) {
+      if (end.code() != ErrorCode.CANCELLED) {
+        throw end;
+      }
+    }
+  }
+
+  private void propose(List<Waiting> batch) {
+    Outcome<byte[]> proposed;
+    try {
+      proposed =
+          consensus.propose(
+              ENTRIES.encode(
+                  new Submission.Entry(
+                      env.wallMillis(), batch.stream().map(Waiting::submission).toList())));
+    } catch (RuntimeException failure) {
+      underWay.release(1);
+      batch.forEach(one -> one.answer().fail(failure));
+      return;
+    }
+    proposed.whenDone(done -> {
+      underWay.release(1);
+      Optional<Throwable> failure = done.failure();
+      if (failure.isPresent()) {
+        batch.forEach(one -> one.answer().fail(failure.get()));
+        return;
+      }
+      List<byte[]> answers = ANSWERS.decode(done.get()).answers();
+      for (int i = 0; i < batch.size(); i++) {
+        batch.get(i).answer().complete(answers.get(i));
+      }
+    });
+  }
+
+  @Override
+  public void close() {
+    batcher.interrupt();
+  }
+}

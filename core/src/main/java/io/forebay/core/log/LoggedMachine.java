@@ -1,0 +1,124 @@
+package io.forebay.core.log;
+
+import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.sorted.Batch;
+import io.forebay.core.sorted.OverlayView;
+import io.forebay.core.sorted.SortedMap;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Applies entries of many submissions to the {@link Commands} of a group, each once.
+ *
+ * <p>Answers are kept in the map until their client has them, or has been silent for an hour: keys
+ * {@code 0xF0 clientId sequence}; {@code 0xF1 clientId} holds when the client was last heard of;
+ * {@code 0xF2} holds the wall time of the newest entry and of the last cleaning. Commands use keys
+ * below 0xF0.
+ */
+public final class LoggedMachine implements Machine {
+  /** Most commands of an entry: positions are index × this + place. */
+  static final int MAX_COMMANDS = 1 << 12;
+
+  private static final byte ANSWERS = (byte) 0xF0;
+  private static final byte CLIENTS = (byte) 0xF1;
+  private static final byte[] CLOCK = {(byte) 0xF2};
+  private static final long SILENT_MILLIS = 3_600_000;
+  private static final long CLEAN_MILLIS = 60_000;
+  private static final RecordCodec<Submission.Entry> ENTRIES =
+      RecordCodec.of(Submission.Entry.class);
+  private static final RecordCodec<Submission.Answers> ANSWER_LISTS =
+      RecordCodec.of(Submission.Answers.class);
+
+  private final Commands commands;
+
+  public LoggedMachine(Commands commands) {
+    this.commands = commands;
+  }
+
+  @Override
+  public byte[] apply(long index, byte[] entry, SortedMap.View in, Batch out) {
+    Submission.Entry decoded = ENTRIES.decode(entry);
+    var view = new OverlayView(in, out);
+    ByteBuffer clock = ByteBuffer.wrap(view.get(CLOCK).orElseGet(() -> new byte[2 * Long.BYTES]));
+    // A new leader's clock may be behind the old one's; time in the log never goes back.
+    long wallMillis = Math.max(clock.getLong(), decoded.wallMillis());
+    long cleanedMillis = clock.getLong();
+    if (wallMillis - cleanedMillis >= CLEAN_MILLIS) {
+      clean(view, out, wallMillis);
+      cleanedMillis = wallMillis;
+    }
+    out.put(CLOCK, ByteBuffer.allocate(16).putLong(wallMillis).putLong(cleanedMillis).array());
+    var answers = new ArrayList<byte[]>();
+    int place = 0;
+    for (Submission submission : decoded.submissions()) {
+      long position = index * MAX_COMMANDS + place++;
+      answers.add(once(position, wallMillis, submission, view, out));
+    }
+    return ANSWER_LISTS.encode(new Submission.Answers(answers));
+  }
+
+  private byte[] once(
+      long position, long wallMillis, Submission submission, OverlayView view, Batch out) {
+    byte[] key = answerKey(submission.clientId(), submission.sequence());
+    Optional<byte[]> before = view.get(key);
+    if (before.isPresent()) {
+      return before.get();
+    }
+    byte[] clientKey =
+        ByteBuffer.allocate(1 + Long.BYTES).put(CLIENTS).putLong(submission.clientId()).array();
+    ByteBuffer client =
+        ByteBuffer.wrap(view.get(clientKey).orElseGet(() -> new byte[2 * Long.BYTES]));
+    client.getLong();
+    long forgottenBelow = client.getLong();
+    if (submission.sequence() < forgottenBelow) {
+      // A late duplicate of what its client has the answer to: nobody waits for this one.
+      return new byte[0];
+    }
+    byte[] answer = commands.apply(position, wallMillis, submission.command(), view, out);
+    out.put(key, answer);
+    long answeredBelow = Math.max(forgottenBelow, submission.answeredBelow());
+    for (byte[] old :
+        keys(
+            view,
+            answerKey(submission.clientId(), 0),
+            answerKey(submission.clientId(), answeredBelow))) {
+      out.remove(old);
+    }
+    out.put(clientKey, ByteBuffer.allocate(16).putLong(wallMillis).putLong(answeredBelow).array());
+    return answer;
+  }
+
+  private static void clean(OverlayView view, Batch out, long wallMillis) {
+    for (byte[] clientKey : keys(view, new byte[] {CLIENTS}, CLOCK)) {
+      long lastMillis = ByteBuffer.wrap(view.get(clientKey).orElseThrow()).getLong();
+      if (wallMillis - lastMillis > SILENT_MILLIS) {
+        long clientId = ByteBuffer.wrap(clientKey).getLong(1);
+        keys(view, answerKey(clientId, 0), answerKey(clientId, Long.MAX_VALUE))
+            .forEach(out::remove);
+        out.remove(clientKey);
+      }
+    }
+  }
+
+  private static List<byte[]> keys(SortedMap.View view, byte[] from, byte[] to) {
+    var keys = new ArrayList<byte[]>();
+    view.scan(
+        from,
+        to,
+        (key, value) -> {
+          keys.add(key);
+          return true;
+        });
+    return keys;
+  }
+
+  private static byte[] answerKey(long clientId, long sequence) {
+    return ByteBuffer.allocate(1 + 2 * Long.BYTES)
+        .put(ANSWERS)
+        .putLong(clientId)
+        .putLong(sequence)
+        .array();
+  }
+}

@@ -1,0 +1,34 @@
+package io.forebay.core.log;
+
+import java.util.List;
+
+/**
+ * One command on its way to a log. (clientId, sequence) names it: sent twice it is applied once,
+ * and the second time gets the first one's answer.
+ *
+ * @param clientId drawn at random by each run of a process
+ * @param sequence from 1
+ * @param answeredBelow the client has the answers of all sequences below: they may be forgotten
+ */
+record Submission(long clientId, long sequence, long answeredBelow, byte[] command) {
+  /** What a client sends. */
+  record Many(List<Submission> submissions) {
+    Many {
+      submissions = List.copyOf(submissions);
+    }
+  }
+
+  /** What a leader logs. */
+  record Entry(long wallMillis, List<Submission> submissions) {
+    Entry {
+      submissions = List.copyOf(submissions);
+    }
+  }
+
+  /** The answers, in the order of the submissions. */
+  record Answers(List<byte[]> answers) {
+    Answers {
+      answers = List.copyOf(answers);
+    }
+  }
+}
