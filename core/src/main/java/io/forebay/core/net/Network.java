@@ -40,6 +40,11 @@ public interface Network {
    * them. Never blocks. {@code put.chain().get(0)} may be this node: then its own receiver gets the
    * slices without a socket.
    *
+   * <p>An upload holds up to a window of the caller's slices (8 unless configured otherwise) until
+   * the hops have taken them. Whoever runs n uploads at once out of one pool gives it n × (window +
+   * 1) buffers, or runs fewer: else the uploads that have credit may wait for buffers that those
+   * without credit hold.
+   *
    * @param deadlineNanos monotonic; whoever has not acknowledged by then counts as UNREACHED
    */
   ChunkUpload upload(ChunkPut put, long deadlineNanos);

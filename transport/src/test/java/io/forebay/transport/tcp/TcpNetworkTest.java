@@ -1,0 +1,383 @@
+package io.forebay.transport.tcp;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.forebay.core.env.Env;
+import io.forebay.core.env.TestEnv;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.net.DataMessage.Ping;
+import io.forebay.core.net.DataMessage.Pong;
+import io.forebay.core.net.Network;
+import io.forebay.core.net.NetworkContract;
+import io.forebay.core.net.Reply;
+import java.io.DataInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The contract over loopback, and what only sockets can do wrong. */
+final class TcpNetworkTest extends NetworkContract {
+  private static final long SECOND = 1_000_000_000L;
+  private static final int WINDOW_SLICES = 4;
+
+  private final TestEnv env = new TestEnv();
+  private final List<TcpNetwork> ends = new ArrayList<>();
+  private final List<AutoCloseable> others = new ArrayList<>();
+
+  @BeforeEach
+  void start() {
+    var book = new TreeMap<NodeId, String>();
+    for (int i = 0; i < 3; i++) {
+      TcpNetwork end = network("n" + i, "secret", "c1", Optional.of("127.0.0.1:0"));
+      ends.add(end);
+      book.put(end.self(), "127.0.0.1:" + end.port());
+    }
+    ends.forEach(end -> end.addresses(book));
+  }
+
+  @AfterEach
+  void stop() throws Exception {
+    ends.forEach(TcpNetwork::close);
+    for (AutoCloseable other : others) {
+      other.close();
+    }
+    env.close();
+  }
+
+  @Override
+  protected Env env() {
+    return env;
+  }
+
+  @Override
+  protected Network end(int index) {
+    return ends.get(index);
+  }
+
+  @Override
+  protected void kill(int index) {
+    ends.get(index).close();
+  }
+
+  @Test
+  void anotherSecretIsNamedAtBothEnds() {
+    answering(0);
+    TcpNetwork stranger = other("stranger", "wrong", "c1", Optional.empty());
+    assertThatThrownBy(() -> ping(stranger, 0)).satisfies(code(ErrorCode.UNAUTHENTICATED));
+    awaitUntil(() -> ends.get(0).status().lastRefusal().contains("different cluster secrets"));
+  }
+
+  @Test
+  void anotherClusterIsNamedAtBothEnds() {
+    answering(0);
+    TcpNetwork stranger = other("stranger", "secret", "c2", Optional.empty());
+    assertThatThrownBy(() -> ping(stranger, 0))
+        .satisfies(code(ErrorCode.WRONG_CLUSTER))
+        .hasMessageContaining("'c1'")
+        .hasMessageContaining("'c2'");
+    awaitUntil(() -> ends.get(0).status().lastRefusal().contains("WRONG_CLUSTER"));
+  }
+
+  @Test
+  void aNodeThatKnowsNoClusterYetIsLetIn() {
+    answering(0);
+    assertThat(ping(other("fresh", "secret", "", Optional.empty()), 0)).isEqualTo(new Pong());
+  }
+
+  @Test
+  void aClientThatKnowsAnAddressOnlyLearnsTheName() {
+    answering(0);
+    TcpNetwork client = network("cli-1", "secret", "", Optional.empty());
+    others.add(client);
+    NodeId found = client.learn("127.0.0.1:" + ends.get(0).port(), 5 * SECOND);
+    assertThat(found).isEqualTo(new NodeId("n0"));
+    assertThat(client.call(found, new Ping(), Optional.empty(), 5 * SECOND).await().message())
+        .isEqualTo(new Pong());
+  }
+
+  @Test
+  void anotherNodeAtTheAddressIsNotTakenForTheRightOne() {
+    answering(0);
+    TcpNetwork client = other("client", "secret", "c1", Optional.empty());
+    client.addresses(Map.of(new NodeId("n7"), "127.0.0.1:" + ends.get(0).port()));
+    assertThatThrownBy(
+            () -> client.call(new NodeId("n7"), new Ping(), Optional.empty(), 5 * SECOND).await())
+        .satisfies(code(ErrorCode.PEER_UNREACHABLE))
+        .hasMessageContaining("n0");
+  }
+
+  @Test
+  void aPeerOfAnotherWireVersionIsToldSo() throws IOException {
+    try (var socket = new Socket(InetAddress.getLoopbackAddress(), ends.get(0).port())) {
+      byte[] header = new byte[32];
+      System.arraycopy("FBYW".getBytes(UTF_8), 0, header, 0, 4);
+      header[4] = 9;
+      header[5] = 1;
+      socket.getOutputStream().write(header);
+      byte[] answer = socket.getInputStream().readAllBytes();
+      assertThat(answer[5]).as("an ERROR frame").isEqualTo((byte) 4);
+      assertThat(new String(answer, UTF_8)).contains("wire version 9, this node speaks 1");
+    }
+    awaitUntil(() -> ends.get(0).status().lastRefusal().startsWith("WRONG_VERSION"));
+  }
+
+  @Test
+  void aServerOfAnotherWireVersionFailsTheCallByName() throws IOException {
+    try (var server = new ServerSocket(0, 10, InetAddress.getLoopbackAddress())) {
+      env.spawn(
+          "old server",
+          () -> {
+            try (Socket socket = server.accept()) {
+              new DataInputStream(socket.getInputStream()).readFully(new byte[32]);
+              byte[] header = new byte[32];
+              System.arraycopy("FBYW".getBytes(UTF_8), 0, header, 0, 4);
+              header[4] = 2;
+              header[5] = 1;
+              socket.getOutputStream().write(header);
+              drain(socket.getInputStream());
+            } catch (IOException closed) {
+              // The dialling end has gone, as it should.
+            }
+          });
+      assertThatThrownBy(() -> ping(toward(server), 0)).satisfies(code(ErrorCode.WRONG_VERSION));
+    }
+  }
+
+  @Test
+  void garbageClosesTheConnectionAndHurtsNobodyElse() throws IOException {
+    answering(0);
+    var random = new Random(20_261_124);
+    for (int i = 0; i < 60; i++) {
+      try (var socket = new Socket(InetAddress.getLoopbackAddress(), ends.get(0).port())) {
+        byte[] garbage = new byte[1 + random.nextInt(6000)];
+        random.nextBytes(garbage);
+        if (i % 2 == 0 && garbage.length > 6) {
+          System.arraycopy("FBYW\1".getBytes(UTF_8), 0, garbage, 0, 5);
+          garbage[5] = (byte) (1 + random.nextInt(12));
+        }
+        socket.getOutputStream().write(garbage);
+        socket.shutdownOutput();
+        drain(socket.getInputStream());
+      } catch (IOException reset) {
+        // A reset is as good an answer as a close.
+      }
+    }
+    assertThat(ping(other("n9", "secret", "c1", Optional.empty()), 0)).isEqualTo(new Pong());
+    awaitUntil(() -> ends.get(0).status().refusedPeers() >= 60);
+  }
+
+  @Test
+  void aPeerThatAcceptsAndNeverSpeaksIsGivenUp() throws IOException {
+    try (var server = new ServerSocket(0, 10, InetAddress.getLoopbackAddress())) {
+      TcpNetwork client = toward(server);
+      assertThatThrownBy(() ->
+              client
+                  .call(new NodeId("n0"), new Ping(), Optional.empty(), 60 * SECOND)
+                  .await(10 * SECOND, "the failure"))
+          .satisfies(code(ErrorCode.PEER_UNREACHABLE));
+    }
+  }
+
+  @Test
+  void aPeerThatFallsSilentInTheMiddleIsGivenUp() throws IOException {
+    answering(0);
+    try (var proxy = new Proxy(ends.get(0).port())) {
+      TcpNetwork client = other("client", "secret", "c1", Optional.empty());
+      client.addresses(Map.of(new NodeId("n0"), "127.0.0.1:" + proxy.port()));
+      assertThat(ping(client, 0)).isEqualTo(new Pong());
+      proxy.stopped = true;
+      assertThatThrownBy(() ->
+              client
+                  .call(new NodeId("n0"), new Ping(), Optional.empty(), 60 * SECOND)
+                  .await(10 * SECOND, "the failure"))
+          .satisfies(code(ErrorCode.PEER_UNREACHABLE))
+          .hasMessageContaining("silent");
+    }
+  }
+
+  @Test
+  void aSlowHandlerIsNotTakenForADeadPeer() {
+    ends.get(0)
+        .serve(
+            (from, message, payload) -> {
+              env.sleep(5 * SECOND / 2);
+              return Reply.of(new Pong());
+            },
+            refuseAll());
+    assertThat(ping(ends.get(1), 0)).isEqualTo(new Pong());
+  }
+
+  @Test
+  void aPeerThatRestartsAtItsAddressIsReachedAgain() {
+    answering(0);
+    assertThat(ping(ends.get(1), 0)).isEqualTo(new Pong());
+    int port = ends.get(0).port();
+    ends.get(0).close();
+    awaitUntil(() -> ends.get(1).status().connections() == 0);
+    assertThatThrownBy(() -> ping(ends.get(1), 0)).satisfies(code(ErrorCode.PEER_UNREACHABLE));
+    ends.set(0, network("n0", "secret", "c1", Optional.of("127.0.0.1:" + port)));
+    answering(0);
+    long start = env.nanoTime();
+    awaitUntil(() -> {
+      try {
+        return ping(ends.get(1), 0).equals(new Pong());
+      } catch (ForebayException stillBackingOff) {
+        return false;
+      }
+    });
+    assertThat(env.nanoTime() - start).isLessThan(5 * SECOND);
+  }
+
+  @Test
+  void moreCallsThanMayRunAtOnceWaitAndAreAnswered() {
+    var gate = new io.forebay.core.env.Outcome<Void>(env);
+    ends.get(0)
+        .serve(
+            (from, message, payload) -> {
+              gate.await();
+              return Reply.of(new Pong());
+            },
+            refuseAll());
+    var calls = new ArrayList<io.forebay.core.env.Outcome<Reply>>();
+    for (int i = 0; i < 1500; i++) {
+      calls.add(ends.get(1).call(new NodeId("n0"), new Ping(), Optional.empty(), 60 * SECOND));
+    }
+    awaitUntil(() -> ends.get(0).status().runningCalls() >= 256);
+    env.sleep(2 * SECOND); // longer than silence is borne
+    assertThat(ends.get(0).status().runningCalls()).isLessThanOrEqualTo(256);
+    gate.complete(null);
+    calls.forEach(call -> assertThat(call.await().message()).isEqualTo(new Pong()));
+  }
+
+  private void answering(int index) {
+    ends.get(index).serve((from, message, payload) -> Reply.of(new Pong()), refuseAll());
+  }
+
+  private static io.forebay.core.net.ChunkReceiver refuseAll() {
+    return (from, put) -> {
+      throw new ForebayException(ErrorCode.UNAVAILABLE, "no chunks here");
+    };
+  }
+
+  private Object ping(TcpNetwork from, int to) {
+    return from.call(new NodeId("n" + to), new Ping(), Optional.empty(), 10 * SECOND)
+        .await()
+        .message();
+  }
+
+  private TcpNetwork network(String name, String secret, String cluster, Optional<String> listen) {
+    return TcpNetwork.start(
+        env,
+        new NodeId(name),
+        () -> cluster,
+        new TcpSettings(listen, secret.getBytes(UTF_8), 2, 2, WINDOW_SLICES, 24, 8, 1 << 20, 2));
+  }
+
+  private TcpNetwork other(String name, String secret, String cluster, Optional<String> listen) {
+    TcpNetwork network = network(name, secret, cluster, listen);
+    others.add(network);
+    network.addresses(Map.of(new NodeId("n0"), "127.0.0.1:" + ends.get(0).port()));
+    return network;
+  }
+
+  private TcpNetwork toward(ServerSocket server) {
+    TcpNetwork client = other("client", "secret", "c1", Optional.empty());
+    client.addresses(Map.of(new NodeId("n0"), "127.0.0.1:" + server.getLocalPort()));
+    return client;
+  }
+
+  private static void drain(InputStream in) throws IOException {
+    byte[] buffer = new byte[8192];
+    while (in.read(buffer) >= 0) {
+      // Until the peer closes.
+    }
+  }
+
+  private static Consumer<Throwable> code(ErrorCode code) {
+    return thrown -> {
+      assertThat(thrown).isInstanceOf(ForebayException.class);
+      assertThat(((ForebayException) thrown).code()).isEqualTo(code);
+    };
+  }
+
+  private void awaitUntil(BooleanSupplier condition) {
+    long deadline = env.nanoTime() + 30 * SECOND;
+    while (!condition.getAsBoolean()) {
+      if (env.nanoTime() > deadline) {
+        throw new AssertionError("the condition did not come true within 30 s");
+      }
+      env.sleep(1_000_000);
+    }
+  }
+
+  /** Passes bytes on until it is told to stop: then both ends live and nothing moves. */
+  private final class Proxy implements AutoCloseable {
+    private final ServerSocket server;
+    private final List<Socket> sockets = new ArrayList<>();
+    private volatile boolean stopped;
+
+    Proxy(int target) throws IOException {
+      server = new ServerSocket(0, 10, InetAddress.getLoopbackAddress());
+      env.spawn(
+          "proxy",
+          () -> {
+            try {
+              while (true) {
+                Socket in = server.accept();
+                var out = new Socket(InetAddress.getLoopbackAddress(), target);
+                sockets.add(in);
+                sockets.add(out);
+                env.spawn("pump", () -> pump(in, out));
+                env.spawn("pump", () -> pump(out, in));
+              }
+            } catch (IOException closed) {
+              // The test is over.
+            }
+          });
+    }
+
+    int port() {
+      return server.getLocalPort();
+    }
+
+    private void pump(Socket from, Socket to) {
+      byte[] buffer = new byte[8192];
+      try {
+        for (int n = from.getInputStream().read(buffer);
+            n >= 0;
+            n = from.getInputStream().read(buffer)) {
+          if (!stopped) {
+            to.getOutputStream().write(buffer, 0, n);
+          }
+        }
+      } catch (IOException closed) {
+        // The test is over.
+      }
+    }
+
+    @Override
+    public void close() throws IOException {
+      server.close();
+      for (Socket socket : sockets) {
+        socket.close();
+      }
+    }
+  }
+}
