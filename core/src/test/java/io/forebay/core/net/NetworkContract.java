@@ -82,6 +82,22 @@ public abstract class NetworkContract {
   }
 
   @Test
+  void anEmptyPayloadIsNotAbsent() {
+    end(1)
+        .serve(
+            (from, message, payload) ->
+                payload.isPresent() && payload.get().length() == 0
+                    ? new Reply(message, Optional.of(new Synthetic(1, 0, 0)))
+                    : Reply.of(message),
+            nobody());
+    Outcome<Reply> call =
+        end(0).call(node(1), new Ping(), Optional.of(new Synthetic(1, 0, 0)), 10 * SECOND);
+    assertThat(call.await().payload().orElseThrow().length()).isZero();
+    assertThat(end(0).call(node(1), new Ping(), Optional.empty(), 10 * SECOND).await().payload())
+        .isEmpty();
+  }
+
+  @Test
   void anEndCallsItself() {
     end(0).serve((from, message, payload) -> Reply.of(new Pong()), nobody());
     assertThat(end(0).call(node(0), new Ping(), Optional.empty(), SECOND).await().message())

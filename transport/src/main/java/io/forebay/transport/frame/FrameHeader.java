@@ -22,7 +22,7 @@ import java.util.zip.CRC32C;
  *      32     …  body, then payload
  * </pre>
  *
- * @param flags only {@link #LAST} so far
+ * @param flags {@link #LAST}, {@link #EMPTY}
  * @param payloadCrc32c 0 without a payload
  */
 public record FrameHeader(
@@ -35,6 +35,9 @@ public record FrameHeader(
 
   /** Flag: the stream ends with this ACK; this PING is an answer. */
   public static final int LAST = 1;
+
+  /** Flag: there is a payload, and it is empty. */
+  public static final int EMPTY = 2;
 
   static final int MAGIC = 0x46425957;
   private static final int CHECKED_BYTES = 28;

@@ -392,7 +392,8 @@ final class Connection extends ChannelInboundHandlerAdapter implements FrameDeco
           write(FrameType.PING, FrameHeader.LAST, 0, new byte[0]);
         }
       }
-      case CALL -> call(header.stream(), body, payload, requireAcceptor(known, payload));
+      case CALL ->
+          call(header.stream(), body, orEmpty(header, payload), requireAcceptor(known, payload));
       case OPEN -> open(header.stream(), body, requireAcceptor(known, null));
       case SLICE -> {
         IncomingUpload upload = incoming.get(header.stream());
@@ -416,7 +417,7 @@ final class Connection extends ChannelInboundHandlerAdapter implements FrameDeco
           upload.abort(FrameBody.Abort.decode(body).why());
         }
       }
-      case REPLY -> reply(header.stream(), body, payload);
+      case REPLY -> reply(header.stream(), body, orEmpty(header, payload));
       case CREDIT -> {
         OutgoingUpload upload = outgoing.get(header.stream());
         if (upload != null) {
@@ -431,6 +432,12 @@ final class Connection extends ChannelInboundHandlerAdapter implements FrameDeco
         }
       }
     }
+  }
+
+  private static @Nullable Bytes orEmpty(FrameHeader header, @Nullable Bytes payload) {
+    return payload == null && (header.flags() & FrameHeader.EMPTY) != 0
+        ? new Synthetic(0, 0, 0)
+        : payload;
   }
 
   private NodeId requireAcceptor(Handshake.@Nullable Peer known, @Nullable Bytes payload) {
@@ -651,7 +658,8 @@ final class Connection extends ChannelInboundHandlerAdapter implements FrameDeco
    * @param done called once when the payload is needed no more, sent or not
    */
   void write(FrameType type, long stream, byte[] body, Bytes payload, int crc32c, Runnable done) {
-    ByteBuf frame = encode(type, 0, stream, body, payload.length(), crc32c);
+    int flags = payload.length() == 0 ? FrameHeader.EMPTY : 0;
+    ByteBuf frame = encode(type, flags, stream, body, payload.length(), crc32c);
     lastWriteNanos = network.env().nanoTime();
     channel.write(frame, channel.voidPromise());
     ByteBuf bytes =
