@@ -1,7 +1,6 @@
 package io.forebay.core.namespace;
 
 import io.forebay.core.codec.Tag;
-import io.forebay.core.id.BucketId;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -222,15 +221,5 @@ public sealed interface Manifest {
       pieces.add(new Piece.OfExtent(extent, (int) (from - extent.fileOffset()), to - from));
     }
     return pieces;
-  }
-
-  /**
-   * Whether it is one reference to exactly a whole store object: then a store-side copy makes it.
-   */
-  default boolean isWholeObjectOf(BucketId bucket, String key) {
-    return this instanceof Stored stored
-        && stored.ref.bucket().equals(bucket)
-        && stored.ref.key().equals(key)
-        && stored.ref.offset() == 0;
   }
 }

@@ -231,13 +231,15 @@ public sealed interface NamespaceCommand {
 
   /**
    * A HEAD after unresolved attempts could no longer land (F2): those whose {@code landsMillis} has
-   * passed are resolved, and the HEAD decides about the key. Answer: {@code FlushDecided};
-   * CONCURRENT_CHANGE (the version moved, or an attempt is open).
+   * passed when the HEAD began are resolved, and the HEAD decides about the key. Answer: {@code
+   * FlushDecided}; CONCURRENT_CHANGE (the version moved, or an attempt is open).
    *
    * @param version of the record that was read, before the HEAD
+   * @param headStartedMillis wall time when the HEAD began, less what clocks may differ by
    */
   @Tag(19)
-  record FlushResolve(BucketId bucket, String key, long version, StoreHead observed)
+  record FlushResolve(
+      BucketId bucket, String key, long version, StoreHead observed, long headStartedMillis)
       implements NamespaceCommand {}
 
   /**

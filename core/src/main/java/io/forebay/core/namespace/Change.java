@@ -1,0 +1,229 @@
+package io.forebay.core.namespace;
+
+import static io.forebay.core.namespace.Rows.refuse;
+
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.ObjectKey;
+import io.forebay.core.id.BucketId;
+import io.forebay.core.id.Generation;
+import io.forebay.core.id.InodeId;
+import io.forebay.core.id.SessionId;
+import io.forebay.core.namespace.Rows.BucketRow;
+import io.forebay.core.namespace.Rows.Entry;
+import io.forebay.core.namespace.Rows.GenerationRow;
+import io.forebay.core.namespace.Rows.SessionRow;
+import io.forebay.core.sorted.Overlay;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * One command while it is applied: the rows that all commands share. Everything is written into an
+ * overlay, which is dropped when the command is refused.
+ */
+final class Change {
+  static final byte EXPIRES_GENERATION = 1;
+  static final byte EXPIRES_UPLOAD = 2;
+  static final byte EXPIRES_COMPLETED = 3;
+
+  final Overlay out;
+  final Tree tree;
+  final long now;
+  private final int shard;
+  private final long index;
+
+  Change(int shard, long index, long wallMillis, Overlay out) {
+    this.shard = shard;
+    this.index = index;
+    this.now = wallMillis;
+    this.out = out;
+    this.tree = new Tree(out);
+  }
+
+  /**
+   * The next id, of whatever kind: at least the log's index, and above all ids before, since an
+   * entry holds many commands.
+   */
+  long nextId() {
+    long next = Math.max(lastId(out, shard) & 0xffff_ffff_ffffL, index - 1) + 1;
+    long id = (long) shard << 48 | next;
+    out.put(Keys.kind(Keys.COUNTER), ByteBuffer.allocate(8).putLong(id).array());
+    return id;
+  }
+
+  static long lastId(io.forebay.core.sorted.SortedMap.View view, int shard) {
+    return view.get(Keys.kind(Keys.COUNTER))
+        .map(bytes -> ByteBuffer.wrap(bytes).getLong())
+        .orElse((long) shard << 48);
+  }
+
+  SessionRow session(SessionId session) {
+    return Rows.get(out, Keys.of(Keys.SESSION, session.value()), SessionRow.class)
+        .orElseThrow(() -> refuse(ErrorCode.SESSION_ENDED, "session " + session + " is not open"));
+  }
+
+  static void checkKey(String key) {
+    try {
+      ObjectKey.check(key);
+    } catch (ForebayException illegal) {
+      throw refuse(illegal.code(), String.valueOf(illegal.getMessage()));
+    }
+  }
+
+  /** The bucket's root, made when it is first written to. */
+  BucketRow bucketForWriting(BucketId bucket) {
+    byte[] key = Keys.of(Keys.BUCKET, bucket.value());
+    Optional<BucketRow> known = Rows.get(out, key, BucketRow.class);
+    if (known.isPresent()) {
+      if (known.get().sealed()) {
+        throw refuse(ErrorCode.NO_SUCH_BUCKET, "bucket " + bucket + " is being deleted");
+      }
+      return known.get();
+    }
+    var row = new BucketRow(new InodeId(nextId()), false);
+    out.put(key, Rows.bytes(BucketRow.class, row));
+    return row;
+  }
+
+  /** Sets an entry, with the directories above it. */
+  void putEntry(BucketId bucket, String key, Entry entry) {
+    InodeId at = bucketForWriting(bucket).root();
+    byte[] path = Keys.utf8(key);
+    int begin = 0;
+    // A moved directory's own name ends with '/'.
+    int last =
+        Tree.nameBegin(
+            entry instanceof Entry.Directory ? Arrays.copyOf(path, path.length - 1) : path);
+    while (begin < last) {
+      int end = begin;
+      while (path[end] != '/') {
+        end++;
+      }
+      byte[] name = Arrays.copyOfRange(path, begin, end + 1);
+      Optional<Entry> below = tree.entry(at, name);
+      if (below.isPresent() && below.get() instanceof Entry.Directory directory) {
+        at = directory.inode();
+      } else {
+        var made = new InodeId(nextId());
+        out.put(Keys.entry(at, name), Rows.bytes(Entry.class, new Entry.Directory(made)));
+        at = made;
+      }
+      begin = end + 1;
+    }
+    out.put(
+        Keys.entry(at, Arrays.copyOfRange(path, last, path.length)),
+        Rows.bytes(Entry.class, entry));
+  }
+
+  /** Removes an entry, and the directories above it that are empty then. */
+  void removeEntry(BucketId bucket, String key) {
+    byte[] path = Keys.utf8(key);
+    var directories = new ArrayList<InodeId>();
+    var names = new ArrayList<byte[]>();
+    InodeId at = tree.root(bucket).orElseThrow();
+    int begin = 0;
+    for (int i = 0; i < path.length; i++) {
+      if (path[i] == '/' || i == path.length - 1) {
+        byte[] name = Arrays.copyOfRange(path, begin, i + 1);
+        directories.add(at);
+        names.add(name);
+        begin = i + 1;
+        if (path[i] == '/') {
+          Optional<Entry> below = tree.entry(at, name);
+          if (below.isPresent() && below.get() instanceof Entry.Directory directory) {
+            at = directory.inode();
+          }
+        }
+      }
+    }
+    // A key that ends with '/' is a file with the empty name in the directory of that path.
+    if (path[path.length - 1] == '/' && tree.entry(at, Keys.NOTHING).isPresent()) {
+      directories.add(at);
+      names.add(Keys.NOTHING);
+    }
+    removeUpwards(directories, names);
+  }
+
+  /** Removes a directory's entry by its path, which ends with '/'; what is below it stays. */
+  void removeDirectoryEntry(BucketId bucket, String path) {
+    byte[] bytes = Keys.utf8(path);
+    var directories = new ArrayList<InodeId>();
+    var names = new ArrayList<byte[]>();
+    InodeId at = tree.root(bucket).orElseThrow();
+    int begin = 0;
+    for (int i = 0; i < bytes.length; i++) {
+      if (bytes[i] == '/') {
+        byte[] name = Arrays.copyOfRange(bytes, begin, i + 1);
+        directories.add(at);
+        names.add(name);
+        at = ((Entry.Directory) tree.entry(at, name).orElseThrow()).inode();
+        begin = i + 1;
+      }
+    }
+    removeUpwards(directories, names);
+  }
+
+  private void removeUpwards(List<InodeId> directories, List<byte[]> names) {
+    int last = names.size() - 1;
+    out.remove(Keys.entry(directories.get(last), names.get(last)));
+    for (int i = last; i > 0 && tree.isEmpty(directories.get(i)); i--) {
+      out.remove(Keys.entry(directories.get(i - 1), names.get(i - 1)));
+    }
+  }
+
+  GenerationRow generation(Generation generation) {
+    return Rows.get(out, Keys.of(Keys.GENERATION, generation.value()), GenerationRow.class)
+        .orElseThrow(() -> new IllegalStateException("no row of generation " + generation));
+  }
+
+  void putGeneration(Generation generation, GenerationRow row) {
+    out.put(Keys.of(Keys.GENERATION, generation.value()), Rows.bytes(GenerationRow.class, row));
+  }
+
+  Manifest manifest(long owner) {
+    return Rows.get(out, Keys.of(Keys.MANIFEST, owner), Manifest.class)
+        .orElseThrow(() -> new IllegalStateException("no manifest of " + owner));
+  }
+
+  void putManifest(long owner, Manifest manifest) {
+    out.put(Keys.of(Keys.MANIFEST, owner), Rows.bytes(Manifest.class, manifest));
+  }
+
+  void expireAt(long millis, byte what, long id) {
+    out.put(Keys.expiry(millis, what, id), Keys.NOTHING);
+  }
+
+  /** The generation is no longer visible; it keeps its chunks until its readers had their time. */
+  void supersede(Generation generation, FlushPolicy policy) {
+    expireAt(now + policy.readGraceMillis(), EXPIRES_GENERATION, generation.value());
+  }
+
+  Optional<ObjectHead> head(BucketId bucket, String key) {
+    return tree.file(bucket, key).map(file -> Queries.head(out, bucket, key, file));
+  }
+
+  void check(Preconditions conditions, Optional<ObjectHead> present) {
+    if (conditions.ifAbsent() && present.isPresent()) {
+      throw refuse(
+          ErrorCode.PRECONDITION_FAILED, "If-None-Match: * does not hold: the object exists");
+    }
+    if (conditions.ifMatch().isPresent()) {
+      ObjectHead head =
+          present.orElseThrow(
+              () -> refuse(ErrorCode.NOT_FOUND, "If-Match does not hold: there is no such object"));
+      if (!head.matches(conditions.ifMatch().get())) {
+        throw refuse(
+            ErrorCode.PRECONDITION_FAILED,
+            "If-Match does not hold: the object has ETag \"" + head.etag() + "\"");
+      }
+    }
+    if (conditions.ifNoneMatch().isPresent()
+        && present.filter(head -> head.matches(conditions.ifNoneMatch().get())).isPresent()) {
+      throw refuse(
+          ErrorCode.PRECONDITION_FAILED, "If-None-Match does not hold: the object has that ETag");
+    }
+  }
+}

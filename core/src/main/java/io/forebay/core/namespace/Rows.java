@@ -1,0 +1,95 @@
+package io.forebay.core.namespace;
+
+import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.codec.Tag;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.id.BucketId;
+import io.forebay.core.id.Generation;
+import io.forebay.core.id.InodeId;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.sorted.SortedMap;
+import java.util.Optional;
+
+/** The values of the map. */
+final class Rows {
+  private Rows() {}
+
+  record SessionRow(NodeId node, long openedMillis, long lowWater, long answeredBelow) {}
+
+  record BucketRow(InodeId root, boolean sealed) {}
+
+  sealed interface Entry {
+    @Tag(1)
+    record Directory(InodeId inode) implements Entry {}
+
+    @Tag(2)
+    record File(InodeId inode, Generation generation) implements Entry {}
+  }
+
+  /**
+   * A generation, live or superseded.
+   *
+   * @param clean final once true (rule R13)
+   * @param storeEtag set when it turns clean
+   */
+  record GenerationRow(
+      BucketId bucket,
+      InodeId inode,
+      long lengthBytes,
+      String etag,
+      ObjectMetadata metadata,
+      long modifiedMillis,
+      boolean clean,
+      Optional<String> storeEtag) {
+    GenerationRow cleanUnder(Optional<String> etagOfStore) {
+      return new GenerationRow(
+          bucket, inode, lengthBytes, etag, metadata, modifiedMillis, true, etagOfStore);
+    }
+  }
+
+  /**
+   * A flush record and where it stands in the queue.
+   *
+   * @param queuedMillis -1: nowhere
+   */
+  record FlushRow(FlushRecord record, long queuedMillis) {}
+
+  record UploadRow(
+      BucketId bucket,
+      String key,
+      ObjectMetadata metadata,
+      long createdMillis,
+      long expiresMillis) {}
+
+  record PartRow(long owner, long lengthBytes, String etag, long modifiedMillis) {}
+
+  record CompletedRow(BucketId bucket, String key, Generation generation) {}
+
+  static <T> Optional<T> get(SortedMap.View view, byte[] key, Class<T> type) {
+    return view.get(key).map(RecordCodec.of(type)::decode);
+  }
+
+  static <T> byte[] bytes(Class<T> type, T value) {
+    return RecordCodec.of(type).encode(value);
+  }
+
+  /** Ends a command without a change. */
+  static final class Refusal extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+    private final transient NamespaceResult result;
+
+    Refusal(NamespaceResult result) {
+      super("", null, false, false);
+      this.result = result;
+    }
+
+    NamespaceResult result() {
+      return result;
+    }
+  }
+
+  static Refusal refuse(ErrorCode code, String message) {
+    return new Refusal(new NamespaceResult.Refused(code, message));
+  }
+}

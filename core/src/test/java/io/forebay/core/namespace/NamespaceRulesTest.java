@@ -1,0 +1,479 @@
+package io.forebay.core.namespace;
+
+import static io.forebay.core.namespace.Shard.BACK;
+import static io.forebay.core.namespace.Shard.BUCKET;
+import static io.forebay.core.namespace.Shard.CACHE_ONLY;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.file.CompletedPart;
+import io.forebay.core.file.FlushState;
+import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.id.Generation;
+import io.forebay.core.id.SessionId;
+import io.forebay.core.id.UploadId;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/** One test for each rule, named after the fault that it keeps out. */
+final class NamespaceRulesTest {
+  private final Shard shard = new Shard();
+
+  private NamespaceCommand.Rename rename(String from, String to) {
+    return new NamespaceCommand.Rename(BUCKET, from, to, BACK);
+  }
+
+  @Test
+  void g1AChunkThatTwoGenerationsNameIsOwedUntilBothAreFlushed() {
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 3), BACK);
+    shard.publish(session, "b", Shard.chunks(session, 1, 2), BACK);
+    shard.close(session);
+    shard.flush("a", "ea");
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.OWED);
+    assertThat(shard.state(session, 2)).isEqualTo(ChunkState.CLEAN);
+    shard.flush("b", "eb");
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.CLEAN);
+  }
+
+  @Test
+  void g1AFlushedChunkOfAnOpenSessionIsNotCleanBeforeTheSessionPassedIt() {
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 3), BACK);
+    shard.flush("a", "ea");
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.OPEN);
+    shard.apply(new NamespaceCommand.SessionLowWater(session, 2, 2));
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.CLEAN);
+    assertThat(shard.state(session, 2)).isEqualTo(ChunkState.OPEN);
+  }
+
+  @Test
+  void g2APublishOfAnEndedSessionIsRefused() {
+    SessionId session = shard.session();
+    shard.close(session);
+    shard.refuses(
+        shard.publishing(session, "a", Shard.chunks(session, 1, 2), BACK), ErrorCode.SESSION_ENDED);
+  }
+
+  @Test
+  void g2ARepeatedPublishGivesTheFirstAnswerAndNoSecondGeneration() {
+    SessionId session = shard.session();
+    var command = shard.publishing(session, "a", Shard.chunks(session, 1, 2), BACK);
+    NamespaceResult first = shard.apply(command);
+    shard.delete("a");
+    assertThat(shard.apply(command)).isEqualTo(first);
+    assertThat(shard.stat("a")).isEmpty();
+  }
+
+  @Test
+  void g3APublishThatNamesACollectableChunkIsRefusedWithItsRange() {
+    SessionId old = shard.session();
+    shard.close(old);
+    SessionId session = shard.session();
+    var refused =
+        shard.apply(
+            shard.publishing(session, "a", Shard.chunks(old, 5, 8), BACK),
+            NamespaceResult.NotOwed.class);
+    assertThat(refused.ranges()).containsExactly(new ChunkRange(old, 5, 8));
+  }
+
+  @Test
+  void g3AChunkOfAHiddenManifestIsOwedTooAndMayBeNamedAgain() {
+    SessionId old = shard.session();
+    Extent list = ((Manifest.Extents) Shard.chunks(old, 1, 2)).extents().getFirst();
+    shard.publish(
+        old, "a", new Manifest.InChunk(list, List.of(new ChunkRange(old, 100, 300)), 500), BACK);
+    shard.close(old);
+    assertThat(shard.state(old, 1)).isEqualTo(ChunkState.OWED);
+    assertThat(shard.state(old, 299)).isEqualTo(ChunkState.OWED);
+    assertThat(shard.state(old, 300)).isEqualTo(ChunkState.GARBAGE);
+    SessionId session = shard.session();
+    shard.publish(session, "b", Shard.chunks(old, 299, 300), BACK);
+  }
+
+  @Test
+  void g4AChunkBelowTheLowWaterMarkIsNotNamedByALatePublish() {
+    SessionId session = shard.session();
+    shard.apply(new NamespaceCommand.SessionLowWater(session, 4, 1));
+    assertThat(shard.state(session, 3)).isEqualTo(ChunkState.GARBAGE);
+    shard.apply(
+        shard.publishing(session, "a", Shard.chunks(session, 3, 5), BACK),
+        NamespaceResult.NotOwed.class);
+    shard.apply(new NamespaceCommand.SessionLowWater(session, 2, 1));
+    assertThat(shard.state(session, 3)).isEqualTo(ChunkState.GARBAGE);
+  }
+
+  @Test
+  void g5AnUnknownSessionIsNotAnEndedOne() {
+    SessionId session = shard.session();
+    var later = new SessionId(session.value() + 5);
+    var otherShard = new SessionId(1L << 48 | 1);
+    assertThat(shard.state(later, 1)).isEqualTo(ChunkState.OPEN);
+    assertThat(shard.state(otherShard, 1)).isEqualTo(ChunkState.OPEN);
+    shard.close(session);
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.GARBAGE);
+  }
+
+  @Test
+  void g7PartsKeepTheirChunksUntilTheUploadsLifetimeIsOver() {
+    SessionId session = shard.session();
+    UploadId upload = upload("a", 5000);
+    part(session, upload, 1, 1, 3, 1);
+    shard.close(session);
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.OWED);
+    shard.now += 5000;
+    shard.tick();
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.GARBAGE);
+  }
+
+  @Test
+  void g8ASupersededGenerationKeepsItsChunksForItsReadersAndNoLonger() {
+    SessionId session = shard.session();
+    ObjectHead first = shard.publish(session, "a", Shard.chunks(session, 1, 2), CACHE_ONLY);
+    shard.publish(session, "a", Shard.chunks(session, 2, 3), CACHE_ONLY);
+    shard.close(session);
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.OWED);
+    assertThat(shard.query(new NamespaceQuery.OfGeneration(first.generation())))
+        .isInstanceOf(NamespaceAnswer.Found.class);
+    shard.now += 1000;
+    shard.tick();
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.GARBAGE);
+    assertThat(shard.state(session, 2)).isEqualTo(ChunkState.OWED);
+    assertThat(shard.query(new NamespaceQuery.OfGeneration(first.generation())))
+        .isInstanceOf(NamespaceAnswer.Absent.class);
+  }
+
+  @Test
+  void r13ARenamedCleanObjectRefersToTheStoreAndItsChunksStayClean() {
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 3), BACK);
+    shard.close(session);
+    shard.flush("a", "ea");
+    shard.apply(rename("a", "b"), NamespaceResult.Renamed.class);
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.CLEAN);
+    assertThat(shard.manifest("b"))
+        .isEqualTo(
+            new Manifest.Stored(
+                new StoreRef(BUCKET, "a", "ea", 0, 20), Shard.chunks(session, 1, 3)));
+    SessionId other = shard.session();
+    shard.apply(
+        shard.publishing(other, "c", Shard.chunks(session, 1, 2), BACK),
+        NamespaceResult.NotOwed.class);
+  }
+
+  @Test
+  void f6TheOnlyCopyBehindARenameIsNeitherDeletedNorOverwritten() {
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 3), BACK);
+    shard.flush("a", "ea");
+    shard.apply(rename("a", "b"), NamespaceResult.Renamed.class);
+    shard.refuses(shard.beginning("a", Optional.empty()), ErrorCode.UNAVAILABLE);
+    shard.publish(session, "a", Shard.chunks(session, 3, 4), BACK);
+    shard.refuses(shard.beginning("a", Optional.empty()), ErrorCode.UNAVAILABLE);
+    FlushTask copy = shard.begin("b");
+    assertThat(copy.kind()).isEqualTo(FlushKind.COPY);
+    shard.end("b", copy.attempt(), "eb");
+    FlushTask put = shard.begin("a");
+    assertThat(put.kind()).isEqualTo(FlushKind.PUT);
+    assertThat(put.condition()).isEqualTo(new StoreSight.Present("ea"));
+    assertThat(((Manifest.Stored) shard.manifest("b")).ref())
+        .isEqualTo(new StoreRef(BUCKET, "b", "eb", 0, 20));
+  }
+
+  @Test
+  void f1ALateEndOfAnotherAttemptIsRefused() {
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 3), BACK);
+    long first = shard.begin("a").attempt();
+    shard.unresolved("a", first);
+    shard.apply(
+        shard.beginning("a", Optional.of(new StoreHead.Missing())),
+        NamespaceResult.FlushStarted.class);
+    shard.refuses(
+        new NamespaceCommand.FlushEnd(BUCKET, "a", first, "e"), ErrorCode.CONCURRENT_CHANGE);
+  }
+
+  @Test
+  void f2APutThatMayStillLandKeepsTheDeletedKeyUnderWatch() {
+    SessionId session = shard.session();
+    Generation generation =
+        shard.publish(session, "a", Shard.chunks(session, 1, 3), BACK).generation();
+    long attempt = shard.begin("a").attempt();
+    shard.unresolved("a", attempt);
+    shard.delete("a");
+    shard.apply(
+        shard.beginning("a", Optional.of(new StoreHead.Missing())),
+        NamespaceResult.FlushDecided.class);
+    assertThat(shard.record("a").target()).isInstanceOf(FlushRecord.Target.Gone.class);
+    assertThat(shard.resolve("a", new StoreHead.Missing()))
+        .isInstanceOf(NamespaceResult.Refused.class); // it can still land
+    shard.now += Shard.LEASE + Shard.LANDING;
+    shard.resolve("a", Shard.found("late", generation, attempt));
+    FlushTask delete = shard.begin("a");
+    assertThat(delete.kind()).isEqualTo(FlushKind.DELETE);
+    assertThat(delete.condition()).isEqualTo(new StoreSight.Present("late"));
+    shard.end("a", delete.attempt(), "");
+    assertThat(shard.recordOf("a")).isEmpty();
+  }
+
+  @Test
+  void f2TheLeaseOfADeadFlusherRunsOutAndItsAttemptIsUnresolved() {
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 3), BACK);
+    shard.begin("a");
+    shard.refuses(shard.beginning("a", Optional.of(new StoreHead.Missing())), ErrorCode.BUSY);
+    shard.now += Shard.LEASE;
+    shard.refuses(shard.beginning("a", Optional.empty()), ErrorCode.CONCURRENT_CHANGE);
+    shard.apply(
+        shard.beginning("a", Optional.of(new StoreHead.Missing())),
+        NamespaceResult.FlushStarted.class);
+    assertThat(shard.record("a").unresolved()).hasSize(1);
+    shard.apply(new NamespaceCommand.FlushAbandon(Shard.NODE));
+    assertThat(shard.record("a").unresolved()).hasSize(2);
+    assertThat(shard.record("a").open()).isEmpty();
+  }
+
+  @Test
+  void f3OurOwnWriteWhoseAnswerWasLostIsNotReportedAsForeign() {
+    SessionId session = shard.session();
+    Generation generation =
+        shard.publish(session, "a", Shard.chunks(session, 1, 3), BACK).generation();
+    long attempt = shard.begin("a").attempt();
+    shard.unresolved("a", attempt);
+    shard.apply(
+        shard.beginning("a", Optional.of(Shard.found("ea", generation, attempt))),
+        NamespaceResult.FlushDecided.class);
+    assertThat(shard.stat("a").orElseThrow().flush()).isEqualTo(FlushState.FLUSHED);
+    shard.close(session);
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.OWED); // not settled (F5)
+    shard.now += Shard.LEASE + Shard.LANDING;
+    shard.resolve("a", Shard.found("ea", generation, attempt));
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.CLEAN);
+  }
+
+  @Test
+  void f3AStampWithoutAnUnresolvedAttemptIsAForeignCopy() {
+    SessionId session = shard.session();
+    Generation generation =
+        shard.publish(session, "a", Shard.chunks(session, 1, 3), BACK).generation();
+    shard.apply(
+        shard.beginning("a", Optional.of(Shard.found("copied", generation, 1))),
+        NamespaceResult.FlushDecided.class);
+    assertThat(shard.record("a").conflict()).isPresent();
+    assertThat(shard.stat("a").orElseThrow().flush()).isEqualTo(FlushState.CONFLICT);
+  }
+
+  @Test
+  void f3AnOlderGenerationThatLandedLateIsReplacedUnderItsEtag() {
+    SessionId session = shard.session();
+    Generation old = shard.publish(session, "a", Shard.chunks(session, 1, 2), BACK).generation();
+    long attempt = shard.begin("a").attempt();
+    shard.unresolved("a", attempt);
+    shard.publish(session, "a", Shard.chunks(session, 2, 3), BACK);
+    FlushTask task =
+        shard
+            .apply(
+                shard.beginning("a", Optional.of(Shard.found("old", old, attempt))),
+                NamespaceResult.FlushStarted.class)
+            .task();
+    assertThat(task.condition()).isEqualTo(new StoreSight.Present("old"));
+  }
+
+  @Test
+  void f4ADecisionOnAHeadFromBeforeAChangeIsRefused() {
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 2), BACK);
+    var stale = shard.beginning("a", Optional.of(new StoreHead.Missing()));
+    shard.publish(session, "a", Shard.chunks(session, 2, 3), BACK);
+    shard.refuses(stale, ErrorCode.CONCURRENT_CHANGE);
+  }
+
+  @Test
+  void f8ConflictTakeOfAGenerationThatNobodySawIsRefused() {
+    SessionId session = shard.session();
+    Generation seen = shard.publish(session, "a", Shard.chunks(session, 1, 2), BACK).generation();
+    conflict("a", "theirs");
+    Generation newer = shard.publish(session, "a", Shard.chunks(session, 2, 3), BACK).generation();
+    shard.refuses(take("a", seen, "theirs"), ErrorCode.STORE_CONFLICT);
+    shard.refuses(take("a", newer, "other"), ErrorCode.STORE_CONFLICT);
+    shard.apply(take("a", newer, "theirs"), NamespaceResult.Done.class);
+    ObjectHead taken = shard.stat("a").orElseThrow();
+    assertThat(taken.etag()).isEqualTo("theirs");
+    assertThat(taken.flush()).isEqualTo(FlushState.FLUSHED);
+  }
+
+  @Test
+  void f8ConflictKeepOverwritesExactlyWhatWasSeen() {
+    SessionId session = shard.session();
+    Generation ours = shard.publish(session, "a", Shard.chunks(session, 1, 2), BACK).generation();
+    conflict("a", "theirs");
+    shard.refuses(shard.beginning("a", Optional.empty()), ErrorCode.STORE_CONFLICT);
+    shard.apply(
+        new NamespaceCommand.ConflictKeep(
+            BUCKET, "a", Optional.of(ours), new StoreSight.Present("theirs")),
+        NamespaceResult.Done.class);
+    assertThat(shard.begin("a").condition()).isEqualTo(new StoreSight.Present("theirs"));
+  }
+
+  @Test
+  void f11AnOverwriteWhileAFlushIsOpenWaitsAndTheNewestWins() {
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 2), BACK);
+    FlushTask first = shard.begin("a");
+    Generation newest = shard.publish(session, "a", Shard.chunks(session, 2, 3), BACK).generation();
+    shard.refuses(shard.beginning("a", Optional.empty()), ErrorCode.BUSY);
+    shard.end("a", first.attempt(), "e1");
+    assertThat(shard.stat("a").orElseThrow().flush()).isEqualTo(FlushState.PENDING);
+    FlushTask second = shard.begin("a");
+    assertThat(second.generation()).isEqualTo(newest);
+    assertThat(second.condition()).isEqualTo(new StoreSight.Present("e1"));
+  }
+
+  @Test
+  void aDeletedObjectThatWasNeverSentLeavesNothingToDo() {
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 2), BACK);
+    shard.delete("a");
+    assertThat(shard.recordOf("a")).isEmpty();
+    assertThat(work()).isEmpty();
+    shard.publish(session, "b", Shard.chunks(session, 2, 3), BACK);
+    shard.apply(rename("b", "c"), NamespaceResult.Renamed.class);
+    assertThat(work()).extracting(FlushItem::key).containsExactly("c");
+  }
+
+  @Test
+  void aDirectoryOfACacheOnlyBucketMovesAsAWholeAndItsParentsVanish() {
+    SessionId session = shard.session();
+    shard.publish(session, "x/y/a", Shard.chunks(session, 1, 2), CACHE_ONLY);
+    shard.publish(session, "x/y/z/b", Shard.chunks(session, 2, 3), CACHE_ONLY);
+    var command = new NamespaceCommand.Rename(BUCKET, "x/y/", "p/q/", CACHE_ONLY);
+    assertThat(shard.apply(command, NamespaceResult.Renamed.class).objects()).isZero();
+    assertThat(keys()).containsExactly("p/q/a", "p/q/z/b");
+    shard.refuses(
+        new NamespaceCommand.Rename(BUCKET, "p/", "p/q/", CACHE_ONLY), ErrorCode.INVALID_ARGUMENT);
+    shard.delete("p/q/a");
+    shard.delete("p/q/z/b");
+    shard.apply(new NamespaceCommand.SealBucket(BUCKET), NamespaceResult.Done.class);
+    shard.refuses(
+        shard.publishing(session, "n", Shard.chunks(session, 3, 4), BACK),
+        ErrorCode.NO_SUCH_BUCKET);
+  }
+
+  @Test
+  void aPrefixOfFlushedObjectsIsRenamedOneByOneAndRefersToTheStore() {
+    SessionId session = shard.session();
+    shard.publish(session, "x/a", Shard.chunks(session, 1, 2), BACK);
+    shard.publish(session, "x/b", Shard.chunks(session, 2, 3), BACK);
+    shard.flush("x/a", "ea");
+    assertThat(shard.apply(rename("x/", "y/"), NamespaceResult.Renamed.class).objects())
+        .isEqualTo(2);
+    assertThat(keys()).containsExactly("y/a", "y/b");
+    assertThat(shard.manifest("y/a")).isInstanceOf(Manifest.Stored.class);
+    assertThat(shard.manifest("y/b")).isInstanceOf(Manifest.Extents.class);
+    shard.refuses(new NamespaceCommand.SealBucket(BUCKET), ErrorCode.BUCKET_NOT_EMPTY);
+  }
+
+  @Test
+  void aCompletionChecksItsPartsAndIsAnsweredAgainTheSame() {
+    SessionId session = shard.session();
+    UploadId upload = upload("a", 5000);
+    String one = part(session, upload, 1, 1, 2, 6 << 20);
+    String two = part(session, upload, 2, 2, 3, 1000);
+    shard.refuses(complete(upload), ErrorCode.INVALID_ARGUMENT);
+    shard.refuses(
+        complete(upload, new CompletedPart(2, two), new CompletedPart(1, one)),
+        ErrorCode.INVALID_PART_ORDER);
+    shard.refuses(
+        complete(upload, new CompletedPart(1, one), new CompletedPart(3, two)),
+        ErrorCode.INVALID_PART);
+    part(session, upload, 3, 3, 4, 1000);
+    shard.refuses(
+        complete(
+            upload,
+            new CompletedPart(2, two),
+            new CompletedPart(3, part(session, upload, 3, 3, 4, 1000))),
+        ErrorCode.PART_TOO_SMALL);
+    var command =
+        complete(upload, new CompletedPart(1, '"' + one + '"'), new CompletedPart(2, two));
+    NamespaceResult first = shard.apply(command, NamespaceResult.Published.class);
+    assertThat(shard.apply(command)).isEqualTo(first);
+    assertThat(shard.stat("a").orElseThrow().lengthBytes()).isEqualTo((6 << 20) + 1000);
+    assertThat(shard.stat("a").orElseThrow().etag()).endsWith("-2");
+    assertThat(shard.manifest("a").pieces((6 << 20) - 1, 2)).hasSize(2);
+    shard.close(session);
+    assertThat(shard.state(session, 1)).isEqualTo(ChunkState.OWED);
+    assertThat(shard.state(session, 3)).isEqualTo(ChunkState.GARBAGE);
+  }
+
+  private List<FlushItem> work() {
+    return ((NamespaceAnswer.Work) shard.query(new NamespaceQuery.FlushWork(100, shard.now)))
+        .items();
+  }
+
+  private List<String> keys() {
+    var answer =
+        (NamespaceAnswer.Listing)
+            shard.query(new NamespaceQuery.ListObjects(BUCKET, "", "", "", 1000));
+    return answer.objects().stream().map(ObjectHead::key).toList();
+  }
+
+  private UploadId upload(String key, long lifetimeMillis) {
+    return shard
+        .apply(
+            new NamespaceCommand.CreateUpload(BUCKET, key, ObjectMetadata.NONE, lifetimeMillis),
+            NamespaceResult.UploadCreated.class)
+        .upload();
+  }
+
+  private long partSequence = 1000;
+
+  private String part(
+      SessionId session, UploadId upload, int number, long from, long to, int lengthBytes) {
+    Extent shape = ((Manifest.Extents) Shard.chunks(session, from, to)).extents().getFirst();
+    var manifest =
+        new Manifest.Extents(
+            List.of(
+                new Extent(
+                    0, lengthBytes, shape.chunk(), 0, shape.group(), shape.epoch(), number)));
+    return shard
+        .apply(
+            new NamespaceCommand.PutPart(
+                session,
+                partSequence++,
+                BUCKET,
+                "a",
+                upload,
+                number,
+                lengthBytes,
+                Optional.empty(),
+                number,
+                manifest),
+            NamespaceResult.PartLogged.class)
+        .part()
+        .etag();
+  }
+
+  private static NamespaceCommand.CompleteUpload complete(UploadId upload, CompletedPart... parts) {
+    return new NamespaceCommand.CompleteUpload(
+        BUCKET, "a", upload, List.of(parts), Preconditions.NONE, -1, BACK);
+  }
+
+  private void conflict(String key, String etag) {
+    shard.apply(
+        shard.beginning(key, Optional.of(Shard.foreign(etag))), NamespaceResult.FlushDecided.class);
+  }
+
+  private static NamespaceCommand.ConflictTake take(
+      String key, Generation generation, String etag) {
+    return new NamespaceCommand.ConflictTake(
+        BUCKET,
+        key,
+        Optional.of(generation),
+        new StoreSight.Present(etag),
+        10,
+        ObjectMetadata.NONE,
+        5,
+        BACK);
+  }
+}
