@@ -1,0 +1,38 @@
+package io.forebay.core.log;
+
+import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.namespace.NamespaceCommand;
+import io.forebay.core.namespace.NamespaceMachine;
+import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.namespace.NamespaceResult;
+import io.forebay.core.sorted.Batch;
+import io.forebay.core.sorted.SortedMap;
+
+/** A namespace shard as the meaning of a log. */
+public final class NamespaceCommands implements Commands {
+  private final NamespaceMachine machine;
+
+  public NamespaceCommands(NamespaceMachine machine) {
+    this.machine = machine;
+  }
+
+  @Override
+  public byte[] apply(
+      long position, long wallMillis, byte[] command, SortedMap.View in, Batch out) {
+    return RecordCodec.of(NamespaceResult.class)
+        .encode(
+            machine.apply(
+                position,
+                wallMillis,
+                RecordCodec.of(NamespaceCommand.class).decode(command),
+                out,
+                in));
+  }
+
+  @Override
+  public byte[] query(SortedMap.View in, byte[] query) {
+    return RecordCodec.of(NamespaceAnswer.class)
+        .encode(machine.query(in, RecordCodec.of(NamespaceQuery.class).decode(query)));
+  }
+}
