@@ -1,0 +1,131 @@
+package io.forebay.core.namespace;
+
+import static io.forebay.core.namespace.Shard.BACK;
+import static io.forebay.core.namespace.Shard.BUCKET;
+import static io.forebay.core.namespace.Shard.NODE;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.file.CompletedPart;
+import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.id.Generation;
+import io.forebay.core.id.SessionId;
+import io.forebay.core.id.UploadId;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/** The bytes of every command in the log, one hex line each, as they are on disks already. */
+final class NamespaceGoldenTest {
+  private static final SessionId SESSION = new SessionId(3);
+  private static final UploadId UPLOAD = new UploadId(4);
+  private static final Generation GENERATION = new Generation(5);
+  private static final ObjectMetadata METADATA =
+      new ObjectMetadata("text/plain", Map.of("expires", "x"), Map.of("k", "v"));
+
+  private static List<NamespaceCommand> commands() {
+    Manifest extents = Shard.chunks(SESSION, 1, 3);
+    Extent list = ((Manifest.Extents) extents).extents().getFirst();
+    return List.of(
+        new NamespaceCommand.OpenSession(NODE),
+        new NamespaceCommand.CloseSession(SESSION),
+        new NamespaceCommand.SessionLowWater(SESSION, 7, 8),
+        new NamespaceCommand.SealBucket(BUCKET),
+        new NamespaceCommand.Publish(
+            SESSION,
+            1,
+            BUCKET,
+            "k/é",
+            20,
+            Optional.of("etag"),
+            6,
+            METADATA,
+            extents,
+            Preconditions.ABSENT,
+            BACK),
+        new NamespaceCommand.Delete(BUCKET, "k", Preconditions.ifMatch("e"), BACK),
+        new NamespaceCommand.DeleteMany(BUCKET, List.of("a", "b"), BACK),
+        new NamespaceCommand.Rename(BUCKET, "a", "b", BACK),
+        new NamespaceCommand.Copy(
+            BUCKET,
+            "a",
+            Optional.of(GENERATION),
+            BUCKET,
+            "b",
+            Optional.of(METADATA),
+            Preconditions.NONE,
+            BACK),
+        new NamespaceCommand.CreateUpload(BUCKET, "k", METADATA, 9),
+        new NamespaceCommand.PutPart(
+            SESSION,
+            2,
+            BUCKET,
+            "k",
+            UPLOAD,
+            1,
+            500,
+            Optional.empty(),
+            6,
+            new Manifest.InChunk(list, List.of(new ChunkRange(SESSION, 5, 9)), 500)),
+        new NamespaceCommand.PutPartCopy(
+            BUCKET, "k", UPLOAD, 2, BUCKET, "a", Optional.empty(), 10, -1),
+        new NamespaceCommand.CompleteUpload(
+            BUCKET, "k", UPLOAD, List.of(new CompletedPart(1, "e")), Preconditions.NONE, -1, BACK),
+        new NamespaceCommand.AbortUpload(BUCKET, "k", UPLOAD),
+        new NamespaceCommand.FlushBegin(
+            BUCKET, "k", NODE, 11, Optional.of(Shard.found("s", GENERATION, 12)), 13, 14),
+        new NamespaceCommand.FlushExtend(BUCKET, "k", 12, 13, 14),
+        new NamespaceCommand.FlushEnd(BUCKET, "k", 12, "s"),
+        new NamespaceCommand.FlushUnresolved(BUCKET, "k", 12),
+        new NamespaceCommand.FlushResolve(BUCKET, "k", 11, new StoreHead.Missing(), 15),
+        new NamespaceCommand.FlushFailed(BUCKET, "k", 12, ErrorCode.STORE_THROTTLED, "429", 16),
+        new NamespaceCommand.FlushConflict(BUCKET, "k", 12, Shard.foreign("s"), "why"),
+        new NamespaceCommand.FlushAbandon(NODE),
+        new NamespaceCommand.FlushNow(BUCKET, "p/", "", 100),
+        new NamespaceCommand.ConflictKeep(
+            BUCKET, "k", Optional.of(GENERATION), new StoreSight.Present("s")),
+        new NamespaceCommand.ConflictTake(
+            BUCKET, "k", Optional.empty(), new StoreSight.Absent(), 0, METADATA, 17, BACK),
+        new NamespaceCommand.ExpireTick(100));
+  }
+
+  @Test
+  void everyCommandHasTheBytesThatLogsHold() throws IOException {
+    RecordCodec<NamespaceCommand> codec = RecordCodec.of(NamespaceCommand.class);
+    List<String> lines =
+        commands().stream()
+            .map(
+                c -> c.getClass().getSimpleName() + " " + HexFormat.of().formatHex(codec.encode(c)))
+            .toList();
+    try (InputStream golden = getClass().getResourceAsStream("commands.txt")) {
+      assertThat(golden).isNotNull();
+      assertThat(lines)
+          .isEqualTo(new String(golden.readAllBytes(), StandardCharsets.UTF_8).lines().toList());
+    }
+    for (NamespaceCommand command : commands()) {
+      assertThat(codec.decode(codec.encode(command))).isEqualTo(command);
+    }
+  }
+
+  @Test
+  void noCommandIsMissingHere() {
+    assertThat(commands().stream().<Class<?>>map(Object::getClass))
+        .containsExactlyInAnyOrderElementsOf(
+            Arrays.asList(NamespaceCommand.class.getPermittedSubclasses()));
+  }
+
+  @Test
+  void theOrdersOfEnumsInRowsAndCommandsArePinned() {
+    assertThat(ChunkState.values())
+        .containsExactly(ChunkState.OWED, ChunkState.CLEAN, ChunkState.GARBAGE, ChunkState.OPEN);
+    assertThat(FlushKind.values())
+        .containsExactly(FlushKind.PUT, FlushKind.COPY, FlushKind.DELETE, FlushKind.RESOLVE);
+  }
+}
