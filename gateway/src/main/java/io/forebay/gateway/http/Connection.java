@@ -1,0 +1,332 @@
+package io.forebay.gateway.http;
+
+import io.forebay.core.env.Env;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.socket.DuplexChannel;
+import io.netty.handler.codec.http.DefaultFullHttpResponse;
+import io.netty.handler.codec.http.HttpContent;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.handler.codec.http.HttpUtil;
+import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.codec.http.LastHttpContent;
+import io.netty.handler.codec.http.TooLongHttpHeaderException;
+import io.netty.handler.codec.http.TooLongHttpLineException;
+import io.netty.util.ReferenceCountUtil;
+import io.netty.util.concurrent.ScheduledFuture;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Locale;
+import java.util.OptionalLong;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One client's connection: requests one after the other, also when they are pipelined. The socket
+ * is read only on demand: for a head while no request is under way, for a body while its queue has
+ * room.
+ *
+ * <p>States: no request ({@code current} null) → request under way → its answer sent, the rest of
+ * its body being discarded → no request; or → closing (half closed, discarding for a moment, so
+ * that the client reads the answer before it sees the end).
+ */
+// Netty's futures: what became of a write or close shows in channelInactive.
+@SuppressWarnings("FutureReturnValueIgnored")
+final class Connection extends ChannelInboundHandlerAdapter {
+  private static final Logger LOG = LoggerFactory.getLogger(Connection.class);
+
+  /** How much of an unwanted body is discarded to keep a connection, and for how long. */
+  private static final long MAX_DISCARD_BYTES = 8L << 20;
+
+  private static final long MAX_DISCARD_NANOS = 5_000_000_000L;
+
+  private final Env env;
+  private final HttpServerConfig config;
+  private final HttpHandler handler;
+  private final HttpServer server;
+
+  // All of the event loop's, but for closeAfterAnswer.
+  private final ArrayDeque<Object> pending = new ArrayDeque<>();
+  private @Nullable ChannelHandlerContext context;
+  private @Nullable HttpExchange current;
+  private @Nullable BodyQueue body;
+  private boolean reading;
+  private boolean answerSent;
+  private boolean closing;
+  private long phaseBeganNanos;
+  private @Nullable ScheduledFuture<?> watch;
+  private volatile boolean closeAfterAnswer;
+
+  Connection(Env env, HttpServerConfig config, HttpHandler handler, HttpServer server) {
+    this.env = env;
+    this.config = config;
+    this.handler = handler;
+    this.server = server;
+  }
+
+  @Override
+  public void channelActive(ChannelHandlerContext ctx) {
+    context = ctx;
+    phaseBeganNanos = env.nanoTime();
+    long period = Math.max(config.idleNanos() / 8, 1_000_000);
+    watch =
+        ctx.executor()
+            .scheduleWithFixedDelay(this::closeIfIdle, period, period, TimeUnit.NANOSECONDS);
+    readIfWanted();
+  }
+
+  @Override
+  public void channelInactive(ChannelHandlerContext ctx) {
+    if (watch != null) {
+      watch.cancel(false);
+    }
+    pending.forEach(ReferenceCountUtil::release);
+    pending.clear();
+    if (body != null) {
+      body.fail(
+          new ForebayException(
+              ErrorCode.INCOMPLETE_BODY, "the client went away before its body was whole"));
+    }
+    if (current != null) {
+      current.signalWritable();
+    }
+  }
+
+  @Override
+  public void channelRead(ChannelHandlerContext ctx, Object message) {
+    if (closing) {
+      ReferenceCountUtil.release(message);
+      return;
+    }
+    pending.add(message);
+    pump();
+  }
+
+  @Override
+  public void channelReadComplete(ChannelHandlerContext ctx) {
+    reading = false;
+    readIfWanted();
+  }
+
+  @Override
+  public void channelWritabilityChanged(ChannelHandlerContext ctx) {
+    if (current != null && ctx.channel().isWritable()) {
+      current.signalWritable();
+    }
+  }
+
+  @Override
+  public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
+    // Resets by clients are everyday; channelInactive tells the request under way.
+    LOG.debug("http.connection.broken peer={}", ctx.channel().remoteAddress(), cause);
+    ctx.close();
+  }
+
+  private void pump() {
+    while (!pending.isEmpty() && !closing) {
+      BodyQueue receiving = body;
+      if (current == null) {
+        Object message = pending.remove();
+        if (message instanceof HttpRequest request) {
+          begin(request);
+        } else {
+          ReferenceCountUtil.release(message);
+        }
+      } else if (receiving != null && !receiving.ended()) {
+        if (pending.remove() instanceof HttpContent content) {
+          receive(receiving, content);
+        }
+      } else {
+        return;
+      }
+    }
+  }
+
+  private void begin(HttpRequest request) {
+    if (request.decoderResult().isFailure()) {
+      Throwable cause = request.decoderResult().cause();
+      refuse(
+          cause instanceof TooLongHttpHeaderException || cause instanceof TooLongHttpLineException
+              ? HttpHandler.Refusal.HEAD_TOO_LARGE
+              : HttpHandler.Refusal.MALFORMED);
+      return;
+    }
+    if (!server.admit()) {
+      refuse(HttpHandler.Refusal.BUSY);
+      return;
+    }
+    ChannelHandlerContext ctx = live();
+    var headers = new ArrayList<Header>(request.headers().size());
+    request
+        .headers()
+        .iteratorAsString()
+        .forEachRemaining(entry ->
+            headers.add(new Header(entry.getKey().toLowerCase(Locale.ROOT), entry.getValue())));
+    long length = HttpUtil.getContentLength(request, -1L);
+    InetAddress peer =
+        ctx.channel().remoteAddress() instanceof InetSocketAddress address
+            ? address.getAddress()
+            : InetAddress.ofLiteral("0.0.0.0");
+    var head =
+        new RequestHead(
+            request.method().name(),
+            request.uri(),
+            new Headers(headers),
+            length < 0 ? OptionalLong.empty() : OptionalLong.of(length),
+            HttpUtil.isTransferEncodingChunked(request),
+            peer);
+    var queue =
+        new BodyQueue(env, config.stallNanos(), () -> ctx.executor().execute(this::readIfWanted));
+    boolean hasBody = head.chunked() || length > 0;
+    var exchange =
+        new HttpExchange(
+            env,
+            head,
+            this,
+            ctx.channel(),
+            queue,
+            config.stallNanos(),
+            HttpUtil.isKeepAlive(request),
+            hasBody && HttpUtil.is100ContinueExpected(request));
+    current = exchange;
+    body = queue;
+    answerSent = false;
+    closeAfterAnswer = false;
+    var _ = env.spawn(config.name() + "-request", () -> handle(exchange));
+  }
+
+  private void handle(HttpExchange exchange) {
+    try {
+      handler.handle(exchange);
+    } catch (RuntimeException | Error escaped) {
+      LOG.error("http.request.failed method={}", exchange.head().method(), escaped);
+    } finally {
+      exchange.close();
+      server.finished();
+    }
+  }
+
+  private void receive(BodyQueue receiving, HttpContent content) {
+    if (content.decoderResult().isFailure()) {
+      content.release();
+      receiving.fail(
+          new ForebayException(ErrorCode.INCOMPLETE_BODY, "the body's chunks are malformed"));
+      closeAfterAnswer = true;
+      return;
+    }
+    boolean last = content instanceof LastHttpContent;
+    receiving.add(content.content());
+    if (last) {
+      receiving.end();
+      nextIfDone();
+    } else if (answerSent && receiving.receivedBytes() > MAX_DISCARD_BYTES) {
+      linger();
+    }
+  }
+
+  /** The connection is to be closed once the present answer is out. Any thread. */
+  void closeAfterAnswer() {
+    closeAfterAnswer = true;
+  }
+
+  /** All of the answer is with the kernel, or the channel is closed. Event loop. */
+  void answerSent(HttpExchange exchange) {
+    if (current != exchange || closing) {
+      return;
+    }
+    answerSent = true;
+    phaseBeganNanos = env.nanoTime();
+    if (body != null) {
+      body.discard();
+    }
+    if (closeAfterAnswer) {
+      linger();
+    } else {
+      nextIfDone();
+    }
+  }
+
+  private void nextIfDone() {
+    if (answerSent && body != null && body.ended()) {
+      current = null;
+      body = null;
+      answerSent = false;
+      phaseBeganNanos = env.nanoTime();
+      pump();
+    }
+    readIfWanted();
+  }
+
+  private void refuse(HttpHandler.Refusal refusal) {
+    Answer answer = handler.refuse(refusal);
+    var response =
+        new DefaultFullHttpResponse(
+            HttpVersion.HTTP_1_1,
+            HttpResponseStatus.valueOf(answer.status()),
+            Unpooled.wrappedBuffer(answer.body()));
+    answer.headers().forEach(header -> response.headers().add(header.name(), header.value()));
+    response.headers().set(HttpHeaderNames.CONTENT_LENGTH, answer.body().length);
+    response.headers().set(HttpHeaderNames.CONNECTION, "close");
+    closing = true;
+    live().writeAndFlush(response).addListener(sent -> linger());
+  }
+
+  /** Ends our side, and discards what the client still sends for a moment before closing. */
+  private void linger() {
+    closing = true;
+    phaseBeganNanos = env.nanoTime();
+    pending.forEach(ReferenceCountUtil::release);
+    pending.clear();
+    BodyQueue unwanted = body;
+    if (unwanted == null
+        || unwanted.ended()
+        || !(live().channel() instanceof DuplexChannel duplex)) {
+      live().close();
+      return;
+    }
+    duplex
+        .shutdownOutput()
+        .addListener(done -> {
+          var _ =
+              live()
+                  .executor()
+                  .schedule(() -> live().close(), MAX_DISCARD_NANOS, TimeUnit.NANOSECONDS);
+        });
+    readIfWanted();
+  }
+
+  private void readIfWanted() {
+    if (reading || context == null || !context.channel().isActive()) {
+      return;
+    }
+    if (closing || (current == null ? pending.isEmpty() : body != null && body.wantsMore())) {
+      reading = true;
+      context.read();
+    }
+  }
+
+  private void closeIfIdle() {
+    long phaseNanos = env.nanoTime() - phaseBeganNanos;
+    boolean idle = current == null && phaseNanos > config.idleNanos();
+    boolean discarding = answerSent && phaseNanos > MAX_DISCARD_NANOS;
+    if (idle || discarding) {
+      live().close();
+    }
+  }
+
+  private ChannelHandlerContext live() {
+    if (context == null) {
+      throw new IllegalStateException("the connection was never active");
+    }
+    return context;
+  }
+}

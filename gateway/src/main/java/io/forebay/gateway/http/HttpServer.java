@@ -1,0 +1,163 @@
+package io.forebay.gateway.http;
+
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Permits;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.netty.bootstrap.ServerBootstrap;
+import io.netty.channel.AdaptiveRecvByteBufAllocator;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.ServerChannel;
+import io.netty.channel.WriteBufferWaterMark;
+import io.netty.channel.epoll.Epoll;
+import io.netty.channel.epoll.EpollIoHandler;
+import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.netty.channel.group.ChannelGroup;
+import io.netty.channel.group.DefaultChannelGroup;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.SocketChannel;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.handler.codec.http.HttpDecoderConfig;
+import io.netty.handler.codec.http.HttpRequestDecoder;
+import io.netty.handler.codec.http.HttpResponseEncoder;
+import io.netty.util.concurrent.DefaultThreadFactory;
+import io.netty.util.concurrent.GlobalEventExecutor;
+import java.net.InetSocketAddress;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** An HTTP/1.1 server for one door: listens at one address until it is closed. */
+@SuppressWarnings("FutureReturnValueIgnored") // Netty's: failures show in channelInactive
+public final class HttpServer implements AutoCloseable {
+  /** What an answer may have in flight before its writer waits: two slabs of 1 MiB at most. */
+  private static final WriteBufferWaterMark WRITE_MARKS =
+      new WriteBufferWaterMark(256 << 10, 1 << 20);
+
+  private static final long DRAIN_NANOS = 5_000_000_000L;
+
+  private final Env env;
+  private final HttpServerConfig config;
+  private final Permits requests;
+  private final AtomicInteger connections = new AtomicInteger();
+  private final ChannelGroup open = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
+  private final MultiThreadIoEventLoopGroup loops;
+  private final Channel listener;
+
+  private HttpServer(Env env, HttpServerConfig config, HttpHandler handler) {
+    this.env = env;
+    this.config = config;
+    this.requests = new Permits(env, config.maxRequests());
+    boolean epoll = Epoll.isAvailable();
+    this.loops =
+        new MultiThreadIoEventLoopGroup(
+            config.ioThreads(),
+            new DefaultThreadFactory(config.name(), true),
+            epoll ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
+    Class<? extends ServerChannel> type =
+        epoll ? EpollServerSocketChannel.class : NioServerSocketChannel.class;
+    ChannelFuture bound =
+        new ServerBootstrap()
+            .group(loops)
+            .channel(type)
+            .option(ChannelOption.SO_REUSEADDR, true)
+            .option(ChannelOption.SO_BACKLOG, 1024)
+            .childOption(ChannelOption.TCP_NODELAY, true)
+            .childOption(ChannelOption.AUTO_READ, false)
+            .childOption(ChannelOption.ALLOW_HALF_CLOSURE, false)
+            .childOption(ChannelOption.WRITE_BUFFER_WATER_MARK, WRITE_MARKS)
+            .childOption(
+                ChannelOption.RECVBUF_ALLOCATOR,
+                new AdaptiveRecvByteBufAllocator(2048, 16 << 10, 128 << 10).maxMessagesPerRead(2))
+            .childHandler(
+                new ChannelInitializer<SocketChannel>() {
+                  @Override
+                  protected void initChannel(SocketChannel channel) {
+                    accept(channel, handler);
+                  }
+                })
+            .bind(config.listen())
+            .awaitUninterruptibly();
+    if (!bound.isSuccess()) {
+      loops.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+      Throwable cause = bound.cause();
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          config.name()
+              + " cannot listen on "
+              + config.listen()
+              + " ("
+              + (cause == null ? "cancelled" : cause.getMessage())
+              + "): choose another address or port, or end what listens there",
+          cause);
+    }
+    listener = bound.channel();
+  }
+
+  /**
+   * Starts listening.
+   *
+   * @throws ForebayException CONFIGURATION when the address cannot be bound
+   */
+  public static HttpServer start(Env env, HttpServerConfig config, HttpHandler handler) {
+    return new HttpServer(env, config, handler);
+  }
+
+  /** Where it listens, with the port that port 0 became. */
+  public InetSocketAddress address() {
+    return (InetSocketAddress) listener.localAddress();
+  }
+
+  /** Requests under way now. */
+  public long requestsUnderWay() {
+    return config.maxRequests() - requests.available();
+  }
+
+  /** Connections open now. */
+  public int connections() {
+    return connections.get();
+  }
+
+  /** Stops listening, lets requests under way finish for some seconds, then closes everything. */
+  @Override
+  public void close() {
+    listener.close().awaitUninterruptibly();
+    if (requests.acquire(config.maxRequests(), env.nanoTime() + DRAIN_NANOS)) {
+      requests.release(config.maxRequests());
+    }
+    open.close().awaitUninterruptibly();
+    loops.shutdownGracefully(0, 5, TimeUnit.SECONDS).awaitUninterruptibly();
+  }
+
+  /** Whether one more request may begin; {@link #finished} gives its place back. */
+  boolean admit() {
+    return requests.tryAcquire(1);
+  }
+
+  void finished() {
+    requests.release(1);
+  }
+
+  private void accept(SocketChannel channel, HttpHandler handler) {
+    if (connections.incrementAndGet() > config.maxConnections()) {
+      connections.decrementAndGet();
+      channel.close();
+      return;
+    }
+    channel.closeFuture().addListener(closed -> connections.decrementAndGet());
+    open.add(channel);
+    channel
+        .pipeline()
+        .addLast(
+            new HttpRequestDecoder(
+                new HttpDecoderConfig()
+                    .setMaxInitialLineLength(HttpServerConfig.MAX_HEAD_BYTES)
+                    .setMaxHeaderSize(HttpServerConfig.MAX_HEAD_BYTES)
+                    .setMaxChunkSize(1 << 20)),
+            new HttpResponseEncoder(),
+            new Connection(env, config, handler, this));
+  }
+}
