@@ -1,0 +1,126 @@
+package io.forebay.node.life;
+
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.ClusterMachine;
+import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.log.Commands;
+import io.forebay.core.sorted.Batch;
+import io.forebay.core.sorted.SortedMap;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
+
+/** The cluster's state machine on a voter, encoded; shows each new image to those who wait for it. */
+public final class ClusterLog implements Commands {
+  private static final RecordCodec<ClusterCommand> COMMANDS = RecordCodec.of(ClusterCommand.class);
+  private static final RecordCodec<ClusterResult> RESULTS = RecordCodec.of(ClusterResult.class);
+  private static final RecordCodec<ClusterImage> IMAGES = RecordCodec.of(ClusterImage.class);
+
+  private final Env env;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final List<Outcome<Boolean>> waiting = new ArrayList<>(); // guarded by lock
+  private Optional<ClusterMachine> machine = Optional.empty(); // the applying thread's
+  private volatile ClusterImage image = ClusterImage.EMPTY;
+
+  public ClusterLog(Env env) {
+    this.env = env;
+  }
+
+  /** Takes up what a restart or a snapshot has brought. Before the first command, and after each snapshot. */
+  public void load(SortedMap.View view) {
+    machine = Optional.of(new ClusterMachine(view));
+    show();
+  }
+
+  /** The image as of the last command applied here. */
+  public ClusterImage image() {
+    return image;
+  }
+
+  /** Waits until the image is newer than a version, or until the deadline. */
+  public void awaitNewer(long version, long deadlineNanos) {
+    var changed = new Outcome<Boolean>(env);
+    lock.lock();
+    try {
+      if (image.version() > version) {
+        return;
+      }
+      waiting.add(changed);
+    } finally {
+      lock.unlock();
+    }
+    changed.awaitUntil(deadlineNanos);
+    lock.lock();
+    try {
+      waiting.remove(changed);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public byte[] apply(
+      long position, long wallMillis, byte[] command, SortedMap.View in, Batch out) {
+    if (machine.isEmpty()) {
+      load(in);
+    }
+    ClusterResult result =
+        machine.orElseThrow().apply(position, wallMillis, COMMANDS.decode(command), out);
+    show();
+    return RESULTS.encode(result);
+  }
+
+  private void show() {
+    ClusterImage newer = machine.orElseThrow().image();
+    if (newer.version() == image.version()) {
+      return;
+    }
+    List<Outcome<Boolean>> all;
+    lock.lock();
+    try {
+      image = newer;
+      all = List.copyOf(waiting);
+      waiting.clear();
+    } finally {
+      lock.unlock();
+    }
+    all.forEach(outcome -> outcome.complete(true));
+  }
+
+  @Override
+  public byte[] query(SortedMap.View in, byte[] query) {
+    // The one query there is: the image.
+    return IMAGES.encode(image);
+  }
+
+  /** The command as bytes. */
+  public static byte[] encode(ClusterCommand command) {
+    return COMMANDS.encode(command);
+  }
+
+  /** What was answered to a command. */
+  public static ClusterResult decodeResult(byte[] result) {
+    return RESULTS.decode(result);
+  }
+
+  /** Answers an operator's encoded command by a function on the decoded ones. */
+  public static byte[] operate(
+      byte[] command, Function<ClusterCommand, ClusterResult> log) {
+    ClusterResult result;
+    try {
+      result = log.apply(COMMANDS.decode(command));
+    } catch (IllegalArgumentException wrong) {
+      result =
+          new ClusterResult.Refused(
+              ErrorCode.INVALID_ARGUMENT, String.valueOf(wrong.getMessage()));
+    }
+    return RESULTS.encode(result);
+  }
+}

@@ -1,0 +1,208 @@
+package io.forebay.node.life;
+
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.NodeRecord;
+import io.forebay.core.cluster.NodeState;
+import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.env.Env;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.log.ControlPlane;
+import io.forebay.core.log.Leadership;
+import io.forebay.core.log.LogService;
+import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.namespace.NamespaceCommand;
+import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.namespace.NamespaceResult;
+import io.forebay.core.namespace.SessionEntry;
+import io.forebay.core.net.ControlMessage;
+import io.forebay.core.net.Network;
+import io.forebay.core.net.Reply;
+import java.util.ArrayList;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * What the leader of the cluster's log does beside logging: takes heartbeats, finds nodes whose lease is over,
+ * has them expelled, and has lost volumes replaced after the grace period. Runs on every voter and acts on the
+ * leader only.
+ *
+ * <p>A new leader knows of no lease: it grants everybody a full one, so a change of leader expels nobody.
+ */
+public final class Coordinator {
+  /** How long a heartbeat is good for; counted from its receipt here, from its sending there. */
+  public static final long LEASE_NANOS = 1_000_000_000L;
+
+  private static final long LOOK_NANOS = 100_000_000L;
+  // An unchanged image holds the answer back for so long: then a change reaches every node at once.
+  private static final long HOLD_NANOS = 200_000_000L;
+  private static final long UPKEEP_NANOS = 1_000_000_000L;
+  private static final int EXPIRE_AT_ONCE = 1_000;
+  private static final long SESSION_PATIENCE_MILLIS = 10_000;
+  private static final RecordCodec<ClusterImage> IMAGES = RecordCodec.of(ClusterImage.class);
+
+  private record Lease(long registration, long untilNanos) {}
+
+  private final Env env;
+  private final LogService log;
+  private final ClusterLog state;
+  private final ControlPlane plane;
+  private final long graceMillis;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Map<NodeId, Lease> leases = new TreeMap<>(); // guarded by lock
+  private final Map<NodeId, Long> downSinceMillis = new TreeMap<>(); // the loop's own
+  private long term = -1; // guarded by lock
+  private long termSinceNanos; // guarded by lock
+
+  /**
+   * @param log of the cluster
+   * @param graceMillis how long a lost volume is waited for
+   */
+  public Coordinator(
+      Env env, LogService log, ClusterLog state, ControlPlane plane, long graceMillis) {
+    this.env = env;
+    this.log = log;
+    this.state = state;
+    this.plane = plane;
+    this.graceMillis = graceMillis;
+  }
+
+  /** Takes a heartbeat; the answer waits a moment for a newer image than the node has. */
+  public Reply heartbeat(ControlMessage.Heartbeat heartbeat) {
+    Leadership leadership = log.leadership();
+    if (!leadership.self()) {
+      return Reply.of(new ControlMessage.NotLeader(leadership.leader()));
+    }
+    lock.lock();
+    try {
+      enter(leadership);
+      leases.merge(
+          heartbeat.node(),
+          new Lease(heartbeat.registration(), env.nanoTime() + LEASE_NANOS),
+          (old, renewed) -> renewed.registration() >= old.registration() ? renewed : old);
+    } finally {
+      lock.unlock();
+    }
+    state.awaitNewer(heartbeat.knownVersion(), env.nanoTime() + HOLD_NANOS);
+    ClusterImage image = state.image();
+    Optional<byte[]> encoded =
+        image.version() > heartbeat.knownVersion()
+            ? Optional.of(IMAGES.encode(image)).filter(bytes -> bytes.length < Network.MAX_MESSAGE_BYTES / 2)
+            : Optional.empty();
+    return Reply.of(new ControlMessage.HeartbeatAck(leadership.term(), image.version(), encoded));
+  }
+
+  private void enter(Leadership leadership) {
+    if (leadership.term() != term) {
+      term = leadership.term();
+      termSinceNanos = env.nanoTime();
+      leases.clear();
+    }
+  }
+
+  /** Looks after the cluster for as long as this voter leads; until interrupted. */
+  public void run() {
+    long upkeepNanos = env.nanoTime();
+    while (true) {
+      env.sleep(LOOK_NANOS);
+      Leadership leadership = log.leadership();
+      if (!leadership.self()) {
+        continue;
+      }
+      try {
+        expel(leadership);
+        if (env.nanoTime() - upkeepNanos >= UPKEEP_NANOS) {
+          upkeepNanos = env.nanoTime();
+          upkeep();
+        }
+      } catch (ForebayException failure) {
+        if (failure.code() == ErrorCode.CANCELLED) {
+          throw failure;
+        }
+        // Not the leader any more, or no majority: whoever leads next looks again.
+      }
+    }
+  }
+
+  private void expel(Leadership leadership) {
+    var over = new ArrayList<ClusterCommand.ExpelNodes.Run>();
+    lock.lock();
+    try {
+      enter(leadership);
+      long now = env.nanoTime();
+      for (NodeRecord node : state.image().nodes()) {
+        if (node.state() == NodeState.DOWN) {
+          continue;
+        }
+        Lease lease = leases.get(node.id());
+        long until =
+            lease == null || lease.registration() < node.registration()
+                ? graceFor(node)
+                : lease.untilNanos();
+        if (now - until >= 0) {
+          over.add(new ClusterCommand.ExpelNodes.Run(node.id(), node.registration()));
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+    if (!over.isEmpty()) {
+      plane.cluster(new ClusterCommand.ExpelNodes(over));
+    }
+  }
+
+  private final Map<NodeId, Lease> firstSeen = new TreeMap<>(); // guarded by lock
+
+  /** A run of a node that was never heard of has a full lease from when this leader first saw it. */
+  private long graceFor(NodeRecord node) {
+    Lease seen = firstSeen.get(node.id());
+    if (seen == null || seen.registration() != node.registration() || seen.untilNanos() < termSinceNanos) {
+      seen = new Lease(node.registration(), env.nanoTime() + LEASE_NANOS);
+      firstSeen.put(node.id(), seen);
+    }
+    return Math.max(seen.untilNanos(), termSinceNanos + LEASE_NANOS);
+  }
+
+  private void upkeep() {
+    ClusterImage image = state.image();
+    boolean draining = image.nodes().stream().anyMatch(node -> node.state() == NodeState.DRAINING);
+    boolean lost = image.volumes().stream().anyMatch(volume -> volume.downSinceMillis() > 0);
+    boolean weak = image.groups().stream().anyMatch(group -> group.members().size() < group.family().replicas());
+    if (draining || lost || weak) {
+      plane.cluster(new ClusterCommand.ReplaceLost(graceMillis));
+    }
+    NamespaceResult expired = plane.namespace(new NamespaceCommand.ExpireTick(EXPIRE_AT_ONCE));
+    while (expired instanceof NamespaceResult.Expired(int count, boolean more) && more && count > 0) {
+      expired = plane.namespace(new NamespaceCommand.ExpireTick(EXPIRE_AT_ONCE));
+    }
+    endSessionsOfTheDead(image);
+  }
+
+  /** A node that is down does not publish any more: its session's leftovers become garbage (rule G2). */
+  private void endSessionsOfTheDead(ClusterImage image) {
+    long now = env.wallMillis();
+    for (NodeRecord node : image.nodes()) {
+      if (node.state() != NodeState.DOWN) {
+        downSinceMillis.remove(node.id());
+        continue;
+      }
+      long since = downSinceMillis.computeIfAbsent(node.id(), id -> now);
+      if (since == Long.MAX_VALUE || now - since < SESSION_PATIENCE_MILLIS) {
+        continue;
+      }
+      if (plane.query(new NamespaceQuery.Sessions()) instanceof NamespaceAnswer.OpenSessions(var sessions)) {
+        for (SessionEntry session : sessions) {
+          if (session.node().equals(node.id())) {
+            plane.namespace(new NamespaceCommand.CloseSession(session.session()));
+          }
+        }
+        plane.namespace(new NamespaceCommand.FlushAbandon(node.id()));
+        downSinceMillis.put(node.id(), Long.MAX_VALUE);
+      }
+    }
+  }
+}

@@ -1,0 +1,202 @@
+package io.forebay.node.life;
+
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.cluster.NodeRecord;
+import io.forebay.core.cluster.NodeState;
+import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.log.ControlPlaneClient;
+import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.namespace.NamespaceCommand;
+import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.namespace.SessionEntry;
+import io.forebay.core.net.ControlMessage;
+import io.forebay.core.net.Network;
+import io.forebay.core.net.Reply;
+import io.forebay.core.volume.Volume;
+import io.forebay.core.volume.VolumeUsage;
+import io.forebay.node.replica.Lease;
+import io.forebay.node.replica.Volumes;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/**
+ * This node's place in the cluster: registers, then sends one heartbeat after the other to the leader, each
+ * answered as soon as there is news. When the leader calls the node down, it registers anew.
+ */
+public final class NodeAgent {
+  private static final long CALL_NANOS = 700_000_000L;
+  private static final long PAUSE_NANOS = 50_000_000L;
+  private static final RecordCodec<ClusterImage> IMAGES = RecordCodec.of(ClusterImage.class);
+
+  private final Env env;
+  private final Network network;
+  private final ControlPlaneClient plane;
+  private final Volumes volumes;
+  private final Lease lease;
+  private final String address;
+  private final String domain;
+  private final Map<NodeId, String> seeds;
+  private final Outcome<Boolean> ready;
+
+  /**
+   * @param address HOST:PORT at which others reach this node
+   * @param seeds addresses of the voters, known before any image is
+   */
+  public NodeAgent(
+      Env env,
+      Network network,
+      ControlPlaneClient plane,
+      Volumes volumes,
+      Lease lease,
+      String address,
+      String domain,
+      Map<NodeId, String> seeds) {
+    this.env = env;
+    this.network = network;
+    this.plane = plane;
+    this.volumes = volumes;
+    this.lease = lease;
+    this.address = address;
+    this.domain = domain;
+    this.seeds = new TreeMap<>(seeds);
+    this.ready = new Outcome<>(env);
+    plane.onImage(this::learnAddresses);
+  }
+
+  /** Complete once the node is registered and holds a lease. */
+  public Outcome<Boolean> ready() {
+    return ready;
+  }
+
+  private void learnAddresses(ClusterImage image) {
+    var book = new TreeMap<>(seeds);
+    for (NodeRecord node : image.nodes()) {
+      book.put(node.id(), node.address());
+    }
+    network.addresses(book);
+  }
+
+  /** Registers and keeps the lease, until interrupted. */
+  public void run() {
+    boolean first = true;
+    while (true) {
+      try {
+        long registration = register();
+        if (first) {
+          endFormerSessions();
+          first = false;
+        }
+        beat(registration);
+      } catch (ForebayException failure) {
+        if (failure.code() == ErrorCode.CANCELLED) {
+          throw failure;
+        }
+        // No leader yet, or none any more: without a lease no write is taken, and this goes on trying.
+        env.sleep(PAUSE_NANOS);
+      }
+    }
+  }
+
+  private long register() {
+    var announced = new ArrayList<ClusterCommand.RegisterNode.Announced>();
+    for (Volume volume : volumes.all()) {
+      announced.add(
+          new ClusterCommand.RegisterNode.Announced(
+              volume.id(), volume.incarnation(), volume.usage().capacityBytes()));
+    }
+    ClusterResult result =
+        plane.cluster(
+            new ClusterCommand.RegisterNode(network.self(), address, domain, announced));
+    return switch (result) {
+      case ClusterResult.Done(long version) -> version;
+      case ClusterResult.Refused(var code, var message) -> {
+        if (!ready.isDone()) {
+          ready.fail(new ForebayException(code, message));
+        }
+        throw new ForebayException(code, message);
+      }
+    };
+  }
+
+  /** What an earlier run of this node has not published is garbage; nobody publishes it any more (rule G2). */
+  private void endFormerSessions() {
+    if (plane.query(new NamespaceQuery.Sessions()) instanceof NamespaceAnswer.OpenSessions(var sessions)) {
+      for (SessionEntry session : sessions) {
+        if (session.node().equals(network.self())) {
+          plane.namespace(new NamespaceCommand.CloseSession(session.session()));
+        }
+      }
+    }
+    plane.namespace(new NamespaceCommand.FlushAbandon(network.self()));
+  }
+
+  private void beat(long registeredVersion) {
+    while (true) {
+      NodeId voter = plane.clusterLog().leader();
+      long sentNanos = env.nanoTime();
+      long registration =
+          plane.image().node(network.self()).map(NodeRecord::registration).orElse(registeredVersion);
+      try {
+        Reply reply =
+            network
+                .call(
+                    voter,
+                    new ControlMessage.Heartbeat(
+                        network.self(), registration, plane.image().version(), stats()),
+                    Optional.empty(),
+                    CALL_NANOS)
+                .await();
+        switch (reply.message()) {
+          case ControlMessage.HeartbeatAck(long term, long version, var image) -> {
+            image.ifPresent(bytes -> plane.offer(IMAGES.decode(bytes)));
+            if (plane.image().version() < registeredVersion) {
+              continue;
+            }
+            Optional<NodeRecord> self = plane.image().node(network.self());
+            if (self.isEmpty() || self.get().state() == NodeState.DOWN) {
+              return; // registers anew
+            }
+            lease.renew(sentNanos, Coordinator.LEASE_NANOS);
+            ready.complete(true);
+          }
+          case ControlMessage.NotLeader(var hint) -> {
+            plane.clusterLog().leaderIs(voter, hint);
+            env.sleep(PAUSE_NANOS);
+          }
+          default ->
+              throw new ForebayException(
+                  ErrorCode.WRONG_VERSION, voter + " answered a heartbeat with " + reply.message());
+        }
+      } catch (ForebayException failure) {
+        switch (failure.code()) {
+          case PEER_UNREACHABLE, TIMEOUT, UNAVAILABLE, BUSY -> {
+            plane.clusterLog().leaderIs(voter, Optional.empty());
+            env.sleep(PAUSE_NANOS);
+          }
+          default -> throw failure;
+        }
+      }
+    }
+  }
+
+  private List<ControlMessage.Heartbeat.VolumeStats> stats() {
+    var stats = new ArrayList<ControlMessage.Heartbeat.VolumeStats>();
+    for (Volume volume : volumes.all()) {
+      VolumeUsage usage = volume.usage();
+      stats.add(
+          new ControlMessage.Heartbeat.VolumeStats(
+              volume.id(), usage.capacityBytes(), usage.usedBytes(), usage.queuedBytes(), 0, false));
+    }
+    return stats;
+  }
+}

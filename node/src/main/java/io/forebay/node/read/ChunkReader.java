@@ -1,0 +1,188 @@
+package io.forebay.node.read;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.Group;
+import io.forebay.core.cluster.Member;
+import io.forebay.core.cluster.MemberState;
+import io.forebay.core.cluster.VolumeRecord;
+import io.forebay.core.env.Env;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.ChunkId;
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.log.ControlPlane;
+import io.forebay.core.net.DataMessage;
+import io.forebay.core.net.Network;
+import io.forebay.core.net.Reply;
+import io.forebay.core.volume.Volume;
+import io.forebay.node.replica.Volumes;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * Reads parts of chunks: from an own disk, else from an in-sync member with the least to do, else
+ * from whichever member has good bytes (a hit needs no epoch, rule R8). CRCs are checked where the
+ * bytes were written to disk and again where they arrive.
+ */
+public final class ChunkReader {
+  // The first round passes a sick peer by quickly; the second gives everybody time.
+  private static final long[] ROUND_NANOS = {700_000_000L, 4_000_000_000L};
+
+  private final Env env;
+  private final Network network;
+  private final Volumes volumes;
+  private final ControlPlane plane;
+  private final SlabPool pool;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Map<NodeId, Integer> underWay = new TreeMap<>(); // guarded by lock
+  private final Map<NodeId, Long> slowUntilNanos = new TreeMap<>(); // guarded by lock
+
+  public ChunkReader(Env env, Network network, Volumes volumes, ControlPlane plane, SlabPool pool) {
+    this.env = env;
+    this.network = network;
+    this.volumes = volumes;
+    this.plane = plane;
+    this.pool = pool;
+  }
+
+  /**
+   * Reads a part of a chunk.
+   *
+   * @param length 1 byte to 1 MiB
+   * @return exactly that part; the caller releases it
+   * @throws ForebayException CHUNK_ABSENT naming whom was asked and what each said
+   */
+  public Bytes read(ChunkId chunk, GroupId group, int offset, int length) {
+    var said = new ArrayList<String>();
+    Optional<Bytes> local = readLocal(chunk, offset, length, said);
+    if (local.isPresent()) {
+      return local.get();
+    }
+    for (long timeout : ROUND_NANOS) {
+      for (NodeId node : candidates(group)) {
+        Optional<Bytes> found = ask(node, chunk, group, offset, length, timeout, said);
+        if (found.isPresent()) {
+          return found.get();
+        }
+      }
+    }
+    throw new ForebayException(
+        ErrorCode.CHUNK_ABSENT, "no node gave " + chunk + " of " + group + ": " + said);
+  }
+
+  private Optional<Bytes> readLocal(ChunkId chunk, int offset, int length, List<String> said) {
+    for (Volume volume : volumes.all()) {
+      if (volume.find(chunk).isPresent()) {
+        try {
+          return Optional.of(volume.read(chunk, offset, length, pool));
+        } catch (ForebayException failure) {
+          if (failure.code() == ErrorCode.CANCELLED) {
+            throw failure;
+          }
+          said.add("own volume " + volume.id() + ": " + failure.code());
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Asks one node for a part. */
+  public Optional<Bytes> ask(
+      NodeId node,
+      ChunkId chunk,
+      GroupId group,
+      int offset,
+      int length,
+      long timeoutNanos,
+      List<String> said) {
+    count(node, 1);
+    try {
+      Reply reply =
+          network
+              .call(
+                  node,
+                  new DataMessage.ChunkRead(chunk, group, offset, length, plane.image().version()),
+                  Optional.empty(),
+                  timeoutNanos)
+              .await();
+      if (reply.message() instanceof DataMessage.ChunkData(int crc)
+          && reply.payload().isPresent()) {
+        Bytes bytes = reply.payload().get();
+        if (bytes.length() == length && bytes.crc32c() == crc) {
+          return Optional.of(bytes);
+        }
+        said.add(node + ": other bytes than it said");
+      } else {
+        said.add(node + ": has it not");
+      }
+      reply.release();
+    } catch (ForebayException failure) {
+      if (failure.code() == ErrorCode.CANCELLED) {
+        throw failure;
+      }
+      said.add(node + ": " + failure.code());
+      lock.lock();
+      try {
+        slowUntilNanos.put(node, env.nanoTime() + 3_000_000_000L);
+      } finally {
+        lock.unlock();
+      }
+    } finally {
+      count(node, -1);
+    }
+    return Optional.empty();
+  }
+
+  private void count(NodeId node, int change) {
+    lock.lock();
+    try {
+      underWay.merge(node, change, Integer::sum);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Nodes with a member of the group: in-sync ones first, those that answer before those that did
+   * not.
+   */
+  private List<NodeId> candidates(GroupId id) {
+    ClusterImage image = plane.image();
+    Optional<Group> group = image.group(id);
+    if (group.isEmpty()) {
+      return List.of();
+    }
+    record Candidate(NodeId node, MemberState state, boolean slow, int load) {}
+    var candidates = new ArrayList<Candidate>();
+    lock.lock();
+    try {
+      for (Member member : group.get().members()) {
+        Optional<NodeId> node = image.volume(member.volume()).map(VolumeRecord::node);
+        if (node.isPresent() && !node.get().equals(network.self())) {
+          Long slowUntil = slowUntilNanos.get(node.get());
+          candidates.add(
+              new Candidate(
+                  node.get(),
+                  member.state(),
+                  slowUntil != null && env.nanoTime() - slowUntil < 0,
+                  underWay.getOrDefault(node.get(), 0)));
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+    candidates.sort(
+        Comparator.comparing(Candidate::slow)
+            .thenComparing(Candidate::state)
+            .thenComparing(Candidate::load));
+    return candidates.stream().map(Candidate::node).distinct().toList();
+  }
+}

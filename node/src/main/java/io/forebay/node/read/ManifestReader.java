@@ -1,0 +1,166 @@
+package io.forebay.node.read;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Slab;
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.BucketId;
+import io.forebay.core.namespace.Extent;
+import io.forebay.core.namespace.Manifest;
+import io.forebay.core.namespace.StoreRef;
+import io.forebay.core.net.Network;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.locks.ReentrantLock;
+
+/** Finds the bytes of a manifest, wherever its pieces are. */
+public final class ManifestReader {
+  private static final RecordCodec<Manifest.Extents> LISTS = RecordCodec.of(Manifest.Extents.class);
+
+  private final ChunkReader chunks;
+  private final StoreReads store;
+  private final SlabPool pool;
+
+  public ManifestReader(ChunkReader chunks, StoreReads store, SlabPool pool) {
+    this.chunks = chunks;
+    this.store = store;
+    this.pool = pool;
+  }
+
+  /** The bytes of one generation. For any number of threads. */
+  public Source open(Manifest manifest, Optional<StoreRef> flushed) {
+    return new Source(manifest, flushed);
+  }
+
+  /** One generation's bytes. */
+  public final class Source {
+    private final Manifest manifest;
+    private final Optional<StoreRef> flushed;
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Map<Long, Manifest.Extents> lists = new TreeMap<>(); // guarded by lock
+
+    private Source(Manifest manifest, Optional<StoreRef> flushed) {
+      this.manifest = manifest;
+      this.flushed = flushed;
+    }
+
+    /**
+     * Reads from an offset on.
+     *
+     * @param maxLengthBytes at least 1
+     * @return 1 byte to min(max, 1 MiB) bytes; the caller releases it
+     */
+    public Bytes read(long offset, int maxLengthBytes) {
+      long left = manifest.lengthBytes() - offset;
+      int length = (int) Math.min(Math.min(maxLengthBytes, Network.MAX_PAYLOAD_BYTES), left);
+      try {
+        return read(manifest.pieces(offset, length).getFirst());
+      } catch (ForebayException failure) {
+        if (flushed.isEmpty() || failure.code() != ErrorCode.CHUNK_ABSENT) {
+          throw failure;
+        }
+        // C9: whatever is known to be flushed is read straight from the store.
+        StoreRef ref = flushed.get();
+        return store.read(ref.bucket(), ref.key(), ref.etag(), ref.offset() + offset, length);
+      }
+    }
+
+    private Bytes read(Manifest.Piece piece) {
+      return switch (piece) {
+        case Manifest.Piece.Body(var body, int from, long length) -> copy(body, from, (int) length);
+        case Manifest.Piece.OfExtent(var extent, int from, long length) ->
+            read(extent, from, (int) length);
+        case Manifest.Piece.OfList(var list, long from, long length) ->
+            read(listOf(list).pieces(from, length).getFirst());
+        case Manifest.Piece.OfStore(var ref, var hint, long hintOffset) -> {
+          Optional<Bytes> cached = cached(hint, hintOffset, ref.lengthBytes());
+          yield cached.isPresent()
+              ? cached.get()
+              : store.read(
+                  ref.bucket(),
+                  ref.key(),
+                  ref.etag(),
+                  ref.offset(),
+                  (int) Math.min(ref.lengthBytes(), Network.MAX_PAYLOAD_BYTES));
+        }
+        case Manifest.Piece.Nothing _ ->
+            throw new ForebayException(ErrorCode.CHUNK_ABSENT, "no chunk is known for these bytes");
+      };
+    }
+
+    private Optional<Bytes> cached(Manifest hint, long offset, long length) {
+      try {
+        return Optional.of(read(hint.pieces(offset, length).getFirst()));
+      } catch (ForebayException failure) {
+        if (failure.code() == ErrorCode.CHUNK_ABSENT) {
+          return Optional.empty();
+        }
+        throw failure;
+      }
+    }
+
+    private Bytes read(Extent extent, int from, int length) {
+      return chunks.read(extent.chunk(), extent.group(), extent.chunkOffset() + from, length);
+    }
+
+    private Bytes copy(byte[] body, int from, int length) {
+      Slab slab = pool.take();
+      try {
+        slab.buffer().put(body, from, length);
+        return slab.bytes(0, length);
+      } finally {
+        slab.release();
+      }
+    }
+
+    private Manifest.Extents listOf(Extent list) {
+      lock.lock();
+      try {
+        Manifest.Extents known = lists.get(list.chunk().sequence());
+        if (known != null) {
+          return known;
+        }
+      } finally {
+        lock.unlock();
+      }
+      ByteBuffer encoded = ByteBuffer.allocate(list.lengthBytes());
+      while (encoded.hasRemaining()) {
+        Bytes part =
+            read(
+                list, encoded.position(), Math.min(encoded.remaining(), Network.MAX_PAYLOAD_BYTES));
+        part.copyTo(encoded);
+        part.release();
+      }
+      Manifest.Extents decoded = LISTS.decode(encoded.array());
+      lock.lock();
+      try {
+        lists.put(list.chunk().sequence(), decoded);
+      } finally {
+        lock.unlock();
+      }
+      return decoded;
+    }
+  }
+
+  /** Every extent of a manifest, lists of lists resolved; for status and flush. */
+  public List<Extent> extents(Manifest manifest) {
+    return switch (manifest) {
+      case Manifest.Extents list -> list.extents();
+      case Manifest.InChunk hidden ->
+          new Source(manifest, Optional.empty()).listOf(hidden.list()).extents();
+      case Manifest.Joined joined ->
+          joined.segments().stream().flatMap(part -> extents(part.manifest()).stream()).toList();
+      case Manifest.Inline _, Manifest.None _, Manifest.Stored _ -> List.of();
+    };
+  }
+
+  /** The store object of a flushed generation. */
+  public static StoreRef flushed(BucketId bucket, String key, String etag, long lengthBytes) {
+    return new StoreRef(bucket, key, etag, 0, lengthBytes);
+  }
+}

@@ -1,0 +1,315 @@
+package io.forebay.node.replica;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.cluster.Group;
+import io.forebay.core.cluster.Member;
+import io.forebay.core.cluster.MemberState;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.Epoch;
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import io.forebay.core.log.ControlPlane;
+import io.forebay.core.net.Admission;
+import io.forebay.core.net.ChunkPut;
+import io.forebay.core.net.ChunkReceiver;
+import io.forebay.core.net.DataMessage;
+import io.forebay.core.net.HopAck;
+import io.forebay.core.net.LocalSink;
+import io.forebay.core.net.Reply;
+import io.forebay.core.volume.ChunkAppender;
+import io.forebay.core.volume.StoredChunk;
+import io.forebay.core.volume.Volume;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+
+/**
+ * This node's volumes as members of groups: takes chunks of the epoch that it knows, and no others
+ * (rule R1), answers reads and lists.
+ *
+ * <p>Why a lock for each group: a commit checks the epoch and then writes. A list for re-sync (rule
+ * R4) must come after every commit of an older epoch that passed its check, else a chunk slips
+ * between list and promotion. Commits hold the group's lock shared; a list takes it exclusively for
+ * a moment once this node knows the join epoch.
+ */
+public final class Replica implements ChunkReceiver {
+  // A writer may know an epoch a moment before this node does; heartbeats bring images within a few
+  // ms.
+  private static final long EPOCH_WAIT_NANOS = 400_000_000L;
+
+  private final Env env;
+  private final Volumes volumes;
+  private final ControlPlane plane;
+  private final SlabPool pool;
+  private final Lease lease;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Map<GroupId, ReentrantReadWriteLock> commits = new TreeMap<>(); // guarded by lock
+  private final AtomicLong corruptReads = new AtomicLong();
+
+  public Replica(Env env, Volumes volumes, ControlPlane plane, SlabPool pool, Lease lease) {
+    this.env = env;
+    this.volumes = volumes;
+    this.plane = plane;
+    this.pool = pool;
+    this.lease = lease;
+  }
+
+  /** How many reads met a checksum that did not fit. */
+  public long corruptReads() {
+    return corruptReads.get();
+  }
+
+  @Override
+  public Admission admit(NodeId from, ChunkPut put) {
+    VolumeId id = put.chain().getFirst().volume();
+    Optional<Volume> volume = volumes.volume(id);
+    if (volume.isEmpty()) {
+      return refuse(id, HopAck.Status.REFUSED, Optional.empty(), "this node has no such volume");
+    }
+    awaitEpoch(put.group(), put.epoch());
+    Optional<HopAck> refusal = check(id, put.group(), put.epoch());
+    if (refusal.isPresent()) {
+      return new Admission.Refuse(refusal.get());
+    }
+    try {
+      ChunkAppender appender =
+          volume
+              .get()
+              .append(put.id(), put.group(), put.epoch(), put.maxLengthBytes(), put.durability());
+      return new Admission.Accept(new Sink(id, put, appender));
+    } catch (ForebayException failure) {
+      return refuse(id, HopAck.Status.REFUSED, Optional.empty(), describe(failure));
+    }
+  }
+
+  private static Admission refuse(
+      VolumeId id, HopAck.Status status, Optional<Group> newer, String detail) {
+    return new Admission.Refuse(new HopAck(id, status, newer, detail));
+  }
+
+  private static String describe(ForebayException failure) {
+    return failure.code() + ": " + failure.getMessage();
+  }
+
+  private void awaitEpoch(GroupId id, Epoch epoch) {
+    long deadline = env.nanoTime() + EPOCH_WAIT_NANOS;
+    while (plane.image().group(id).map(group -> group.epoch().compareTo(epoch) < 0).orElse(true)) {
+      long left = deadline - env.nanoTime();
+      if (left <= 0 || !plane.awaitVersion(plane.image().version() + 1, left)) {
+        return;
+      }
+    }
+  }
+
+  /** Rule R1: why the volume may not acknowledge a chunk of this epoch; empty when it may. */
+  private Optional<HopAck> check(VolumeId id, GroupId groupId, Epoch epoch) {
+    Optional<Group> group = plane.image().group(groupId);
+    if (group.isEmpty() || !group.get().epoch().equals(epoch)) {
+      return Optional.of(
+          new HopAck(
+              id,
+              HopAck.Status.STALE_EPOCH,
+              group.filter(known -> known.epoch().compareTo(epoch) > 0),
+              groupId
+                  + " is at "
+                  + group.map(known -> known.epoch().toString()).orElse("no epoch")
+                  + " here, not at "
+                  + epoch));
+    }
+    Optional<Member> member = group.get().member(id);
+    if (member.isEmpty() || member.get().state() == MemberState.OUT || group.get().reviving()) {
+      return Optional.of(
+          new HopAck(
+              id, HopAck.Status.REFUSED, Optional.empty(), id + " takes no writes of " + groupId));
+    }
+    if (!volumes
+        .volume(id)
+        .map(Volume::incarnation)
+        .equals(Optional.of(member.get().incarnation()))) {
+      return Optional.of(
+          new HopAck(
+              id,
+              HopAck.Status.REFUSED,
+              Optional.empty(),
+              id + " is another incarnation than the one in " + groupId));
+    }
+    if (!lease.held()) {
+      return Optional.of(
+          new HopAck(
+              id,
+              HopAck.Status.REFUSED,
+              Optional.empty(),
+              "this node's lease is over: it does not reach the cluster's leader"));
+    }
+    return Optional.empty();
+  }
+
+  private ReentrantReadWriteLock commitsOf(GroupId group) {
+    lock.lock();
+    try {
+      ReentrantReadWriteLock known = commits.get(group);
+      if (known == null) {
+        known = new ReentrantReadWriteLock();
+        commits.put(group, known);
+      }
+      return known;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Answers a message about chunks. */
+  public Reply handle(DataMessage message) {
+    return switch (message) {
+      case DataMessage.Ping() -> Reply.of(new DataMessage.Pong());
+      case DataMessage.ChunkRead read -> read(read);
+      case DataMessage.ChunkHave have -> Reply.of(new DataMessage.ChunkHaveAck(have(have)));
+      case DataMessage.ListChunks list -> Reply.of(list(list));
+      case DataMessage.Pong _,
+          DataMessage.ChunkData _,
+          DataMessage.ChunkMissing _,
+          DataMessage.ChunkHaveAck _,
+          DataMessage.ChunkList _ ->
+          throw new ForebayException(
+              ErrorCode.INVALID_ARGUMENT,
+              "an answer was sent as a request: " + message.getClass().getSimpleName());
+    };
+  }
+
+  private Reply read(DataMessage.ChunkRead read) {
+    for (Volume volume : volumes.all()) {
+      if (volume.find(read.id()).isPresent()) {
+        try {
+          Bytes bytes = volume.read(read.id(), read.offset(), read.length(), pool);
+          return new Reply(new DataMessage.ChunkData(bytes.crc32c()), Optional.of(bytes));
+        } catch (ForebayException failure) {
+          if (failure.code() == ErrorCode.CORRUPT) {
+            corruptReads.incrementAndGet();
+          }
+          // Another volume, or another node, may have a good copy; this one says nothing of
+          // absence.
+          return Reply.of(new DataMessage.ChunkMissing(false));
+        }
+      }
+    }
+    boolean knows = plane.image().version() >= read.minVersion();
+    boolean inSync =
+        plane.image().group(read.group()).stream()
+            .filter(group -> !group.reviving())
+            .flatMap(group -> group.in(MemberState.IN_SYNC).stream())
+            .anyMatch(member -> volumes.volume(member.volume()).isPresent());
+    return Reply.of(new DataMessage.ChunkMissing(knows && inSync));
+  }
+
+  private HopAck have(DataMessage.ChunkHave have) {
+    awaitEpoch(have.group(), have.epoch());
+    ReentrantReadWriteLock group = commitsOf(have.group());
+    group.readLock().lock();
+    try {
+      Optional<HopAck> refusal = check(have.volume(), have.group(), have.epoch());
+      if (refusal.isPresent()) {
+        return refusal.get();
+      }
+      Optional<StoredChunk> held =
+          volumes.volume(have.volume()).flatMap(volume -> volume.find(have.id()));
+      boolean same =
+          held.isPresent()
+              && held.get().lengthBytes() == have.lengthBytes()
+              && held.get().crc32c() == have.crc32c();
+      return same
+          ? HopAck.stored(have.volume())
+          : new HopAck(
+              have.volume(), HopAck.Status.FAILED, Optional.empty(), "does not hold " + have.id());
+    } finally {
+      group.readLock().unlock();
+    }
+  }
+
+  private DataMessage.ChunkList list(DataMessage.ListChunks list) {
+    awaitEpoch(list.group(), list.joinEpoch());
+    Optional<Group> known = plane.image().group(list.group());
+    if (known.isEmpty() || known.get().epoch().compareTo(list.joinEpoch()) < 0) {
+      throw new ForebayException(
+          ErrorCode.STALE_EPOCH,
+          "this node does not know "
+              + list.joinEpoch()
+              + " of "
+              + list.group()
+              + " yet; ask again");
+    }
+    // Whatever passed its check under an older epoch is on the disk when this lock was ours.
+    ReentrantReadWriteLock group = commitsOf(list.group());
+    group.writeLock().lock();
+    group.writeLock().unlock();
+    Volume volume =
+        volumes
+            .volume(list.volume())
+            .orElseThrow(() ->
+                new ForebayException(
+                    ErrorCode.NOT_FOUND, "this node has no volume " + list.volume()));
+    List<StoredChunk> held = volume.list(list.group(), list.after(), list.max());
+    return new DataMessage.ChunkList(
+        held.stream()
+            .map(chunk ->
+                new DataMessage.ChunkList.Listed(
+                    chunk.id(), chunk.epoch(), chunk.lengthBytes(), chunk.crc32c()))
+            .toList(),
+        held.size() == list.max());
+  }
+
+  private final class Sink implements LocalSink {
+    private final VolumeId volume;
+    private final ChunkPut put;
+    private final ChunkAppender appender;
+
+    Sink(VolumeId volume, ChunkPut put, ChunkAppender appender) {
+      this.volume = volume;
+      this.put = put;
+      this.appender = appender;
+    }
+
+    @Override
+    public Outcome<Void> write(int offset, Bytes slice, int crc32c) {
+      return appender.write(offset, slice, crc32c);
+    }
+
+    @Override
+    public HopAck commit(int lengthBytes, int crc32c) {
+      ReentrantReadWriteLock group = commitsOf(put.group());
+      group.readLock().lock();
+      try {
+        Optional<HopAck> refusal = check(volume, put.group(), put.epoch());
+        if (refusal.isPresent()) {
+          appender.abort();
+          return refusal.get();
+        }
+        StoredChunk stored = appender.commit(lengthBytes, crc32c);
+        return stored.crc32c() == crc32c && stored.lengthBytes() == lengthBytes
+            ? HopAck.stored(volume)
+            : new HopAck(
+                volume,
+                HopAck.Status.FAILED,
+                Optional.empty(),
+                "holds other bytes under " + put.id());
+      } catch (ForebayException failure) {
+        return new HopAck(volume, HopAck.Status.FAILED, Optional.empty(), describe(failure));
+      } finally {
+        group.readLock().unlock();
+      }
+    }
+
+    @Override
+    public void abort() {
+      appender.abort();
+    }
+  }
+}

@@ -1,0 +1,348 @@
+package io.forebay.node.write;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Crc32cCombiner;
+import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.Group;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.ChunkId;
+import io.forebay.core.net.ChunkAck;
+import io.forebay.core.net.ChunkPut;
+import io.forebay.core.net.ChunkUpload;
+import io.forebay.core.net.DataMessage;
+import io.forebay.core.net.Hop;
+import io.forebay.core.net.HopAck;
+import io.forebay.core.net.Reply;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * One chunk on its way to every member of one group, at one epoch (rule R2).
+ *
+ * <p>The slices go down the chain as they come, and are kept until the chunk is acknowledged. A
+ * chain that breaks is completed directly: {@code have} for those that may hold it already, the
+ * bytes for the others. A member that makes no progress for 500 ms is suspected, and the chunk is
+ * written under a new id to another group (rule R10): a writer never waits for an epoch change.
+ */
+final class ChunkSend {
+  /** A chunk that every member of its group holds. */
+  record Acknowledged(ChunkId id, Group group, int lengthBytes, int crc32c) {}
+
+  private record Slice(Bytes bytes, int crc32c) {}
+
+  static final long STALL_NANOS = 500_000_000L;
+  private static final long PROBE_NANOS = 50_000_000L;
+  // Re-homing goes on for so long before the write fails by name; two elections and a detection fit
+  // in.
+  private static final long GIVE_UP_NANOS = 30_000_000_000L;
+  private static final long HAVE_NANOS = 500_000_000L;
+
+  private final ChunkSender sender;
+  private final Session.Ticket ticket;
+  private final Family family;
+  private final int maxLengthBytes;
+  private final long deadlineNanos;
+  private final List<Slice> slices = new ArrayList<>();
+  private int lengthBytes;
+  private int crc32c;
+  private Optional<Flight> flight;
+
+  /** One try: a chunk id, a group at an epoch, and the upload to its chain. */
+  private static final class Flight {
+    final ChunkId id;
+    final GroupChooser.Choice choice;
+    final ChunkUpload upload;
+    boolean broken;
+
+    Flight(ChunkId id, GroupChooser.Choice choice, ChunkUpload upload) {
+      this.id = id;
+      this.choice = choice;
+      this.upload = upload;
+    }
+  }
+
+  ChunkSend(ChunkSender sender, Session.Ticket ticket, Family family, int maxLengthBytes) {
+    this.sender = sender;
+    this.ticket = ticket;
+    this.family = family;
+    this.maxLengthBytes = maxLengthBytes;
+    this.deadlineNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
+    this.flight = sender.chooser().choose(family).map(this::take);
+  }
+
+  private Flight take(GroupChooser.Choice choice) {
+    ChunkId id = ticket.nextChunk();
+    var put =
+        new ChunkPut(
+            id,
+            choice.group().id(),
+            choice.group().epoch(),
+            family.durability(),
+            maxLengthBytes,
+            choice.chain());
+    return new Flight(id, choice, sender.network().upload(put, deadlineNanos));
+  }
+
+  /** Bytes taken so far. */
+  int lengthBytes() {
+    return lengthBytes;
+  }
+
+  /**
+   * Takes the next slice and sends it on. A chain that does not take it within the stall time is
+   * given up; the slice is kept all the same.
+   */
+  void add(Bytes bytes, int crc) {
+    slices.add(new Slice(bytes.retain(), crc));
+    lengthBytes += bytes.length();
+    crc32c = Crc32cCombiner.combine(crc32c, crc, bytes.length());
+    if (flight.isPresent() && !flight.get().broken) {
+      Flight open = flight.get();
+      if (!open.upload.write(bytes, crc, sender.env().nanoTime() + STALL_NANOS)) {
+        open.broken = true;
+        suspectWhoLags(open);
+      }
+    }
+  }
+
+  /**
+   * Finishes the chunk; blocks until it is acknowledged. The slices are released whatever happens.
+   *
+   * @throws ForebayException UNAVAILABLE naming what is missing; NO_SPACE
+   */
+  Acknowledged finish() {
+    try {
+      String why = "no group of this family takes writes";
+      while (true) {
+        if (flight.isPresent()) {
+          Flight open = flight.get();
+          Optional<Acknowledged> done = complete(open);
+          if (done.isPresent()) {
+            return done.get();
+          }
+          why = lastRefusal(open);
+        }
+        if (sender.env().nanoTime() >= deadlineNanos) {
+          throw new ForebayException(
+              why.contains(ErrorCode.NO_SPACE.name()) ? ErrorCode.NO_SPACE : ErrorCode.UNAVAILABLE,
+              "a chunk of "
+                  + lengthBytes
+                  + " bytes found no "
+                  + family.minInSync()
+                  + " members that all take it: "
+                  + why);
+        }
+        Optional<GroupChooser.Choice> choice = sender.chooser().choose(family);
+        if (choice.isEmpty()) {
+          flight = Optional.empty();
+          sender.awaitChange(deadlineNanos);
+          continue;
+        }
+        if (flight.isPresent()) {
+          sender.countRehome();
+          // Every group may refuse at once (all disks full): then this is a loop, and must not be a
+          // hot one.
+          sender.env().sleep(PROBE_NANOS / 2);
+        }
+        flight = Optional.of(take(choice.get()));
+        feed(flight.get());
+      }
+    } finally {
+      release();
+    }
+  }
+
+  /** Gives the chunk up; what was stored of it becomes garbage with its session. */
+  void abort() {
+    flight.ifPresent(open -> open.upload.abort("the writer gave the body up"));
+    release();
+  }
+
+  private void release() {
+    slices.forEach(slice -> slice.bytes().release());
+    slices.clear();
+  }
+
+  private void feed(Flight open) {
+    for (Slice slice : slices) {
+      if (!open.upload.write(
+          slice.bytes(), slice.crc32c(), sender.env().nanoTime() + STALL_NANOS)) {
+        open.broken = true;
+        suspectWhoLags(open);
+        return;
+      }
+    }
+  }
+
+  private Optional<Acknowledged> complete(Flight open) {
+    ChunkAck ack;
+    if (open.broken) {
+      ack = open.upload.acknowledgedSoFar();
+      open.upload.abort("no progress");
+    } else {
+      Outcome<ChunkAck> finished = open.upload.finish(lengthBytes, crc32c);
+      ack = await(open, finished);
+    }
+    if (ack.allStored()) {
+      return Optional.of(acknowledged(open));
+    }
+    if (open.broken) {
+      // Nothing below would be quicker than another group.
+      return Optional.empty();
+    }
+    return completeDirectly(open, ack) ? Optional.of(acknowledged(open)) : Optional.empty();
+  }
+
+  private Acknowledged acknowledged(Flight open) {
+    open.choice.chain().forEach(hop -> sender.suspects().clear(hop.node()));
+    return new Acknowledged(open.id, open.choice.group(), lengthBytes, crc32c);
+  }
+
+  /** Waits for the acknowledgement for as long as there is progress. */
+  private ChunkAck await(Flight open, Outcome<ChunkAck> finished) {
+    long progress = -1;
+    long since = sender.env().nanoTime();
+    while (true) {
+      if (finished.awaitUntil(sender.env().nanoTime() + PROBE_NANOS)) {
+        try {
+          return finished.get();
+        } catch (ForebayException failure) {
+          return open.upload.acknowledgedSoFar();
+        }
+      }
+      long now = open.upload.acknowledgedBytes();
+      long stored =
+          open.upload.acknowledgedSoFar().hops().stream()
+              .filter(hop -> hop.status() == HopAck.Status.STORED)
+              .count();
+      long seen = now * (ChunkPut.MAX_HOPS + 1) + stored;
+      if (seen != progress) {
+        progress = seen;
+        since = sender.env().nanoTime();
+      } else if (sender.env().nanoTime() - since >= STALL_NANOS) {
+        suspectWhoLags(open);
+        ChunkAck ack = open.upload.acknowledgedSoFar();
+        open.broken = true;
+        open.upload.abort("no progress for 500 ms");
+        return ack;
+      }
+    }
+  }
+
+  /** Rule R2 after a broken chain: the members of the same epoch, each for itself. */
+  private boolean completeDirectly(Flight open, ChunkAck ack) {
+    for (int i = 0; i < ack.hops().size(); i++) {
+      HopAck hopAck = ack.hops().get(i);
+      Hop hop = open.choice.chain().get(i);
+      switch (hopAck.status()) {
+        case STORED -> {
+          continue;
+        }
+        case STALE_EPOCH, REFUSED -> {
+          if (hopAck.detail().contains("lease")) {
+            sender.suspects().add(hop.node());
+          }
+          return false;
+        }
+        case FAILED, UNREACHED -> {
+          if (sender.suspects().contains(hop.node())) {
+            return false;
+          }
+        }
+      }
+      if (!have(open, hop) && !sendTo(open, hop)) {
+        sender.suspects().add(hop.node());
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private boolean have(Flight open, Hop hop) {
+    try {
+      Reply reply =
+          sender
+              .network()
+              .call(
+                  hop.node(),
+                  new DataMessage.ChunkHave(
+                      hop.volume(),
+                      open.id,
+                      open.choice.group().id(),
+                      open.choice.group().epoch(),
+                      lengthBytes,
+                      crc32c),
+                  Optional.empty(),
+                  HAVE_NANOS)
+              .await();
+      return reply.message() instanceof DataMessage.ChunkHaveAck(var answer)
+          && answer.status() == HopAck.Status.STORED;
+    } catch (ForebayException failure) {
+      if (failure.code() == ErrorCode.CANCELLED) {
+        throw failure;
+      }
+      return false;
+    }
+  }
+
+  private boolean sendTo(Flight open, Hop hop) {
+    var put =
+        new ChunkPut(
+            open.id,
+            open.choice.group().id(),
+            open.choice.group().epoch(),
+            family.durability(),
+            maxLengthBytes,
+            List.of(hop));
+    ChunkUpload upload = sender.network().upload(put, deadlineNanos);
+    for (Slice slice : slices) {
+      if (!upload.write(slice.bytes(), slice.crc32c(), sender.env().nanoTime() + STALL_NANOS)) {
+        upload.abort("no progress");
+        return false;
+      }
+    }
+    var single =
+        new Flight(open.id, new GroupChooser.Choice(open.choice.group(), List.of(hop)), upload);
+    return await(single, upload.finish(lengthBytes, crc32c)).allStored();
+  }
+
+  private void suspectWhoLags(Flight open) {
+    List<Integer> progress = open.upload.progressBytes();
+    List<HopAck> hops = open.upload.acknowledgedSoFar().hops();
+    // The first hop that has less than the one before it, and has not answered, is what holds
+    // things up.
+    int lagging = -1;
+    int least = Integer.MAX_VALUE;
+    for (int i = 0; i < hops.size(); i++) {
+      if (hops.get(i).status() != HopAck.Status.STORED
+          && i < progress.size()
+          && progress.get(i) < least) {
+        least = progress.get(i);
+        lagging = i;
+      }
+    }
+    if (lagging >= 0 && !open.choice.chain().get(lagging).node().equals(sender.self())) {
+      sender.suspects().add(open.choice.chain().get(lagging).node());
+    }
+  }
+
+  private static String lastRefusal(Flight open) {
+    var words = new StringBuilder();
+    List<HopAck> hops = open.upload.acknowledgedSoFar().hops();
+    for (int i = 0; i < hops.size(); i++) {
+      if (hops.get(i).status() != HopAck.Status.STORED) {
+        words
+            .append(words.isEmpty() ? "" : "; ")
+            .append(open.choice.chain().get(i).node())
+            .append(": ")
+            .append(hops.get(i).status())
+            .append(' ')
+            .append(hops.get(i).detail());
+      }
+    }
+    return words.isEmpty() ? open.choice.group().id() + " did not answer" : words.toString();
+  }
+}

@@ -1,0 +1,69 @@
+package io.forebay.node.write;
+
+import io.forebay.core.cluster.Family;
+import io.forebay.core.env.Env;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.log.ControlPlane;
+import io.forebay.core.net.Network;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** What all chunks of a node that are on their way share. */
+public final class ChunkSender {
+  private static final long CHANGE_NANOS = 500_000_000L;
+
+  private final Env env;
+  private final Network network;
+  private final ControlPlane plane;
+  private final Suspects suspects;
+  private final GroupChooser chooser;
+  private final AtomicLong rehomed = new AtomicLong();
+
+  public ChunkSender(Env env, Network network, ControlPlane plane) {
+    this.env = env;
+    this.network = network;
+    this.plane = plane;
+    this.suspects = new Suspects(env);
+    this.chooser = new GroupChooser(env, plane, network.self(), suspects);
+  }
+
+  /** How many chunks were written again elsewhere because their first group did not take them. */
+  public long rehomed() {
+    return rehomed.get();
+  }
+
+  /** Nodes that did not answer a moment ago. */
+  public Suspects suspects() {
+    return suspects;
+  }
+
+  /** Begins a chunk. */
+  ChunkSend begin(Session.Ticket ticket, Family family, int maxLengthBytes) {
+    return new ChunkSend(this, ticket, family, maxLengthBytes);
+  }
+
+  Env env() {
+    return env;
+  }
+
+  Network network() {
+    return network;
+  }
+
+  NodeId self() {
+    return network.self();
+  }
+
+  GroupChooser chooser() {
+    return chooser;
+  }
+
+  void countRehome() {
+    rehomed.incrementAndGet();
+  }
+
+  /** Waits for a newer image, a while at most. */
+  void awaitChange(long deadlineNanos) {
+    long wait = Math.min(CHANGE_NANOS, Math.max(1, deadlineNanos - env.nanoTime()));
+    plane.awaitVersion(plane.image().version() + 1, wait);
+  }
+}
