@@ -1,0 +1,903 @@
+package io.forebay.node.service;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.cluster.Bucket;
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.cluster.Group;
+import io.forebay.core.cluster.Member;
+import io.forebay.core.cluster.MemberState;
+import io.forebay.core.cluster.VolumeRecord;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Permits;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.BodyWriter;
+import io.forebay.core.file.BucketName;
+import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.ByteRange;
+import io.forebay.core.file.CompletedPart;
+import io.forebay.core.file.CopyOptions;
+import io.forebay.core.file.DeleteResult;
+import io.forebay.core.file.FileService;
+import io.forebay.core.file.FlushReport;
+import io.forebay.core.file.FlushState;
+import io.forebay.core.file.ListPage;
+import io.forebay.core.file.ListQuery;
+import io.forebay.core.file.ObjectInfo;
+import io.forebay.core.file.ObjectKey;
+import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.ObjectReader;
+import io.forebay.core.file.PartInfo;
+import io.forebay.core.file.PartPage;
+import io.forebay.core.file.PathStatus;
+import io.forebay.core.file.ReadConditions;
+import io.forebay.core.file.StoreConflict;
+import io.forebay.core.file.UploadPage;
+import io.forebay.core.file.WriteConditions;
+import io.forebay.core.file.WriteOptions;
+import io.forebay.core.id.BucketId;
+import io.forebay.core.id.Generation;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.UploadId;
+import io.forebay.core.id.VolumeId;
+import io.forebay.core.log.ControlPlane;
+import io.forebay.core.namespace.ConflictEntry;
+import io.forebay.core.namespace.Extent;
+import io.forebay.core.namespace.FlushEntry;
+import io.forebay.core.namespace.FlushPolicy;
+import io.forebay.core.namespace.Manifest;
+import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.namespace.NamespaceCommand;
+import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.namespace.NamespaceResult;
+import io.forebay.core.namespace.ObjectHead;
+import io.forebay.core.namespace.Preconditions;
+import io.forebay.core.namespace.StoreRef;
+import io.forebay.core.namespace.StoreSight;
+import io.forebay.node.read.ManifestReader;
+import io.forebay.node.read.ReadAhead;
+import io.forebay.node.write.Body;
+import io.forebay.node.write.ChunkSender;
+import io.forebay.node.write.Session;
+import io.forebay.node.write.WrittenBody;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.function.Function;
+
+/** The {@link FileService} of a node: names go to the namespace's log, bytes to groups of volumes. */
+public final class NodeFileService implements FileService {
+  private static final long UPLOAD_LIFETIME_MILLIS = 7L * 24 * 3_600_000;
+  private static final long IMAGE_WAIT_NANOS = 5_000_000_000L;
+  private static final long FLUSH_LOOK_NANOS = 100_000_000L;
+  private static final long THROUGH_NANOS = 300_000_000_000L;
+  private static final int FLUSH_RECORDS = 5_000;
+  private static final int TROUBLES = 1_000;
+
+  private final Env env;
+  private final ControlPlane plane;
+  private final Session session;
+  private final ChunkSender sender;
+  private final ManifestReader reader;
+  private final SlabPool pool;
+  private final Permits writeMemory;
+  private final StoreHeads storeHeads;
+
+  /** What a conflict's resolution has to know about the store's object. */
+  @FunctionalInterface
+  public interface StoreHeads {
+    /** A HEAD of the key in the bucket's store; empty when there is none. */
+    Optional<TheirObject> head(Bucket bucket, String key);
+
+    /** Someone else's object. */
+    record TheirObject(String etag, long lengthBytes, ObjectMetadata metadata, long modifiedMillis) {}
+  }
+
+  /**
+   * @param writeMemory bytes that all bodies on their way may hold
+   */
+  public NodeFileService(
+      Env env,
+      ControlPlane plane,
+      Session session,
+      ChunkSender sender,
+      ManifestReader reader,
+      SlabPool pool,
+      Permits writeMemory,
+      StoreHeads storeHeads) {
+    this.env = env;
+    this.plane = plane;
+    this.session = session;
+    this.sender = sender;
+    this.reader = reader;
+    this.pool = pool;
+    this.writeMemory = writeMemory;
+    this.storeHeads = storeHeads;
+  }
+
+  @Override
+  public List<Bucket> listBuckets() {
+    return plane.image().buckets().stream()
+        .sorted((a, b) -> a.name().compareTo(b.name()))
+        .toList();
+  }
+
+  @Override
+  public Optional<Bucket> bucket(String name) {
+    return plane.image().bucket(name);
+  }
+
+  private Bucket require(String name) {
+    return plane
+        .image()
+        .bucket(name)
+        .orElseThrow(
+            () ->
+                new ForebayException(
+                    ErrorCode.NO_SUCH_BUCKET, "there is no bucket '" + name + "'"));
+  }
+
+  @Override
+  public Bucket createBucket(BucketSpec spec) {
+    BucketName.check(spec.name());
+    cluster(
+        new ClusterCommand.CreateBucket(
+            new Bucket(
+                new BucketId(0),
+                spec.name(),
+                spec.family(),
+                spec.storeUrl(),
+                spec.mode(),
+                spec.prefixModes(),
+                spec.chunkBytes(),
+                spec.flushDelayMillis(),
+                spec.readGraceMillis(),
+                env.wallMillis())));
+    return require(spec.name());
+  }
+
+  @Override
+  public void deleteBucket(String name) {
+    done(plane.namespace(new NamespaceCommand.SealBucket(require(name).id())));
+    cluster(new ClusterCommand.DeleteBucket(name));
+  }
+
+  private void cluster(ClusterCommand command) {
+    switch (plane.cluster(command)) {
+      case ClusterResult.Done(long version) -> {
+        if (!plane.awaitVersion(version, IMAGE_WAIT_NANOS)) {
+          throw new ForebayException(
+              ErrorCode.TIMEOUT, "it is logged, and this node has not heard of it yet");
+        }
+      }
+      case ClusterResult.Refused(var code, var message) -> throw new ForebayException(code, message);
+    }
+  }
+
+  @Override
+  public Optional<ObjectInfo> stat(String bucket, String key) {
+    return find(require(bucket), key).map(found -> found.object().info(bucket));
+  }
+
+  private Optional<NamespaceAnswer.Found> find(Bucket bucket, String key) {
+    ObjectKey.check(key);
+    return switch (plane.query(new NamespaceQuery.Stat(bucket.id(), key))) {
+      case NamespaceAnswer.Found found -> Optional.of(found);
+      case NamespaceAnswer.Absent _ -> Optional.empty();
+      case NamespaceAnswer other -> throw unexpected(other);
+    };
+  }
+
+  private static ForebayException unexpected(NamespaceAnswer answer) {
+    return answer instanceof NamespaceAnswer.Refused refused
+        ? refused.exception()
+        : new ForebayException(
+            ErrorCode.INTERNAL, "the namespace answered with " + answer.getClass().getSimpleName());
+  }
+
+  private static ForebayException unexpected(NamespaceResult result) {
+    return result instanceof NamespaceResult.Refused refused
+        ? refused.exception()
+        : new ForebayException(
+            ErrorCode.INTERNAL, "the namespace answered with " + result.getClass().getSimpleName());
+  }
+
+  private static void done(NamespaceResult result) {
+    if (!(result instanceof NamespaceResult.Done)) {
+      throw unexpected(result);
+    }
+  }
+
+  private static ForebayException absent(String bucket, String key) {
+    return new ForebayException(ErrorCode.NOT_FOUND, "there is no object " + bucket + "/" + key);
+  }
+
+  @Override
+  public ObjectReader open(String bucket, String key, ReadConditions conditions) {
+    Bucket known = require(bucket);
+    NamespaceAnswer.Found found = find(known, key).orElseThrow(() -> absent(bucket, key));
+    ObjectInfo info = found.object().info(bucket);
+    conditions.check(info);
+    return new Reading(info, source(found));
+  }
+
+  /** The bytes of a generation; with its store object to fall back to where there is one. */
+  private ManifestReader.Source source(NamespaceAnswer.Found found) {
+    ObjectHead head = found.object();
+    Optional<StoreRef> flushed =
+        head.storeEtag()
+            .filter(etag -> head.lengthBytes() > 0)
+            .map(etag -> ManifestReader.flushed(head.bucket(), head.key(), etag, head.lengthBytes()));
+    return reader.open(found.manifest(), flushed);
+  }
+
+  private final class Reading implements ObjectReader {
+    private final ObjectInfo info;
+    private final ReadAhead ahead;
+
+    Reading(ObjectInfo info, ManifestReader.Source source) {
+      this.info = info;
+      this.ahead = new ReadAhead(env, source, info.lengthBytes());
+    }
+
+    @Override
+    public ObjectInfo info() {
+      return info;
+    }
+
+    @Override
+    public Bytes read(long offset, int maxLengthBytes) {
+      if (offset < 0 || offset >= info.lengthBytes() || maxLengthBytes < 1) {
+        throw new IllegalArgumentException(
+            "read of " + maxLengthBytes + " at " + offset + " of " + info.lengthBytes() + " bytes");
+      }
+      return ahead.read(offset, maxLengthBytes);
+    }
+
+    @Override
+    public void close() {
+      ahead.close();
+    }
+  }
+
+  @Override
+  public BodyWriter<ObjectInfo> create(String bucket, String key, WriteOptions options) {
+    ObjectKey.check(key);
+    Bucket known = require(bucket);
+    if (!options.conditions().equals(WriteConditions.NONE)) {
+      options.conditions().check(stat(bucket, key));
+    }
+    return new Writing<>(
+        known,
+        options,
+        (ticket, body, etag) -> {
+          FlushPolicy policy = FlushPolicy.of(known, key);
+          NamespaceResult result =
+              plane.namespace(
+                  new NamespaceCommand.Publish(
+                      ticket.session(),
+                      ticket.publishSequence(),
+                      known.id(),
+                      key,
+                      body.lengthBytes(),
+                      etag,
+                      body.crc32c(),
+                      options.metadata(),
+                      body.manifest(),
+                      Preconditions.of(options.conditions()),
+                      policy));
+          ObjectHead head = published(ticket, result);
+          if (policy.mode() == FlushMode.THROUGH) {
+            head = awaitFlushed(known, key, head);
+          }
+          return head.info(bucket);
+        });
+  }
+
+  private static ObjectHead published(Session.Ticket ticket, NamespaceResult result) {
+    return switch (result) {
+      case NamespaceResult.Published(var object) -> object;
+      case NamespaceResult.Refused refused -> {
+        if (refused.code() == ErrorCode.SESSION_ENDED) {
+          ticket.ended();
+        }
+        throw refused.exception();
+      }
+      case NamespaceResult other -> throw unexpected(other);
+    };
+  }
+
+  /** Mode THROUGH: returns when the store has the generation, or a newer one took its place. */
+  private ObjectHead awaitFlushed(Bucket bucket, String key, ObjectHead published) {
+    long deadline = env.nanoTime() + THROUGH_NANOS;
+    while (true) {
+      Optional<NamespaceAnswer.Found> found = find(bucket, key);
+      if (found.isEmpty() || !found.get().object().generation().equals(published.generation())) {
+        return published;
+      }
+      ObjectHead now = found.get().object();
+      switch (now.flush()) {
+        case FLUSHED, CACHE_ONLY -> {
+          return now;
+        }
+        case CONFLICT ->
+            throw new ForebayException(
+                ErrorCode.STORE_CONFLICT,
+                bucket.name()
+                    + "/"
+                    + key
+                    + " is published here, and the store object was written by someone else: see"
+                    + " `forebay conflict list "
+                    + bucket.name()
+                    + "`");
+        case PENDING, FLUSHING, FAILED -> {
+          if (env.nanoTime() >= deadline) {
+            throw new ForebayException(
+                ErrorCode.STORE_UNREACHABLE,
+                bucket.name()
+                    + "/"
+                    + key
+                    + " is published here and on its replicas, and the store has not taken it yet; it is"
+                    + " tried on");
+          }
+          env.sleep(FLUSH_LOOK_NANOS);
+        }
+      }
+    }
+  }
+
+  /** What is logged when a body is whole. */
+  private interface Publication<T> {
+    T log(Session.Ticket ticket, WrittenBody body, Optional<String> etag);
+  }
+
+  private final class Writing<T> implements BodyWriter<T> {
+    private final WriteOptions options;
+    private final Publication<T> publication;
+    private final Session.Ticket ticket;
+    private final Body body;
+    private boolean closed;
+
+    Writing(Bucket bucket, WriteOptions options, Publication<T> publication) {
+      this.options = options;
+      this.publication = publication;
+      this.ticket = session.enter();
+      this.body =
+          new Body(
+              env,
+              sender,
+              pool,
+              writeMemory,
+              ticket,
+              bucket,
+              options.expectedLengthBytes(),
+              !options.md5FromCaller());
+    }
+
+    @Override
+    public void write(Bytes bytes) {
+      OptionalLong expected = options.expectedLengthBytes();
+      if (expected.isPresent() && body.lengthBytes() + bytes.length() > expected.getAsLong()) {
+        throw incomplete(body.lengthBytes() + bytes.length(), expected.getAsLong());
+      }
+      body.write(bytes);
+    }
+
+    private static ForebayException incomplete(long got, long expected) {
+      return new ForebayException(
+          ErrorCode.INCOMPLETE_BODY,
+          "the body was announced with " + expected + " bytes and has " + got);
+    }
+
+    @Override
+    public T publish(Optional<String> md5Hex) {
+      OptionalLong expected = options.expectedLengthBytes();
+      if (expected.isPresent() && body.lengthBytes() != expected.getAsLong()) {
+        throw incomplete(body.lengthBytes(), expected.getAsLong());
+      }
+      WrittenBody written = body.finish();
+      return publication.log(ticket, written, md5Hex.or(written::md5Hex));
+    }
+
+    @Override
+    public void close() {
+      if (!closed) {
+        closed = true;
+        body.close();
+        ticket.close();
+      }
+    }
+  }
+
+  @Override
+  public boolean delete(String bucket, String key, WriteConditions conditions) {
+    ObjectKey.check(key);
+    Bucket known = require(bucket);
+    NamespaceResult result =
+        plane.namespace(
+            new NamespaceCommand.Delete(
+                known.id(), key, Preconditions.of(conditions), FlushPolicy.of(known, key)));
+    if (result instanceof NamespaceResult.Deleted(boolean existed)) {
+      return existed;
+    }
+    throw unexpected(result);
+  }
+
+  @Override
+  public List<DeleteResult> deleteMany(String bucket, List<String> keys) {
+    Bucket known = require(bucket);
+    var results = new TreeMap<String, DeleteResult>();
+    var legal = new ArrayList<String>();
+    for (String key : keys) {
+      try {
+        legal.add(ObjectKey.check(key));
+      } catch (ForebayException wrong) {
+        results.put(key, new DeleteResult(key, Optional.of(wrong)));
+      }
+    }
+    if (!legal.isEmpty()) {
+      NamespaceResult result =
+          plane.namespace(
+              new NamespaceCommand.DeleteMany(known.id(), legal, FlushPolicy.of(known, "")));
+      if (!(result instanceof NamespaceResult.DeletedMany(var deleted))) {
+        throw unexpected(result);
+      }
+      for (NamespaceResult.DeletedMany.OneDeleted one : deleted) {
+        results.put(
+            one.key(),
+            new DeleteResult(one.key(), one.refused().map(NamespaceResult.Refused::exception)));
+      }
+    }
+    return keys.stream().map(results::get).toList();
+  }
+
+  @Override
+  public ObjectInfo copy(
+      String sourceBucket,
+      String sourceKey,
+      ReadConditions sourceConditions,
+      String bucket,
+      String key,
+      CopyOptions options) {
+    ObjectKey.check(key);
+    Bucket from = require(sourceBucket);
+    Bucket to = require(bucket);
+    NamespaceAnswer.Found found =
+        find(from, sourceKey).orElseThrow(() -> absent(sourceBucket, sourceKey));
+    sourceConditions.check(found.object().info(sourceBucket));
+    boolean byReference =
+        from.family().equals(to.family()) && from.storeUrl().equals(to.storeUrl());
+    if (byReference) {
+      NamespaceResult result =
+          plane.namespace(
+              new NamespaceCommand.Copy(
+                  from.id(),
+                  sourceKey,
+                  Optional.of(found.object().generation()),
+                  to.id(),
+                  key,
+                  options.metadata(),
+                  Preconditions.of(options.conditions()),
+                  FlushPolicy.of(to, key)));
+      if (result instanceof NamespaceResult.Published(var object)) {
+        return object.info(bucket);
+      }
+      if (!(result instanceof NamespaceResult.Refused(var code, var message)
+          && code == ErrorCode.NOT_IMPLEMENTED)) {
+        throw unexpected(result);
+      }
+    }
+    // Another family or another store: the bytes are copied.
+    var write =
+        new WriteOptions(
+            options.metadata().orElse(found.object().metadata()),
+            options.conditions(),
+            OptionalLong.of(found.object().lengthBytes()),
+            false);
+    try (BodyWriter<ObjectInfo> writer = create(bucket, key, write)) {
+      pour(found, 0, found.object().lengthBytes(), writer);
+      return writer.publish(Optional.empty());
+    }
+  }
+
+  private void pour(NamespaceAnswer.Found found, long from, long length, BodyWriter<?> writer) {
+    try (ReadAhead ahead = new ReadAhead(env, source(found), found.object().lengthBytes())) {
+      for (long offset = from; offset < from + length; ) {
+        Bytes bytes = ahead.read(offset, (int) Math.min(1 << 20, from + length - offset));
+        try {
+          writer.write(bytes);
+          offset += bytes.length();
+        } finally {
+          bytes.release();
+        }
+      }
+    }
+  }
+
+  @Override
+  public void rename(String bucket, String from, String to) {
+    if (from.endsWith("/") != to.endsWith("/")) {
+      throw new ForebayException(
+          ErrorCode.INVALID_ARGUMENT, "both names end with '/' (a prefix), or none does");
+    }
+    ObjectKey.check(from);
+    ObjectKey.check(to);
+    Bucket known = require(bucket);
+    NamespaceResult result =
+        plane.namespace(
+            new NamespaceCommand.Rename(known.id(), from, to, FlushPolicy.of(known, to)));
+    if (!(result instanceof NamespaceResult.Renamed)) {
+      throw unexpected(result);
+    }
+  }
+
+  @Override
+  public ListPage list(String bucket, ListQuery query) {
+    NamespaceAnswer answer =
+        plane.query(
+            new NamespaceQuery.ListObjects(
+                require(bucket).id(),
+                query.prefix(),
+                query.delimiter(),
+                query.startAfter(),
+                query.max()));
+    if (answer instanceof NamespaceAnswer.Listing(var objects, var prefixes, var next)) {
+      return new ListPage(
+          objects.stream().map(head -> head.info(bucket)).toList(), prefixes, next);
+    }
+    throw unexpected(answer);
+  }
+
+  @Override
+  public UploadId createUpload(String bucket, String key, ObjectMetadata metadata) {
+    ObjectKey.check(key);
+    NamespaceResult result =
+        plane.namespace(
+            new NamespaceCommand.CreateUpload(
+                require(bucket).id(), key, metadata, UPLOAD_LIFETIME_MILLIS));
+    if (result instanceof NamespaceResult.UploadCreated(var upload)) {
+      return upload;
+    }
+    throw unexpected(result);
+  }
+
+  @Override
+  public BodyWriter<PartInfo> createPart(
+      String bucket, String key, UploadId upload, int partNumber, WriteOptions options) {
+    ObjectKey.check(key);
+    if (partNumber < 1 || partNumber > PartInfo.MAX_NUMBER) {
+      throw new ForebayException(
+          ErrorCode.INVALID_ARGUMENT,
+          "part numbers are 1 to " + PartInfo.MAX_NUMBER + ", not " + partNumber);
+    }
+    Bucket known = require(bucket);
+    // An upload that is not there is refused before its bytes are sent.
+    listParts(bucket, key, upload, 0, 1);
+    return new Writing<>(
+        known,
+        options,
+        (ticket, body, etag) -> {
+          NamespaceResult result =
+              plane.namespace(
+                  new NamespaceCommand.PutPart(
+                      ticket.session(),
+                      ticket.publishSequence(),
+                      known.id(),
+                      key,
+                      upload,
+                      partNumber,
+                      body.lengthBytes(),
+                      etag,
+                      body.crc32c(),
+                      body.manifest()));
+          if (result instanceof NamespaceResult.PartLogged(var part)) {
+            return part;
+          }
+          if (result instanceof NamespaceResult.Refused refused
+              && refused.code() == ErrorCode.SESSION_ENDED) {
+            ticket.ended();
+          }
+          throw unexpected(result);
+        });
+  }
+
+  @Override
+  public PartInfo copyPart(
+      String bucket,
+      String key,
+      UploadId upload,
+      int partNumber,
+      String sourceBucket,
+      String sourceKey,
+      ReadConditions sourceConditions,
+      Optional<ByteRange> range) {
+    Bucket to = require(bucket);
+    Bucket from = require(sourceBucket);
+    NamespaceAnswer.Found found =
+        find(from, sourceKey).orElseThrow(() -> absent(sourceBucket, sourceKey));
+    sourceConditions.check(found.object().info(sourceBucket));
+    if (from.family().equals(to.family()) && from.storeUrl().equals(to.storeUrl())) {
+      NamespaceResult result =
+          plane.namespace(
+              new NamespaceCommand.PutPartCopy(
+                  to.id(),
+                  key,
+                  upload,
+                  partNumber,
+                  from.id(),
+                  sourceKey,
+                  Optional.of(found.object().generation()),
+                  range.map(ByteRange::offset).orElse(0L),
+                  range.map(ByteRange::lengthBytes).orElse(-1L)));
+      if (result instanceof NamespaceResult.PartLogged(var part)) {
+        return part;
+      }
+      if (!(result instanceof NamespaceResult.Refused(var code, var message)
+          && code == ErrorCode.NOT_IMPLEMENTED)) {
+        throw unexpected(result);
+      }
+    }
+    long offset = range.map(ByteRange::offset).orElse(0L);
+    long length =
+        range.map(ByteRange::lengthBytes).orElse(found.object().lengthBytes() - offset);
+    if (offset + length > found.object().lengthBytes()) {
+      throw new ForebayException(
+          ErrorCode.RANGE_NOT_SATISFIABLE,
+          "the source has " + found.object().lengthBytes() + " bytes");
+    }
+    try (BodyWriter<PartInfo> writer =
+        createPart(bucket, key, upload, partNumber, WriteOptions.DEFAULT)) {
+      pour(found, offset, length, writer);
+      return writer.publish(Optional.empty());
+    }
+  }
+
+  @Override
+  public PartPage listParts(
+      String bucket, String key, UploadId upload, int afterPartNumber, int max) {
+    NamespaceAnswer answer =
+        plane.query(
+            new NamespaceQuery.ListParts(require(bucket).id(), key, upload, afterPartNumber, max));
+    if (answer instanceof NamespaceAnswer.Parts(var parts, boolean more)) {
+      return new PartPage(parts, more);
+    }
+    throw unexpected(answer);
+  }
+
+  @Override
+  public UploadPage listUploads(
+      String bucket, String prefix, String afterKey, Optional<UploadId> afterUpload, int max) {
+    NamespaceAnswer answer =
+        plane.query(
+            new NamespaceQuery.ListUploads(
+                require(bucket).id(), prefix, afterKey, afterUpload, max));
+    if (answer instanceof NamespaceAnswer.Uploads(var uploads, boolean more)) {
+      return new UploadPage(uploads, more);
+    }
+    throw unexpected(answer);
+  }
+
+  @Override
+  public ObjectInfo completeUpload(
+      String bucket,
+      String key,
+      UploadId upload,
+      List<CompletedPart> parts,
+      WriteConditions conditions,
+      OptionalLong expectedLengthBytes) {
+    Bucket known = require(bucket);
+    FlushPolicy policy = FlushPolicy.of(known, key);
+    NamespaceResult result =
+        plane.namespace(
+            new NamespaceCommand.CompleteUpload(
+                known.id(),
+                key,
+                upload,
+                parts,
+                Preconditions.of(conditions),
+                expectedLengthBytes.orElse(-1),
+                policy));
+    if (!(result instanceof NamespaceResult.Published(var object))) {
+      throw unexpected(result);
+    }
+    ObjectHead head =
+        policy.mode() == FlushMode.THROUGH ? awaitFlushed(known, key, object) : object;
+    return head.info(bucket);
+  }
+
+  @Override
+  public void abortUpload(String bucket, String key, UploadId upload) {
+    done(plane.namespace(new NamespaceCommand.AbortUpload(require(bucket).id(), key, upload)));
+  }
+
+  @Override
+  public FlushReport flush(String bucket, String prefix, long waitNanos) {
+    Bucket known = require(bucket);
+    pages(
+        after -> {
+          NamespaceResult result =
+              plane.namespace(
+                  new NamespaceCommand.FlushNow(known.id(), prefix, after, FLUSH_RECORDS));
+          if (result instanceof NamespaceResult.Hastened(int records, var next)) {
+            return next;
+          }
+          throw unexpected(result);
+        });
+    long deadline = env.nanoTime() + waitNanos;
+    while (true) {
+      FlushReport report = report(known, prefix);
+      if (report.waiting() == 0 || env.nanoTime() >= deadline) {
+        return report;
+      }
+      env.sleep(Math.min(FLUSH_LOOK_NANOS, Math.max(1, deadline - env.nanoTime())));
+    }
+  }
+
+  private static void pages(Function<String, Optional<String>> page) {
+    Optional<String> next = Optional.of("");
+    while (next.isPresent()) {
+      next = page.apply(next.get());
+    }
+  }
+
+  private FlushReport report(Bucket bucket, String prefix) {
+    long[] counts = new long[3];
+    var troubles = new ArrayList<FlushReport.Trouble>();
+    pages(
+        after -> {
+          NamespaceAnswer answer =
+              plane.query(
+                  new NamespaceQuery.FlushStatus(bucket.id(), prefix, after, FLUSH_RECORDS));
+          if (!(answer instanceof NamespaceAnswer.Status status)) {
+            throw unexpected(answer);
+          }
+          counts[0] += status.flushed();
+          counts[1] += status.waiting();
+          counts[2] += status.waitingBytes();
+          for (FlushEntry entry : status.troubled()) {
+            if (troubles.size() < TROUBLES) {
+              troubles.add(
+                  new FlushReport.Trouble(entry.key(), entry.state(), entry.reason()));
+            }
+          }
+          return status.next();
+        });
+    return new FlushReport(counts[0], counts[1], counts[2], troubles);
+  }
+
+  @Override
+  public List<StoreConflict> conflicts(String bucket) {
+    Bucket known = require(bucket);
+    NamespaceAnswer answer =
+        plane.query(new NamespaceQuery.Conflicts(known.id(), "", NamespaceQuery.MAX_PAGE));
+    if (!(answer instanceof NamespaceAnswer.Conflicting(var entries, var next))) {
+      throw unexpected(answer);
+    }
+    var conflicts = new ArrayList<StoreConflict>();
+    for (ConflictEntry entry : entries) {
+      boolean present = entry.conflict().seen() instanceof StoreSight.Present;
+      conflicts.add(
+          new StoreConflict(
+              bucket,
+              entry.key(),
+              entry.generation().orElse(new Generation(0)),
+              entry.lengthBytes(),
+              entry.conflict().seen() instanceof StoreSight.Present(var etag) ? etag : "",
+              present ? OptionalLong.of(entry.conflict().lengthBytes()) : OptionalLong.empty(),
+              entry.conflict().reason()));
+    }
+    return conflicts;
+  }
+
+  @Override
+  public void resolveConflict(
+      String bucket,
+      String key,
+      StoreConflict.Resolution resolution,
+      Generation generation,
+      String storeEtag) {
+    Bucket known = require(bucket);
+    Optional<Generation> ours =
+        generation.value() == 0 ? Optional.empty() : Optional.of(generation);
+    StoreSight seen =
+        storeEtag.isEmpty() ? new StoreSight.Absent() : new StoreSight.Present(storeEtag);
+    done(
+        switch (resolution) {
+          case KEEP ->
+              plane.namespace(new NamespaceCommand.ConflictKeep(known.id(), key, ours, seen));
+          case TAKE -> {
+            Optional<StoreHeads.TheirObject> theirs = storeHeads.head(known, key);
+            String etag = theirs.map(StoreHeads.TheirObject::etag).orElse("");
+            if (!etag.equals(storeEtag)) {
+              throw new ForebayException(
+                  ErrorCode.STORE_CONFLICT,
+                  "the store object has moved since it was seen; look at `forebay conflict list "
+                      + bucket
+                      + "` again");
+            }
+            yield plane.namespace(
+                new NamespaceCommand.ConflictTake(
+                    known.id(),
+                    key,
+                    ours,
+                    seen,
+                    theirs.map(StoreHeads.TheirObject::lengthBytes).orElse(0L),
+                    theirs.map(StoreHeads.TheirObject::metadata).orElse(ObjectMetadata.NONE),
+                    theirs.map(StoreHeads.TheirObject::modifiedMillis).orElse(0L),
+                    FlushPolicy.of(known, key)));
+          }
+        });
+  }
+
+  @Override
+  public PathStatus pathStatus(String bucket, String key) {
+    Bucket known = require(bucket);
+    NamespaceAnswer.Found found = find(known, key).orElseThrow(() -> absent(bucket, key));
+    ClusterImage image = plane.image();
+    boolean inStore = found.object().flush() == FlushState.FLUSHED;
+    var held = new TreeMap<VolumeId, int[]>();
+    var bytes = new TreeMap<VolumeId, Long>();
+    var states = new TreeMap<VolumeId, MemberState>();
+    int fewest = Integer.MAX_VALUE;
+    var nodes = new TreeSet<NodeId>();
+    Map<NodeId, Long> lost = new TreeMap<>();
+    Map<NodeId, Integer> left = new TreeMap<>();
+    List<Extent> extents = reader.extents(found.manifest());
+    for (Extent extent : extents) {
+      Optional<Group> group = image.group(extent.group());
+      var inSync = new TreeSet<NodeId>();
+      for (Member member : group.map(Group::members).orElse(List.of())) {
+        Optional<NodeId> node = image.volume(member.volume()).map(VolumeRecord::node);
+        if (node.isEmpty()) {
+          continue;
+        }
+        nodes.add(node.get());
+        states.put(member.volume(), member.state());
+        if (member.state() == MemberState.IN_SYNC) {
+          inSync.add(node.get());
+          held.computeIfAbsent(member.volume(), id -> new int[1])[0]++;
+          bytes.merge(member.volume(), (long) extent.lengthBytes(), Long::sum);
+        }
+      }
+      fewest = Math.min(fewest, inSync.size());
+      for (NodeId node : nodes) {
+        int without = inSync.size() - (inSync.contains(node) ? 1 : 0);
+        left.merge(node, without, Math::min);
+        if (without == 0 && !inStore) {
+          lost.merge(node, (long) extent.lengthBytes(), Long::sum);
+        }
+      }
+    }
+    var holders = new ArrayList<PathStatus.Holder>();
+    states.forEach(
+        (volume, state) ->
+            holders.add(
+                new PathStatus.Holder(
+                    image.volume(volume).orElseThrow().node(),
+                    volume,
+                    state,
+                    held.getOrDefault(volume, new int[1])[0],
+                    bytes.getOrDefault(volume, 0L))));
+    var losses = new ArrayList<PathStatus.NodeLoss>();
+    for (NodeId node : nodes) {
+      losses.add(
+          new PathStatus.NodeLoss(node, lost.getOrDefault(node, 0L), left.getOrDefault(node, 0)));
+    }
+    boolean inline = found.manifest() instanceof Manifest.Inline;
+    int voters = (int) image.nodes().size();
+    return new PathStatus(
+        found.object().info(bucket),
+        known.family().replicas(),
+        extents.isEmpty() ? (inline ? voters : 0) : fewest,
+        holders,
+        losses);
+  }
+}
