@@ -1,5 +1,9 @@
 package io.forebay.app;
 
+import io.forebay.app.command.DataCommands;
+import io.forebay.app.command.OperatorCommands;
+import io.forebay.app.serve.ServeCommand;
+import io.forebay.core.error.ForebayException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -11,7 +15,21 @@ import picocli.CommandLine.Spec;
     name = "forebay",
     description = "A distributed cache in front of cloud object storage, for AI clusters.",
     mixinStandardHelpOptions = true,
-    versionProvider = Version.class)
+    versionProvider = Version.class,
+    subcommands = {
+      ServeCommand.class,
+      OperatorCommands.StatusCommand.class,
+      OperatorCommands.BucketCommand.class,
+      DataCommands.Ls.class,
+      DataCommands.Cp.class,
+      DataCommands.Cat.class,
+      DataCommands.StatCommand.class,
+      DataCommands.Rm.class,
+      DataCommands.Mv.class,
+      OperatorCommands.FlushCommand.class,
+      OperatorCommands.ConflictCommand.class,
+      OperatorCommands.NodeCommand.class
+    })
 public final class Main implements Runnable {
 
   @Spec private CommandSpec spec = CommandSpec.create();
@@ -24,7 +42,15 @@ public final class Main implements Runnable {
   }
 
   static CommandLine commandLine() {
-    return new CommandLine(new Main());
+    return new CommandLine(new Main())
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setExecutionExceptionHandler((failure, command, parsed) -> {
+          if (failure instanceof ForebayException known) {
+            System.err.println("forebay: " + known.code() + ": " + known.getMessage());
+            return 1;
+          }
+          throw failure;
+        });
   }
 
   /** Without a sub-command there is nothing to do: says so and shows the usage. */

@@ -10,7 +10,7 @@ import java.util.Optional;
  * All of what the cluster log says, at one version: immutable, on every node. Lists are sorted by
  * id, so that every node and every run iterates alike.
  *
- * @param version index of the last log entry applied; grows
+ * @param version grows with every change, never below the index of the log entry that made it
  * @param clusterId drawn at the first start; empty before
  */
 public record ClusterImage(

@@ -10,8 +10,9 @@ import java.util.Optional;
  * An ordered set of volumes that hold the same chunks, at one epoch: the record that replicas,
  * writers and readers act on. Changed only by the cluster log; there is one record per epoch.
  *
- * @param remembered the IN_SYNC members of the last epoch that had at least minInSync of them, with
- *     the incarnations of then (rule R12)
+ * @param remembered the members that hold everything acknowledged so far, with the incarnations in
+ *     which they do (rule R12): of the last epoch that took writes those IN_SYNC, and those
+ *     remembered before who took part in its writes
  * @param reviving whether all members compare their chunks because nobody is in sync (rule R12);
  *     then no write is taken and "absent" does not count
  */

@@ -9,6 +9,5 @@ import java.util.Optional;
  * @param term grows with each election
  * @param leader empty while nobody does
  * @param self whether this voter leads, and has applied everything of earlier terms
- * @param sinceNanos monotonic time at which this voter learnt of it
  */
-public record Leadership(long term, Optional<NodeId> leader, boolean self, long sinceNanos) {}
+public record Leadership(long term, Optional<NodeId> leader, boolean self) {}

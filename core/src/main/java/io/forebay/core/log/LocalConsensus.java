@@ -17,7 +17,6 @@ public final class LocalConsensus implements Consensus {
   private final NodeId self;
   private final SortedMap map;
   private final Machine machine;
-  private final long sinceNanos;
   private final ReentrantLock lock = new ReentrantLock();
   private long index; // guarded by lock
 
@@ -26,7 +25,6 @@ public final class LocalConsensus implements Consensus {
     this.self = self;
     this.map = map;
     this.machine = machine;
-    this.sinceNanos = env.nanoTime();
   }
 
   @Override
@@ -53,7 +51,7 @@ public final class LocalConsensus implements Consensus {
 
   @Override
   public Leadership leadership() {
-    return new Leadership(1, Optional.of(self), true, sinceNanos);
+    return new Leadership(1, Optional.of(self), true);
   }
 
   @Override

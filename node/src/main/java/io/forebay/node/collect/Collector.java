@@ -22,9 +22,9 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * Frees room: goes over everything that this node's volumes hold, for ever (rule G7), and deletes what the
- * namespace calls garbage (rule G5), what belongs to groups that the volume has left and that are at full
- * strength without it, and, when a volume fills up, what is clean (rule G6).
+ * Frees room: goes over everything that this node's volumes hold, for ever (rule G7), and deletes
+ * what the namespace calls garbage (rule G5), what belongs to groups that the volume has left and
+ * that are at full strength without it, and, when a volume fills up, what is clean (rule G6).
  */
 public final class Collector {
   private static final double EVICT_ABOVE = 0.85;

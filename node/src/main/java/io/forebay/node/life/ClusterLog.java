@@ -17,7 +17,9 @@ import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 
-/** The cluster's state machine on a voter, encoded; shows each new image to those who wait for it. */
+/**
+ * The cluster's state machine on a voter, encoded; shows each new image to those who wait for it.
+ */
 public final class ClusterLog implements Commands {
   private static final RecordCodec<ClusterCommand> COMMANDS = RecordCodec.of(ClusterCommand.class);
   private static final RecordCodec<ClusterResult> RESULTS = RecordCodec.of(ClusterResult.class);
@@ -33,7 +35,10 @@ public final class ClusterLog implements Commands {
     this.env = env;
   }
 
-  /** Takes up what a restart or a snapshot has brought. Before the first command, and after each snapshot. */
+  /**
+   * Takes up what a restart or a snapshot has brought. Before the first command, and after each
+   * snapshot.
+   */
   public void load(SortedMap.View view) {
     machine = Optional.of(new ClusterMachine(view));
     show();
@@ -111,15 +116,13 @@ public final class ClusterLog implements Commands {
   }
 
   /** Answers an operator's encoded command by a function on the decoded ones. */
-  public static byte[] operate(
-      byte[] command, Function<ClusterCommand, ClusterResult> log) {
+  public static byte[] operate(byte[] command, Function<ClusterCommand, ClusterResult> log) {
     ClusterResult result;
     try {
       result = log.apply(COMMANDS.decode(command));
     } catch (IllegalArgumentException wrong) {
       result =
-          new ClusterResult.Refused(
-              ErrorCode.INVALID_ARGUMENT, String.valueOf(wrong.getMessage()));
+          new ClusterResult.Refused(ErrorCode.INVALID_ARGUMENT, String.valueOf(wrong.getMessage()));
     }
     return RESULTS.encode(result);
   }

@@ -27,11 +27,12 @@ import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * What the leader of the cluster's log does beside logging: takes heartbeats, finds nodes whose lease is over,
- * has them expelled, and has lost volumes replaced after the grace period. Runs on every voter and acts on the
- * leader only.
+ * What the leader of the cluster's log does beside logging: takes heartbeats, finds nodes whose
+ * lease is over, has them expelled, and has lost volumes replaced after the grace period. Runs on
+ * every voter and acts on the leader only.
  *
- * <p>A new leader knows of no lease: it grants everybody a full one, so a change of leader expels nobody.
+ * <p>A new leader knows of no lease: it grants everybody a full one, so a change of leader expels
+ * nobody.
  */
 public final class Coordinator {
   /** How long a heartbeat is good for; counted from its receipt here, from its sending there. */
@@ -91,7 +92,8 @@ public final class Coordinator {
     ClusterImage image = state.image();
     Optional<byte[]> encoded =
         image.version() > heartbeat.knownVersion()
-            ? Optional.of(IMAGES.encode(image)).filter(bytes -> bytes.length < Network.MAX_MESSAGE_BYTES / 2)
+            ? Optional.of(IMAGES.encode(image))
+                .filter(bytes -> bytes.length < Network.MAX_MESSAGE_BYTES / 2)
             : Optional.empty();
     return Reply.of(new ControlMessage.HeartbeatAck(leadership.term(), image.version(), encoded));
   }
@@ -157,10 +159,14 @@ public final class Coordinator {
 
   private final Map<NodeId, Lease> firstSeen = new TreeMap<>(); // guarded by lock
 
-  /** A run of a node that was never heard of has a full lease from when this leader first saw it. */
+  /**
+   * A run of a node that was never heard of has a full lease from when this leader first saw it.
+   */
   private long graceFor(NodeRecord node) {
     Lease seen = firstSeen.get(node.id());
-    if (seen == null || seen.registration() != node.registration() || seen.untilNanos() < termSinceNanos) {
+    if (seen == null
+        || seen.registration() != node.registration()
+        || seen.untilNanos() < termSinceNanos) {
       seen = new Lease(node.registration(), env.nanoTime() + LEASE_NANOS);
       firstSeen.put(node.id(), seen);
     }
@@ -171,18 +177,25 @@ public final class Coordinator {
     ClusterImage image = state.image();
     boolean draining = image.nodes().stream().anyMatch(node -> node.state() == NodeState.DRAINING);
     boolean lost = image.volumes().stream().anyMatch(volume -> volume.downSinceMillis() > 0);
-    boolean weak = image.groups().stream().anyMatch(group -> group.members().size() < group.family().replicas());
+    boolean weak =
+        image.groups().stream()
+            .anyMatch(group -> group.members().size() < group.family().replicas());
     if (draining || lost || weak) {
       plane.cluster(new ClusterCommand.ReplaceLost(graceMillis));
     }
     NamespaceResult expired = plane.namespace(new NamespaceCommand.ExpireTick(EXPIRE_AT_ONCE));
-    while (expired instanceof NamespaceResult.Expired(int count, boolean more) && more && count > 0) {
+    while (expired instanceof NamespaceResult.Expired(int count, boolean more)
+        && more
+        && count > 0) {
       expired = plane.namespace(new NamespaceCommand.ExpireTick(EXPIRE_AT_ONCE));
     }
     endSessionsOfTheDead(image);
   }
 
-  /** A node that is down does not publish any more: its session's leftovers become garbage (rule G2). */
+  /**
+   * A node that is down does not publish any more: its session's leftovers become garbage (rule
+   * G2).
+   */
   private void endSessionsOfTheDead(ClusterImage image) {
     long now = env.wallMillis();
     for (NodeRecord node : image.nodes()) {
@@ -194,7 +207,8 @@ public final class Coordinator {
       if (since == Long.MAX_VALUE || now - since < SESSION_PATIENCE_MILLIS) {
         continue;
       }
-      if (plane.query(new NamespaceQuery.Sessions()) instanceof NamespaceAnswer.OpenSessions(var sessions)) {
+      if (plane.query(new NamespaceQuery.Sessions())
+          instanceof NamespaceAnswer.OpenSessions(var sessions)) {
         for (SessionEntry session : sessions) {
           if (session.node().equals(node.id())) {
             plane.namespace(new NamespaceCommand.CloseSession(session.session()));

@@ -30,8 +30,9 @@ import java.util.Optional;
 import java.util.TreeMap;
 
 /**
- * This node's place in the cluster: registers, then sends one heartbeat after the other to the leader, each
- * answered as soon as there is news. When the leader calls the node down, it registers anew.
+ * This node's place in the cluster: registers, then sends one heartbeat after the other to the
+ * leader, each answered as soon as there is news. When the leader calls the node down, it registers
+ * anew.
  */
 public final class NodeAgent {
   private static final long CALL_NANOS = 700_000_000L;
@@ -101,7 +102,8 @@ public final class NodeAgent {
         if (failure.code() == ErrorCode.CANCELLED) {
           throw failure;
         }
-        // No leader yet, or none any more: without a lease no write is taken, and this goes on trying.
+        // No leader yet, or none any more: without a lease no write is taken, and this goes on
+        // trying.
         env.sleep(PAUSE_NANOS);
       }
     }
@@ -115,10 +117,9 @@ public final class NodeAgent {
               volume.id(), volume.incarnation(), volume.usage().capacityBytes()));
     }
     ClusterResult result =
-        plane.cluster(
-            new ClusterCommand.RegisterNode(network.self(), address, domain, announced));
+        plane.cluster(new ClusterCommand.RegisterNode(network.self(), address, domain, announced));
     return switch (result) {
-      case ClusterResult.Done(long version) -> version;
+      case ClusterResult.Done(long version, var note) -> version;
       case ClusterResult.Refused(var code, var message) -> {
         if (!ready.isDone()) {
           ready.fail(new ForebayException(code, message));
@@ -128,9 +129,13 @@ public final class NodeAgent {
     };
   }
 
-  /** What an earlier run of this node has not published is garbage; nobody publishes it any more (rule G2). */
+  /**
+   * What an earlier run of this node has not published is garbage; nobody publishes it any more
+   * (rule G2).
+   */
   private void endFormerSessions() {
-    if (plane.query(new NamespaceQuery.Sessions()) instanceof NamespaceAnswer.OpenSessions(var sessions)) {
+    if (plane.query(new NamespaceQuery.Sessions())
+        instanceof NamespaceAnswer.OpenSessions(var sessions)) {
       for (SessionEntry session : sessions) {
         if (session.node().equals(network.self())) {
           plane.namespace(new NamespaceCommand.CloseSession(session.session()));
@@ -145,7 +150,11 @@ public final class NodeAgent {
       NodeId voter = plane.clusterLog().leader();
       long sentNanos = env.nanoTime();
       long registration =
-          plane.image().node(network.self()).map(NodeRecord::registration).orElse(registeredVersion);
+          plane
+              .image()
+              .node(network.self())
+              .map(NodeRecord::registration)
+              .orElse(registeredVersion);
       try {
         Reply reply =
             network
@@ -195,7 +204,12 @@ public final class NodeAgent {
       VolumeUsage usage = volume.usage();
       stats.add(
           new ControlMessage.Heartbeat.VolumeStats(
-              volume.id(), usage.capacityBytes(), usage.usedBytes(), usage.queuedBytes(), 0, false));
+              volume.id(),
+              usage.capacityBytes(),
+              usage.usedBytes(),
+              usage.queuedBytes(),
+              0,
+              false));
     }
     return stats;
   }

@@ -1,5 +1,6 @@
 /**
- * Is this node in the cluster, and who else is? Registration, heartbeats, leases, and what the leader does about those that fall silent.
+ * Is this node in the cluster, and who else is? Registration, heartbeats, leases, and what the
+ * leader does about those that fall silent.
  *
  * <p>It never decides by itself that data are lost: it only has commands logged.
  *

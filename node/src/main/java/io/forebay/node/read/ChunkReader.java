@@ -182,7 +182,7 @@ public final class ChunkReader {
     candidates.sort(
         Comparator.comparing(Candidate::slow)
             .thenComparing(Candidate::state)
-            .thenComparing(Candidate::load));
+            .thenComparingInt(Candidate::load));
     return candidates.stream().map(Candidate::node).distinct().toList();
   }
 }

@@ -248,15 +248,19 @@ public final class Replica implements ChunkReceiver {
     }
     // Whatever passed its check under an older epoch is on the disk when this lock was ours.
     ReentrantReadWriteLock group = commitsOf(list.group());
+    List<StoredChunk> held;
     group.writeLock().lock();
-    group.writeLock().unlock();
-    Volume volume =
-        volumes
-            .volume(list.volume())
-            .orElseThrow(() ->
-                new ForebayException(
-                    ErrorCode.NOT_FOUND, "this node has no volume " + list.volume()));
-    List<StoredChunk> held = volume.list(list.group(), list.after(), list.max());
+    try {
+      held =
+          volumes
+              .volume(list.volume())
+              .orElseThrow(() ->
+                  new ForebayException(
+                      ErrorCode.NOT_FOUND, "this node has no volume " + list.volume()))
+              .list(list.group(), list.after(), list.max());
+    } finally {
+      group.writeLock().unlock();
+    }
     return new DataMessage.ChunkList(
         held.stream()
             .map(chunk ->

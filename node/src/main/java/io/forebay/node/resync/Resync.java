@@ -40,9 +40,10 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * Brings this node's volumes up to date: for each group in which one of them is SYNCING, compares its chunks
- * with an in-sync member's list, pulls what it lacks, and has it promoted (rules R3–R5). A group with nobody in
- * sync is revived by all its members pulling the union (rule R12). Never deletes (rule R7).
+ * Brings this node's volumes up to date: for each group in which one of them is SYNCING, compares
+ * its chunks with an in-sync member's list, pulls what it lacks, and has it promoted (rules R3–R5).
+ * A group with nobody in sync is revived by all its members pulling the union (rule R12). Never
+ * deletes (rule R7).
  */
 public final class Resync {
   private static final int GROUPS_AT_ONCE = 3;
@@ -73,8 +74,7 @@ public final class Resync {
   private final AtomicLong missedChunks = new AtomicLong();
   private final AtomicLong promotions = new AtomicLong();
 
-  public Resync(
-      Env env, Network network, Volumes volumes, ControlPlane plane, ChunkReader reader) {
+  public Resync(Env env, Network network, Volumes volumes, ControlPlane plane, ChunkReader reader) {
     this.env = env;
     this.network = network;
     this.volumes = volumes;
@@ -84,14 +84,19 @@ public final class Resync {
   }
 
   /** What re-sync has found and done since this process started. */
-  public record Counters(long missedChunks, long missedBytes, long movedBytes, long promotions, int running) {}
+  public record Counters(
+      long missedChunks, long missedBytes, long movedBytes, long promotions, int running) {}
 
   /** The counters now. */
   public Counters counters() {
     lock.lock();
     try {
       return new Counters(
-          missedChunks.get(), missedBytes.get(), movedBytes.get(), promotions.get(), running.size());
+          missedChunks.get(),
+          missedBytes.get(),
+          movedBytes.get(),
+          promotions.get(),
+          running.size());
     } finally {
       lock.unlock();
     }
@@ -181,16 +186,18 @@ public final class Resync {
     env.sleep(LOOK_NANOS / 2);
   }
 
-  /** Rule R12: every member pulls from every other; the first one sees that all have the union, and says so. */
+  /**
+   * Rule R12: every member pulls from every other; the first one sees that all have the union, and
+   * says so.
+   */
   private void revive(Group group, Volume volume) {
     for (Member other : group.members()) {
       if (!other.volume().equals(volume.id())) {
         NodeId node =
             nodeOf(other.volume())
-                .orElseThrow(
-                    () ->
-                        new ForebayException(
-                            ErrorCode.UNAVAILABLE, other.volume() + " belongs to no node"));
+                .orElseThrow(() ->
+                    new ForebayException(
+                        ErrorCode.UNAVAILABLE, other.volume() + " belongs to no node"));
         pullAll(group, other.volume(), node, group.epoch(), volume);
       }
     }
@@ -255,8 +262,7 @@ public final class Resync {
     }
   }
 
-  private void pullAll(
-      Group group, VolumeId source, NodeId node, Epoch joinEpoch, Volume volume) {
+  private void pullAll(Group group, VolumeId source, NodeId node, Epoch joinEpoch, Volume volume) {
     List<DataMessage.ChunkList.Listed> lacking =
         list(group, source, node, joinEpoch).stream()
             .filter(chunk -> volume.find(chunk.id()).isEmpty())
@@ -301,15 +307,20 @@ public final class Resync {
     requireNotOwed(undelivered);
   }
 
-  /** Rule R5: an id leaves the list only when it is held, or when the namespace says that it is not owed. */
+  /**
+   * Rule R5: an id leaves the list only when it is held, or when the namespace says that it is not
+   * owed.
+   */
   private void requireNotOwed(Map<ChunkId, ForebayException> undelivered) {
     if (undelivered.isEmpty()) {
       return;
     }
     List<ChunkId> ids = List.copyOf(undelivered.keySet());
     for (int from = 0; from < ids.size(); from += NamespaceQuery.MAX_CHUNKS) {
-      List<ChunkId> some = ids.subList(from, Math.min(ids.size(), from + NamespaceQuery.MAX_CHUNKS));
-      if (!(plane.query(new NamespaceQuery.ChunkStates(some)) instanceof NamespaceAnswer.Chunks(var states))) {
+      List<ChunkId> some =
+          ids.subList(from, Math.min(ids.size(), from + NamespaceQuery.MAX_CHUNKS));
+      if (!(plane.query(new NamespaceQuery.ChunkStates(some))
+          instanceof NamespaceAnswer.Chunks(var states))) {
         throw new ForebayException(ErrorCode.INTERNAL, "chunk states were not answered");
       }
       for (int i = 0; i < some.size(); i++) {
@@ -320,11 +331,14 @@ public final class Resync {
     }
   }
 
-  private void pull(
-      Group group, NodeId source, DataMessage.ChunkList.Listed chunk, Volume volume) {
+  private void pull(Group group, NodeId source, DataMessage.ChunkList.Listed chunk, Volume volume) {
     ChunkAppender appender =
         volume.append(
-            chunk.id(), group.id(), chunk.epoch(), chunk.lengthBytes(), group.family().durability());
+            chunk.id(),
+            group.id(),
+            chunk.epoch(),
+            chunk.lengthBytes(),
+            group.family().durability());
     try {
       int offset = 0;
       int crc = 0;
@@ -333,7 +347,8 @@ public final class Resync {
         var said = new ArrayList<String>();
         Optional<Bytes> bytes =
             reader.ask(source, chunk.id(), group.id(), offset, length, READ_NANOS, said);
-        Bytes part = bytes.isPresent() ? bytes.get() : reader.read(chunk.id(), group.id(), offset, length);
+        Bytes part =
+            bytes.isPresent() ? bytes.get() : reader.read(chunk.id(), group.id(), offset, length);
         try {
           int partCrc = part.crc32c();
           appender.write(offset, part, partCrc);

@@ -73,7 +73,9 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
 
-/** The {@link FileService} of a node: names go to the namespace's log, bytes to groups of volumes. */
+/**
+ * The {@link FileService} of a node: names go to the namespace's log, bytes to groups of volumes.
+ */
 public final class NodeFileService implements FileService {
   private static final long UPLOAD_LIFETIME_MILLIS = 7L * 24 * 3_600_000;
   private static final long IMAGE_WAIT_NANOS = 5_000_000_000L;
@@ -98,7 +100,8 @@ public final class NodeFileService implements FileService {
     Optional<TheirObject> head(Bucket bucket, String key);
 
     /** Someone else's object. */
-    record TheirObject(String etag, long lengthBytes, ObjectMetadata metadata, long modifiedMillis) {}
+    record TheirObject(
+        String etag, long lengthBytes, ObjectMetadata metadata, long modifiedMillis) {}
   }
 
   /**
@@ -125,9 +128,7 @@ public final class NodeFileService implements FileService {
 
   @Override
   public List<Bucket> listBuckets() {
-    return plane.image().buckets().stream()
-        .sorted((a, b) -> a.name().compareTo(b.name()))
-        .toList();
+    return plane.image().buckets().stream().sorted((a, b) -> a.name().compareTo(b.name())).toList();
   }
 
   @Override
@@ -139,10 +140,8 @@ public final class NodeFileService implements FileService {
     return plane
         .image()
         .bucket(name)
-        .orElseThrow(
-            () ->
-                new ForebayException(
-                    ErrorCode.NO_SUCH_BUCKET, "there is no bucket '" + name + "'"));
+        .orElseThrow(() ->
+            new ForebayException(ErrorCode.NO_SUCH_BUCKET, "there is no bucket '" + name + "'"));
   }
 
   @Override
@@ -172,13 +171,14 @@ public final class NodeFileService implements FileService {
 
   private void cluster(ClusterCommand command) {
     switch (plane.cluster(command)) {
-      case ClusterResult.Done(long version) -> {
+      case ClusterResult.Done(long version, var note) -> {
         if (!plane.awaitVersion(version, IMAGE_WAIT_NANOS)) {
           throw new ForebayException(
               ErrorCode.TIMEOUT, "it is logged, and this node has not heard of it yet");
         }
       }
-      case ClusterResult.Refused(var code, var message) -> throw new ForebayException(code, message);
+      case ClusterResult.Refused(var code, var message) ->
+          throw new ForebayException(code, message);
     }
   }
 
@@ -235,7 +235,8 @@ public final class NodeFileService implements FileService {
     Optional<StoreRef> flushed =
         head.storeEtag()
             .filter(etag -> head.lengthBytes() > 0)
-            .map(etag -> ManifestReader.flushed(head.bucket(), head.key(), etag, head.lengthBytes()));
+            .map(etag ->
+                ManifestReader.flushed(head.bucket(), head.key(), etag, head.lengthBytes()));
     return reader.open(found.manifest(), flushed);
   }
 
@@ -550,8 +551,7 @@ public final class NodeFileService implements FileService {
                 query.startAfter(),
                 query.max()));
     if (answer instanceof NamespaceAnswer.Listing(var objects, var prefixes, var next)) {
-      return new ListPage(
-          objects.stream().map(head -> head.info(bucket)).toList(), prefixes, next);
+      return new ListPage(objects.stream().map(head -> head.info(bucket)).toList(), prefixes, next);
     }
     throw unexpected(answer);
   }
@@ -646,8 +646,7 @@ public final class NodeFileService implements FileService {
       }
     }
     long offset = range.map(ByteRange::offset).orElse(0L);
-    long length =
-        range.map(ByteRange::lengthBytes).orElse(found.object().lengthBytes() - offset);
+    long length = range.map(ByteRange::lengthBytes).orElse(found.object().lengthBytes() - offset);
     if (offset + length > found.object().lengthBytes()) {
       throw new ForebayException(
           ErrorCode.RANGE_NOT_SATISFIABLE,
@@ -721,16 +720,14 @@ public final class NodeFileService implements FileService {
   @Override
   public FlushReport flush(String bucket, String prefix, long waitNanos) {
     Bucket known = require(bucket);
-    pages(
-        after -> {
-          NamespaceResult result =
-              plane.namespace(
-                  new NamespaceCommand.FlushNow(known.id(), prefix, after, FLUSH_RECORDS));
-          if (result instanceof NamespaceResult.Hastened(int records, var next)) {
-            return next;
-          }
-          throw unexpected(result);
-        });
+    pages(after -> {
+      NamespaceResult result =
+          plane.namespace(new NamespaceCommand.FlushNow(known.id(), prefix, after, FLUSH_RECORDS));
+      if (result instanceof NamespaceResult.Hastened(int records, var next)) {
+        return next;
+      }
+      throw unexpected(result);
+    });
     long deadline = env.nanoTime() + waitNanos;
     while (true) {
       FlushReport report = report(known, prefix);
@@ -751,25 +748,22 @@ public final class NodeFileService implements FileService {
   private FlushReport report(Bucket bucket, String prefix) {
     long[] counts = new long[3];
     var troubles = new ArrayList<FlushReport.Trouble>();
-    pages(
-        after -> {
-          NamespaceAnswer answer =
-              plane.query(
-                  new NamespaceQuery.FlushStatus(bucket.id(), prefix, after, FLUSH_RECORDS));
-          if (!(answer instanceof NamespaceAnswer.Status status)) {
-            throw unexpected(answer);
-          }
-          counts[0] += status.flushed();
-          counts[1] += status.waiting();
-          counts[2] += status.waitingBytes();
-          for (FlushEntry entry : status.troubled()) {
-            if (troubles.size() < TROUBLES) {
-              troubles.add(
-                  new FlushReport.Trouble(entry.key(), entry.state(), entry.reason()));
-            }
-          }
-          return status.next();
-        });
+    pages(after -> {
+      NamespaceAnswer answer =
+          plane.query(new NamespaceQuery.FlushStatus(bucket.id(), prefix, after, FLUSH_RECORDS));
+      if (!(answer instanceof NamespaceAnswer.Status status)) {
+        throw unexpected(answer);
+      }
+      counts[0] += status.flushed();
+      counts[1] += status.waiting();
+      counts[2] += status.waitingBytes();
+      for (FlushEntry entry : status.troubled()) {
+        if (troubles.size() < TROUBLES) {
+          troubles.add(new FlushReport.Trouble(entry.key(), entry.state(), entry.reason()));
+        }
+      }
+      return status.next();
+    });
     return new FlushReport(counts[0], counts[1], counts[2], troubles);
   }
 
@@ -877,22 +871,21 @@ public final class NodeFileService implements FileService {
       }
     }
     var holders = new ArrayList<PathStatus.Holder>();
-    states.forEach(
-        (volume, state) ->
-            holders.add(
-                new PathStatus.Holder(
-                    image.volume(volume).orElseThrow().node(),
-                    volume,
-                    state,
-                    held.getOrDefault(volume, new int[1])[0],
-                    bytes.getOrDefault(volume, 0L))));
+    states.forEach((volume, state) ->
+        holders.add(
+            new PathStatus.Holder(
+                image.volume(volume).orElseThrow().node(),
+                volume,
+                state,
+                held.getOrDefault(volume, new int[1])[0],
+                bytes.getOrDefault(volume, 0L))));
     var losses = new ArrayList<PathStatus.NodeLoss>();
     for (NodeId node : nodes) {
       losses.add(
           new PathStatus.NodeLoss(node, lost.getOrDefault(node, 0L), left.getOrDefault(node, 0)));
     }
     boolean inline = found.manifest() instanceof Manifest.Inline;
-    int voters = (int) image.nodes().size();
+    int voters = image.nodes().size();
     return new PathStatus(
         found.object().info(bucket),
         known.family().replicas(),

@@ -1,0 +1,408 @@
+package io.forebay.app.command;
+
+import io.forebay.app.config.Size;
+import io.forebay.core.file.FileService;
+import io.forebay.core.file.ListPage;
+import io.forebay.core.file.ListQuery;
+import io.forebay.core.file.ObjectInfo;
+import io.forebay.core.file.ObjectKey;
+import io.forebay.core.file.WriteConditions;
+import io.forebay.core.file.WriteOptions;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.TypeConversionException;
+
+/** The commands that move and show objects. */
+public final class DataCommands {
+  private DataCommands() {}
+
+  private static Map<String, Object> facts(ObjectInfo info) {
+    var facts = new LinkedHashMap<String, Object>();
+    facts.put("bucket", info.bucket());
+    facts.put("key", info.key());
+    facts.put("bytes", info.lengthBytes());
+    facts.put("etag", info.etag());
+    facts.put("generation", info.generation().toString());
+    facts.put("modified", Instant.ofEpochMilli(info.modifiedMillis()).toString());
+    facts.put("contentType", info.metadata().contentType());
+    facts.put("metadata", info.metadata().user());
+    facts.put("flush", info.flush().name());
+    facts.put("storeEtag", info.storeEtag().orElse(""));
+    return facts;
+  }
+
+  /** Every key below a prefix, page by page. */
+  static Stream<ObjectInfo> all(FileService files, String bucket, String prefix) {
+    Stream<ObjectInfo> objects = Stream.of();
+    Optional<String> after = Optional.of("");
+    while (after.isPresent()) {
+      ListPage page = files.list(bucket, new ListQuery(prefix, "", after.get(), ListQuery.MAX));
+      objects = Stream.concat(objects, page.objects().stream());
+      after = page.next();
+    }
+    return objects;
+  }
+
+  /** {@code ls}. */
+  @Command(
+      name = "ls",
+      description = "Lists buckets, or what is directly below BUCKET/PREFIX; everything with -r.",
+      mixinStandardHelpOptions = true)
+  public static final class Ls implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(
+        arity = "0..1",
+        paramLabel = "BUCKET[/PREFIX]",
+        converter = RemotePath.Converter.class)
+    private List<RemotePath> paths = List.of();
+
+    @Option(names = "-r", description = "Everything below the prefix, not only the next level.")
+    private boolean recursive;
+
+    @Option(names = "--json", description = "One JSON array.")
+    private boolean json;
+
+    @Override
+    public Integer call() {
+      try (Connection connection = connect.open()) {
+        FileService files = connection.files();
+        PrintStream out = System.out;
+        if (paths.isEmpty()) {
+          if (json) {
+            out.println(Json.of(files.listBuckets()));
+          } else {
+            files.listBuckets().forEach(bucket -> out.println(bucket.name() + "/"));
+          }
+          return 0;
+        }
+        RemotePath path = paths.getFirst();
+        var facts = new ArrayList<Object>();
+        String after = "";
+        while (true) {
+          ListPage page =
+              files.list(
+                  path.bucket(),
+                  new ListQuery(path.key(), recursive ? "" : "/", after, ListQuery.MAX));
+          for (String prefix : page.commonPrefixes()) {
+            if (json) {
+              facts.add(Map.of("prefix", prefix));
+            } else {
+              out.println(String.format(Locale.ROOT, "%20s  %10s  %s", "", "", prefix));
+            }
+          }
+          for (ObjectInfo info : page.objects()) {
+            if (json) {
+              facts.add(facts(info));
+            } else {
+              out.println(
+                  String.format(
+                      Locale.ROOT,
+                      "%-20s  %10s  %s",
+                      Instant.ofEpochMilli(info.modifiedMillis() / 1000 * 1000),
+                      Size.format(info.lengthBytes()),
+                      info.key()));
+            }
+          }
+          if (page.next().isEmpty()) {
+            break;
+          }
+          after = page.next().get();
+        }
+        if (json) {
+          out.println(Json.of(facts));
+        }
+        return 0;
+      }
+    }
+  }
+
+  /** {@code stat}. */
+  @Command(
+      name = "stat",
+      description = "Shows what is published under BUCKET/KEY.",
+      mixinStandardHelpOptions = true)
+  public static final class StatCommand implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "BUCKET/KEY", converter = RemotePath.Converter.class)
+    private RemotePath path = new RemotePath("", "");
+
+    @Option(names = "--json", description = "JSON instead of lines.")
+    private boolean json;
+
+    @Override
+    public Integer call() {
+      try (Connection connection = connect.open()) {
+        var found = connection.files().stat(path.bucket(), path.requireKey().key());
+        if (found.isEmpty()) {
+          System.err.println("forebay: " + path + " does not exist; `forebay ls` shows what does");
+          return 1;
+        }
+        if (json) {
+          System.out.println(Json.of(facts(found.get())));
+        } else {
+          facts(found.get())
+              .forEach((name, value) -> System.out.printf(Locale.ROOT, "%-12s %s%n", name, value));
+        }
+        return 0;
+      }
+    }
+  }
+
+  /** {@code cat}. */
+  @Command(
+      name = "cat",
+      description = "Writes the bytes of BUCKET/KEY to the standard output.",
+      mixinStandardHelpOptions = true)
+  public static final class Cat implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "BUCKET/KEY", converter = RemotePath.Converter.class)
+    private RemotePath path = new RemotePath("", "");
+
+    @Override
+    public Integer call() {
+      try (Connection connection = connect.open()) {
+        Transfers.get(
+            connection.files(), path.bucket(), path.requireKey().key(), System.out, bytes -> {});
+        System.out.flush();
+        return 0;
+      }
+    }
+  }
+
+  /** {@code rm}. */
+  @Command(
+      name = "rm",
+      description = "Deletes BUCKET/KEY, or with -r everything below BUCKET/PREFIX.",
+      mixinStandardHelpOptions = true)
+  public static final class Rm implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "BUCKET/KEY", converter = RemotePath.Converter.class)
+    private RemotePath path = new RemotePath("", "");
+
+    @Option(names = "-r", description = "Everything below the prefix.")
+    private boolean recursive;
+
+    @Override
+    public Integer call() {
+      try (Connection connection = connect.open()) {
+        FileService files = connection.files();
+        if (!recursive) {
+          if (!files.delete(path.bucket(), path.requireKey().key(), WriteConditions.NONE)) {
+            System.err.println("forebay: " + path + " does not exist");
+            return 1;
+          }
+          return 0;
+        }
+        var keys = all(files, path.bucket(), path.key()).map(ObjectInfo::key).toList();
+        int failed = 0;
+        for (int from = 0; from < keys.size(); from += 1000) {
+          for (var result :
+              files.deleteMany(
+                  path.bucket(), keys.subList(from, Math.min(from + 1000, keys.size())))) {
+            if (result.failure().isPresent()) {
+              failed++;
+              System.err.println(
+                  "forebay: " + result.key() + ": " + result.failure().get().getMessage());
+            }
+          }
+        }
+        System.out.println((keys.size() - failed) + " objects deleted");
+        return failed == 0 ? 0 : 1;
+      }
+    }
+  }
+
+  /** {@code mv}. */
+  @Command(
+      name = "mv",
+      description =
+          "Renames BUCKET/KEY to another key of the same bucket; or, when both end with '/', a prefix.",
+      mixinStandardHelpOptions = true)
+  public static final class Mv implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(index = "0", paramLabel = "FROM", converter = RemotePath.Converter.class)
+    private RemotePath from = new RemotePath("", "");
+
+    @Parameters(index = "1", paramLabel = "TO", converter = RemotePath.Converter.class)
+    private RemotePath to = new RemotePath("", "");
+
+    @Override
+    public Integer call() {
+      if (!from.bucket().equals(to.bucket())) {
+        throw new TypeConversionException(
+            "mv stays within a bucket; copy from "
+                + from.bucket()
+                + " to "
+                + to.bucket()
+                + " with cp");
+      }
+      try (Connection connection = connect.open()) {
+        connection.files().rename(from.bucket(), from.requireKey().key(), to.requireKey().key());
+        return 0;
+      }
+    }
+  }
+
+  /** {@code cp}. */
+  @Command(
+      name = "cp",
+      description = {
+        "Copies a file to or from the cache, with -r a directory.",
+        "The remote side is written fb://BUCKET/KEY; '-' is the standard input or output."
+      },
+      mixinStandardHelpOptions = true)
+  public static final class Cp implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(index = "0", paramLabel = "SOURCE")
+    private String source = "";
+
+    @Parameters(index = "1", paramLabel = "TARGET")
+    private String target = "";
+
+    @Option(names = "-r", description = "A directory, or everything below a prefix.")
+    private boolean recursive;
+
+    @Option(
+        names = {"-q", "--quiet"},
+        description = "No progress bar.")
+    private boolean quiet;
+
+    @Override
+    public Integer call() throws IOException {
+      boolean up = target.startsWith(RemotePath.SCHEME);
+      boolean down = source.startsWith(RemotePath.SCHEME);
+      if (up == down) {
+        throw new TypeConversionException(
+            "exactly one of SOURCE and TARGET is remote, written fb://BUCKET/KEY");
+      }
+      try (Connection connection = connect.open()) {
+        return up ? upload(connection) : download(connection);
+      }
+    }
+
+    private int upload(Connection connection) throws IOException {
+      RemotePath remote = RemotePath.parse(target);
+      if (source.equals("-")) {
+        Transfers.put(
+            connection.files(),
+            connection.pool(),
+            remote.bucket(),
+            remote.requireKey().key(),
+            System.in,
+            WriteOptions.DEFAULT,
+            bytes -> {});
+        return 0;
+      }
+      Path local = Path.of(source);
+      var plan = new LinkedHashMap<Path, String>();
+      if (Files.isDirectory(local)) {
+        if (!recursive) {
+          throw new TypeConversionException(source + " is a directory; say -r to copy all of it");
+        }
+        String base =
+            remote.key().isEmpty() || remote.key().endsWith("/")
+                ? remote.key()
+                : remote.key() + "/";
+        try (Stream<Path> tree = Files.walk(local)) {
+          tree.filter(Files::isRegularFile)
+              .sorted()
+              .forEach(file ->
+                  plan.put(file, base + local.relativize(file).toString().replace('\\', '/')));
+        }
+      } else {
+        boolean into = remote.key().isEmpty() || remote.key().endsWith("/");
+        plan.put(local, into ? remote.key() + local.getFileName() : remote.key());
+      }
+      long total = 0;
+      for (Map.Entry<Path, String> entry : plan.entrySet()) {
+        ObjectKey.check(entry.getValue());
+        total += Files.size(entry.getKey());
+      }
+      try (Progress progress = progress("cp", total)) {
+        for (Map.Entry<Path, String> entry : plan.entrySet()) {
+          try (InputStream in = Files.newInputStream(entry.getKey())) {
+            Transfers.put(
+                connection.files(),
+                connection.pool(),
+                remote.bucket(),
+                entry.getValue(),
+                in,
+                WriteOptions.DEFAULT,
+                progress::add);
+          }
+        }
+      }
+      return 0;
+    }
+
+    private int download(Connection connection) throws IOException {
+      RemotePath remote = RemotePath.parse(source);
+      FileService files = connection.files();
+      if (target.equals("-")) {
+        Transfers.get(files, remote.bucket(), remote.requireKey().key(), System.out, bytes -> {});
+        System.out.flush();
+        return 0;
+      }
+      Path local = Path.of(target);
+      if (!recursive) {
+        String key = remote.requireKey().key();
+        var info = files.stat(remote.bucket(), key);
+        if (info.isEmpty()) {
+          System.err.println("forebay: " + remote + " does not exist");
+          return 1;
+        }
+        Path file =
+            Files.isDirectory(local)
+                ? local.resolve(key.substring(key.lastIndexOf('/') + 1))
+                : local;
+        try (Progress progress = progress("cp", info.get().lengthBytes())) {
+          Transfers.getFile(files, remote.bucket(), key, file, progress::add);
+        }
+        return 0;
+      }
+      List<ObjectInfo> objects = all(files, remote.bucket(), remote.key()).toList();
+      Path root = local.toAbsolutePath().normalize();
+      try (Progress progress =
+          progress("cp", objects.stream().mapToLong(ObjectInfo::lengthBytes).sum())) {
+        for (ObjectInfo info : objects) {
+          String rest = info.key().substring(remote.key().length());
+          Path file = root.resolve(rest.startsWith("/") ? rest.substring(1) : rest).normalize();
+          if (!file.startsWith(root) || file.equals(root)) {
+            throw new TypeConversionException(
+                "the key '" + info.key() + "' would be written outside of " + root);
+          }
+          Files.createDirectories(file.getParent());
+          Transfers.getFile(files, remote.bucket(), info.key(), file, progress::add);
+        }
+      }
+      return 0;
+    }
+
+    private Progress progress(String what, long total) {
+      return new Progress(
+          quiet ? new PrintStream(PrintStream.nullOutputStream()) : System.err, what, total);
+    }
+  }
+}

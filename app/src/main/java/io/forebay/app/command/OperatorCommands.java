@@ -1,0 +1,637 @@
+package io.forebay.app.command;
+
+import io.forebay.app.config.Size;
+import io.forebay.app.config.Span;
+import io.forebay.core.cluster.Bucket;
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.cluster.Durability;
+import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.FlushReport;
+import io.forebay.core.file.PathStatus;
+import io.forebay.core.file.StoreConflict;
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.NodeId;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+import tools.jackson.databind.JsonNode;
+
+/** The commands of whoever runs a cluster. */
+public final class OperatorCommands {
+  private OperatorCommands() {}
+
+  /** {@code bucket}. */
+  @Command(
+      name = "bucket",
+      description = "Creates, lists and deletes buckets.",
+      mixinStandardHelpOptions = true,
+      subcommands = {BucketCreate.class, BucketList.class, BucketDelete.class})
+  public static final class BucketCommand implements Runnable {
+    @Spec private @Nullable CommandSpec spec;
+
+    @Override
+    public void run() {
+      missing(spec);
+    }
+  }
+
+  private static void missing(@Nullable CommandSpec spec) {
+    if (spec != null) {
+      throw new ParameterException(spec.commandLine(), "a sub-command is missing");
+    }
+  }
+
+  /** {@code bucket create}. */
+  @Command(
+      name = "create",
+      description = {
+        "Creates a bucket.",
+        "Without options it has the server's default replicas and store: published data are on that many"
+            + " nodes when the write returns, and in the store some seconds later."
+      },
+      mixinStandardHelpOptions = true)
+  public static final class BucketCreate implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "NAME")
+    private String name = "";
+
+    @Option(
+        names = "--replicas",
+        paramLabel = "N",
+        description = "Copies on different nodes, 1 to 7.")
+    private @Nullable Integer replicas;
+
+    @Option(
+        names = "--min-in-sync",
+        paramLabel = "N",
+        description = "Copies without which no write is taken (default: 2, or 1 with one replica).")
+    private @Nullable Integer minInSync;
+
+    @Option(
+        names = "--durability",
+        description =
+            "${COMPLETION-CANDIDATES}: SYNCED waits for the devices (default: REPLICATED).")
+    private Durability durability = Durability.REPLICATED;
+
+    @Option(
+        names = "--store",
+        paramLabel = "URL",
+        description =
+            "dir:PATH, azblob://ACCOUNT/CONTAINER[/PREFIX], or 'none' for a bucket that lives in the cache only.")
+    private @Nullable String store;
+
+    @Option(
+        names = "--mode",
+        description =
+            "${COMPLETION-CANDIDATES}: BACK flushes seconds after a publish, THROUGH before it returns"
+                + " (default: BACK with a store).")
+    private @Nullable FlushMode mode;
+
+    @Option(
+        names = "--prefix-mode",
+        paramLabel = "PREFIX=MODE",
+        description = "Another mode for a prefix; may be repeated.")
+    private List<String> prefixModes = List.of();
+
+    @Option(
+        names = "--chunk-size",
+        paramLabel = "SIZE",
+        description = "1MiB to 64MiB, a power of two (default: 16MiB).")
+    private String chunkSize = "16MiB";
+
+    @Option(
+        names = "--flush-delay",
+        paramLabel = "SPAN",
+        description = "From publish to flush (default: the server's).")
+    private @Nullable String flushDelay;
+
+    @Option(
+        names = "--read-grace",
+        paramLabel = "SPAN",
+        description = "How long an overwritten generation stays readable (default: 10m).")
+    private String readGrace = "10m";
+
+    @Option(names = "--json", description = "The bucket as JSON.")
+    private boolean json;
+
+    @Override
+    public Integer call() {
+      try (Connection connection = connect.open()) {
+        JsonNode defaults = Json.parse(connection.files().report()).path("defaults");
+        int copies = Optional.ofNullable(replicas).orElse(defaults.path("replicas").asInt(1));
+        int least = Optional.ofNullable(minInSync).orElse(Math.min(2, copies));
+        String url = Optional.ofNullable(store).orElse(defaults.path("store").asString(""));
+        if (url.equals("none")) {
+          url = "";
+        }
+        var modes = new ArrayList<Bucket.PrefixMode>();
+        for (String text : prefixModes) {
+          int equals = text.lastIndexOf('=');
+          if (equals < 0) {
+            throw invalid("--prefix-mode: '" + text + "' is not PREFIX=MODE");
+          }
+          modes.add(
+              new Bucket.PrefixMode(text.substring(0, equals), mode(text.substring(equals + 1))));
+        }
+        FlushMode chosen =
+            Optional.ofNullable(mode).orElse(url.isEmpty() ? FlushMode.CACHE_ONLY : FlushMode.BACK);
+        if (url.isEmpty() && chosen != FlushMode.CACHE_ONLY) {
+          throw invalid("--mode " + chosen + " needs a store; say --store URL");
+        }
+        Bucket bucket;
+        try {
+          bucket =
+              connection
+                  .files()
+                  .createBucket(
+                      new BucketSpec(
+                          name,
+                          new Family(copies, least, durability),
+                          url,
+                          chosen,
+                          modes,
+                          Math.toIntExact(Size.parse("--chunk-size", chunkSize)),
+                          flushDelay == null
+                              ? defaults.path("flushDelayMillis").asLong(5_000)
+                              : Span.parseMillis("--flush-delay", flushDelay),
+                          Span.parseMillis("--read-grace", readGrace)));
+        } catch (IllegalArgumentException | ArithmeticException wrong) {
+          throw invalid(String.valueOf(wrong.getMessage()));
+        }
+        System.out.println(
+            json
+                ? Json.of(bucket)
+                : "bucket "
+                    + bucket.name()
+                    + ": "
+                    + copies
+                    + " replicas, at least "
+                    + least
+                    + ", "
+                    + chosen);
+        return 0;
+      }
+    }
+
+    private static FlushMode mode(String text) {
+      try {
+        return FlushMode.valueOf(text.toUpperCase(Locale.ROOT).replace('-', '_'));
+      } catch (IllegalArgumentException unknown) {
+        throw invalid("'" + text + "' is no flush mode; write BACK, THROUGH or CACHE_ONLY");
+      }
+    }
+  }
+
+  private static ForebayException invalid(String message) {
+    return new ForebayException(ErrorCode.INVALID_ARGUMENT, message);
+  }
+
+  /** {@code bucket list}. */
+  @Command(
+      name = "list",
+      description = "Lists buckets with their policies.",
+      mixinStandardHelpOptions = true)
+  public static final class BucketList implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Option(names = "--json", description = "One JSON array.")
+    private boolean json;
+
+    @Override
+    public Integer call() {
+      try (Connection connection = connect.open()) {
+        List<Bucket> buckets = connection.files().listBuckets();
+        if (json) {
+          System.out.println(Json.of(buckets));
+          return 0;
+        }
+        for (Bucket bucket : buckets) {
+          System.out.printf(
+              Locale.ROOT,
+              "%-24s replicas %d (at least %d)  %-10s  %s%n",
+              bucket.name(),
+              bucket.family().replicas(),
+              bucket.family().minInSync(),
+              bucket.mode(),
+              bucket.storeUrl().isEmpty() ? "no store" : bucket.storeUrl());
+        }
+        return 0;
+      }
+    }
+  }
+
+  /** {@code bucket delete}. */
+  @Command(
+      name = "delete",
+      description = "Deletes an empty bucket.",
+      mixinStandardHelpOptions = true)
+  public static final class BucketDelete implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "NAME")
+    private String name = "";
+
+    @Override
+    public Integer call() {
+      try (Connection connection = connect.open()) {
+        connection.files().deleteBucket(name);
+        return 0;
+      }
+    }
+  }
+
+  /** {@code flush}. */
+  @Command(
+      name = "flush",
+      description = "Flushes what is below BUCKET/PREFIX now instead of later.",
+      mixinStandardHelpOptions = true)
+  public static final class FlushCommand implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "BUCKET[/PREFIX]", converter = RemotePath.Converter.class)
+    private RemotePath path = new RemotePath("", "");
+
+    @Option(names = "--wait", description = "Returns when the store has all of it, or it cannot.")
+    private boolean wait;
+
+    @Option(names = "--timeout", paramLabel = "SPAN", description = "Longest wait (default: 10m).")
+    private String timeout = "10m";
+
+    @Option(names = "--json", description = "JSON instead of lines.")
+    private boolean json;
+
+    @Override
+    public Integer call() {
+      try (Connection connection = connect.open()) {
+        long end = System.nanoTime() + Span.parseMillis("--timeout", timeout) * 1_000_000;
+        FlushReport report;
+        do {
+          long left = wait ? Math.min(5_000_000_000L, Math.max(0, end - System.nanoTime())) : 0;
+          report = connection.files().flush(path.bucket(), path.key(), left);
+        } while (wait && report.waiting() > 0 && System.nanoTime() < end);
+        if (json) {
+          System.out.println(Json.of(report));
+        } else {
+          System.out.printf(
+              Locale.ROOT,
+              "%d objects are in the store, %d are on their way (%s)%n",
+              report.flushed(),
+              report.waiting(),
+              Size.format(report.waitingBytes()));
+          report
+              .troubled()
+              .forEach(trouble ->
+                  System.out.println(
+                      trouble.key() + ": " + trouble.state() + ": " + trouble.reason()));
+        }
+        return !wait || report.complete() ? 0 : 1;
+      }
+    }
+  }
+
+  /** {@code conflict}. */
+  @Command(
+      name = "conflict",
+      description = "Objects that someone else wrote in the store while ours waited to be flushed.",
+      mixinStandardHelpOptions = true,
+      subcommands = {ConflictList.class, ConflictKeep.class, ConflictTake.class})
+  public static final class ConflictCommand implements Runnable {
+    @Spec private @Nullable CommandSpec spec;
+
+    @Override
+    public void run() {
+      missing(spec);
+    }
+  }
+
+  /** {@code conflict list}. */
+  @Command(
+      name = "list",
+      description = "Lists the conflicts of a bucket.",
+      mixinStandardHelpOptions = true)
+  public static final class ConflictList implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "BUCKET")
+    private String bucket = "";
+
+    @Option(names = "--json", description = "One JSON array.")
+    private boolean json;
+
+    @Override
+    public Integer call() {
+      try (Connection connection = connect.open()) {
+        List<StoreConflict> conflicts = connection.files().conflicts(bucket);
+        if (json) {
+          System.out.println(Json.of(conflicts));
+        } else {
+          conflicts.forEach(conflict ->
+              System.out.println(
+                  conflict.key()
+                      + "  ours "
+                      + conflict.generation()
+                      + "  theirs "
+                      + conflict.storeEtag()
+                      + "  "
+                      + conflict.reason()));
+        }
+        return 0;
+      }
+    }
+  }
+
+  private static int resolve(
+      Connect connect, RemotePath path, StoreConflict.Resolution resolution) {
+    try (Connection connection = connect.open()) {
+      String key = path.requireKey().key();
+      for (StoreConflict conflict : connection.files().conflicts(path.bucket())) {
+        if (conflict.key().equals(key)) {
+          connection
+              .files()
+              .resolveConflict(
+                  path.bucket(), key, resolution, conflict.generation(), conflict.storeEtag());
+          return 0;
+        }
+      }
+      System.err.println(
+          "forebay: " + path + " is in no conflict; `forebay conflict list` shows which are");
+      return 1;
+    }
+  }
+
+  /** {@code conflict keep}. */
+  @Command(name = "keep", description = "Ours overwrites theirs.", mixinStandardHelpOptions = true)
+  public static final class ConflictKeep implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "BUCKET/KEY", converter = RemotePath.Converter.class)
+    private RemotePath path = new RemotePath("", "");
+
+    @Override
+    public Integer call() {
+      return resolve(connect, path, StoreConflict.Resolution.KEEP);
+    }
+  }
+
+  /** {@code conflict take}. */
+  @Command(
+      name = "take",
+      description = "Theirs becomes visible, ours is dropped.",
+      mixinStandardHelpOptions = true)
+  public static final class ConflictTake implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "BUCKET/KEY", converter = RemotePath.Converter.class)
+    private RemotePath path = new RemotePath("", "");
+
+    @Override
+    public Integer call() {
+      return resolve(connect, path, StoreConflict.Resolution.TAKE);
+    }
+  }
+
+  /** {@code node}. */
+  @Command(
+      name = "node",
+      description = "Lists and drains nodes.",
+      mixinStandardHelpOptions = true,
+      subcommands = {NodeList.class, NodeDrain.class, NodeForget.class, GroupSalvage.class})
+  public static final class NodeCommand implements Runnable {
+    @Spec private @Nullable CommandSpec spec;
+
+    @Override
+    public void run() {
+      missing(spec);
+    }
+  }
+
+  /** {@code node list}. */
+  @Command(
+      name = "list",
+      description = "Lists the nodes and their state.",
+      mixinStandardHelpOptions = true)
+  public static final class NodeList implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Option(names = "--json", description = "One JSON array.")
+    private boolean json;
+
+    @Override
+    public Integer call() {
+      try (Connection connection = connect.open()) {
+        JsonNode nodes = Json.parse(connection.files().report()).path("nodes");
+        if (json) {
+          System.out.println(Json.of(nodes));
+        } else {
+          StatusCommand.printNodes(nodes);
+        }
+        return 0;
+      }
+    }
+  }
+
+  private static int operate(Connect connect, ClusterCommand command) {
+    try (Connection connection = connect.open()) {
+      return switch (connection.operate(command)) {
+        case ClusterResult.Done _ -> 0;
+        case ClusterResult.Refused(var code, var message) -> {
+          System.err.println("forebay: " + code + ": " + message);
+          yield 1;
+        }
+      };
+    }
+  }
+
+  /** {@code node drain}. */
+  @Command(
+      name = "drain",
+      description =
+          "Moves everything off a node, which serves on meanwhile; `status` shows when it is empty."
+              + " Copies never fall below what is wanted.",
+      mixinStandardHelpOptions = true)
+  public static final class NodeDrain implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "NODE")
+    private String node = "";
+
+    @Option(names = "--undo", description = "Takes new data again.")
+    private boolean undo;
+
+    @Override
+    public Integer call() {
+      return operate(connect, new ClusterCommand.Drain(new NodeId(node), !undo));
+    }
+  }
+
+  /** {@code node forget}. */
+  @Command(
+      name = "forget",
+      description = "Removes a drained or lost node from the cluster.",
+      mixinStandardHelpOptions = true)
+  public static final class NodeForget implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "NODE")
+    private String node = "";
+
+    @Override
+    public Integer call() {
+      return operate(connect, new ClusterCommand.ForgetNode(new NodeId(node)));
+    }
+  }
+
+  /** {@code node salvage}. */
+  @Command(
+      name = "salvage",
+      description = "Gives up the members of a group that stay away; says what is lost.",
+      mixinStandardHelpOptions = true)
+  public static final class GroupSalvage implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "GROUP")
+    private int group;
+
+    @Override
+    public Integer call() {
+      return operate(connect, new ClusterCommand.Salvage(new GroupId(group)));
+    }
+  }
+
+  /** {@code status}. */
+  @Command(
+      name = "status",
+      description = {
+        "What the cluster is doing now; with BUCKET/KEY, where an object's copies are, whether the store has it,"
+            + " and what would be lost if a node died: \"may I kill this node?\""
+      },
+      mixinStandardHelpOptions = true)
+  public static final class StatusCommand implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(arity = "0..1", paramLabel = "BUCKET/KEY", converter = RemotePath.Converter.class)
+    private List<RemotePath> paths = List.of();
+
+    @Option(names = "--watch", description = "Again every second, until interrupted.")
+    private boolean watch;
+
+    @Option(names = "--json", description = "JSON instead of lines.")
+    private boolean json;
+
+    @Override
+    public Integer call() throws InterruptedException {
+      try (Connection connection = connect.open()) {
+        do {
+          if (watch && !json) {
+            System.out.print("\u001b[H\u001b[2J");
+          }
+          if (paths.isEmpty()) {
+            printReport(connection.files().report());
+          } else {
+            RemotePath path = paths.getFirst().requireKey();
+            printPath(connection.files().pathStatus(path.bucket(), path.key()));
+          }
+          System.out.flush();
+          if (watch) {
+            Thread.sleep(1_000);
+          }
+        } while (watch);
+        return 0;
+      }
+    }
+
+    private void printReport(String report) {
+      JsonNode root = Json.parse(report);
+      if (json) {
+        System.out.println(Json.of(root));
+        return;
+      }
+      System.out.println(
+          "cluster "
+              + root.path("clusterId").asString("")
+              + ", asked of node "
+              + root.path("node").asString(""));
+      printNodes(root.path("nodes"));
+      JsonNode groups = root.path("groups");
+      System.out.printf(
+          Locale.ROOT,
+          "groups: %d, of which %d at full strength, %d degraded, %d take no writes; %d members catching up%n",
+          groups.path("total").asInt(),
+          groups.path("full").asInt(),
+          groups.path("degraded").asInt(),
+          groups.path("unwritable").asInt(),
+          groups.path("syncing").asInt());
+      for (String part : List.of("resync", "flush", "storeRequests")) {
+        System.out.println(part + ": " + root.path(part));
+      }
+    }
+
+    static void printNodes(JsonNode nodes) {
+      for (JsonNode node : nodes) {
+        System.out.printf(
+            Locale.ROOT,
+            "%-16s %-8s %-22s domain %-12s %s used%n",
+            node.path("name").asString(""),
+            node.path("state").asString(""),
+            node.path("address").asString(""),
+            node.path("domain").asString(""),
+            Size.format(node.path("usedBytes").asLong()));
+      }
+    }
+
+    private void printPath(PathStatus status) {
+      if (json) {
+        System.out.println(Json.of(status));
+        return;
+      }
+      System.out.printf(
+          Locale.ROOT,
+          "%s/%s: %s, %s; %d of %d copies of its weakest chunk%n",
+          status.info().bucket(),
+          status.info().key(),
+          Size.format(status.info().lengthBytes()),
+          status.info().flush(),
+          status.fewestCopies(),
+          status.wantedCopies());
+      for (PathStatus.Holder holder : status.holders()) {
+        System.out.printf(
+            Locale.ROOT,
+            "  %-16s %-8s %d chunks, %s%n",
+            holder.node(),
+            holder.state(),
+            holder.chunks(),
+            Size.format(holder.bytes()));
+      }
+      for (PathStatus.NodeLoss loss : status.losses()) {
+        System.out.println(
+            loss.lostBytes() == 0
+                ? "  if "
+                    + loss.node()
+                    + " died: nothing would be lost, "
+                    + loss.fewestCopiesLeft()
+                    + " copies would be left"
+                : "  if "
+                    + loss.node()
+                    + " died: "
+                    + Size.format(loss.lostBytes())
+                    + " WOULD BE LOST");
+      }
+    }
+  }
+}

@@ -1,0 +1,129 @@
+package io.forebay.app.server;
+
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.Group;
+import io.forebay.core.cluster.MemberState;
+import io.forebay.core.cluster.NodeRecord;
+import io.forebay.core.cluster.VolumeRecord;
+import io.forebay.node.NodeStatus;
+import io.forebay.node.resync.Resync;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What a node says of itself and of the cluster, as facts for {@code status --json} and the admin
+ * door.
+ *
+ * @param version of the cluster image
+ * @param leader whom the node takes for the leader of the cluster's log
+ * @param ready whether the node holds its lease: it may take writes
+ */
+public record Report(
+    String node,
+    String clusterId,
+    long version,
+    String leader,
+    boolean ready,
+    List<NodeFacts> nodes,
+    GroupFacts groups,
+    List<VolumeFacts> volumes,
+    Resync.Counters resync,
+    Map<String, Long> flush,
+    Map<String, Long> storeRequests,
+    Map<String, Long> counters,
+    Defaults defaults) {
+  /** A node of the cluster. */
+  public record NodeFacts(
+      String name,
+      String address,
+      String domain,
+      String state,
+      int volumes,
+      long capacityBytes,
+      long usedBytes) {}
+
+  /**
+   * How the groups are.
+   *
+   * @param full all replicas in sync
+   * @param degraded fewer, and taking writes
+   * @param unwritable below minInSync
+   * @param syncing members that are catching up
+   */
+  public record GroupFacts(int total, int full, int degraded, int unwritable, int syncing) {}
+
+  /** A volume of the node that was asked. */
+  public record VolumeFacts(
+      String id, long capacityBytes, long usedBytes, long chunks, long queuedBytes) {}
+
+  /** What new buckets get where nothing else is said. */
+  public record Defaults(int replicas, String store, long flushDelayMillis) {}
+
+  static Report of(
+      NodeStatus status,
+      Map<String, Long> flush,
+      Map<String, Long> storeRequests,
+      Defaults defaults) {
+    ClusterImage image = status.image();
+    int full = 0;
+    int degraded = 0;
+    int unwritable = 0;
+    int syncing = 0;
+    for (Group group : image.groups()) {
+      int inSync = group.in(MemberState.IN_SYNC).size();
+      syncing += group.in(MemberState.SYNCING).size();
+      if (!group.writable()) {
+        unwritable++;
+      } else if (inSync >= group.family().replicas()) {
+        full++;
+      } else {
+        degraded++;
+      }
+    }
+    List<NodeFacts> nodes = image.nodes().stream().map(node -> facts(image, node, status)).toList();
+    return new Report(
+        status.node().name(),
+        image.clusterId(),
+        image.version(),
+        status.clusterLeader().name(),
+        status.leaseHeld(),
+        nodes,
+        new GroupFacts(image.groups().size(), full, degraded, unwritable, syncing),
+        status.volumes().stream()
+            .map(volume ->
+                new VolumeFacts(
+                    volume.id().toString(),
+                    volume.usage().capacityBytes(),
+                    volume.usage().usedBytes(),
+                    volume.usage().chunks(),
+                    volume.usage().queuedBytes()))
+            .toList(),
+        status.resync(),
+        flush,
+        storeRequests,
+        Map.of(
+            "rehomedChunks", status.rehomedChunks(),
+            "garbageBytes", status.garbageBytes(),
+            "evictedBytes", status.evictedBytes(),
+            "corruptReads", status.corruptReads(),
+            "writeMemoryFreeBytes", status.writeMemoryFreeBytes()),
+        defaults);
+  }
+
+  private static NodeFacts facts(ClusterImage image, NodeRecord node, NodeStatus status) {
+    List<VolumeRecord> volumes =
+        image.volumes().stream().filter(volume -> volume.node().equals(node.id())).toList();
+    long used =
+        node.id().equals(status.node())
+            ? status.volumes().stream().mapToLong(volume -> volume.usage().usedBytes()).sum()
+            : 0;
+    return new NodeFacts(
+        node.id().name(),
+        node.address(),
+        node.domain(),
+        node.state().name(),
+        volumes.size(),
+        volumes.stream().mapToLong(VolumeRecord::capacityBytes).sum(),
+        used);
+  }
+}

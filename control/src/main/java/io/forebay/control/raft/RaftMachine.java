@@ -1,0 +1,208 @@
+package io.forebay.control.raft;
+
+import io.forebay.control.rocks.RocksSortedMap;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.log.Machine;
+import io.forebay.core.sorted.Batch;
+import io.forebay.core.sorted.SortedMap;
+import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.StandardCopyOption;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+import org.apache.ratis.io.MD5Hash;
+import org.apache.ratis.proto.RaftProtos.LogEntryProto;
+import org.apache.ratis.protocol.Message;
+import org.apache.ratis.protocol.RaftGroupId;
+import org.apache.ratis.server.RaftServer;
+import org.apache.ratis.server.protocol.TermIndex;
+import org.apache.ratis.server.storage.FileInfo;
+import org.apache.ratis.server.storage.RaftStorage;
+import org.apache.ratis.statemachine.StateMachineStorage;
+import org.apache.ratis.statemachine.TransactionContext;
+import org.apache.ratis.statemachine.impl.BaseStateMachine;
+import org.apache.ratis.statemachine.impl.SimpleStateMachineStorage;
+import org.apache.ratis.statemachine.impl.SingleFileSnapshotInfo;
+import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
+import org.apache.ratis.util.LifeCycle;
+import org.apache.ratis.util.MD5FileUtil;
+
+/**
+ * Our {@link Machine} as Ratis sees one. The map itself is the state: a restart goes on from its
+ * applied index. A snapshot flushes the map, so that the log below can be purged, and dumps it into
+ * one file for a voter that is too far behind to be given entries: (key length, key, value length,
+ * value)*, then -1.
+ */
+final class RaftMachine extends BaseStateMachine {
+  private final RocksSortedMap map;
+  private final Machine machine;
+  private final Consumer<SortedMap> onLoad;
+  private final SimpleStateMachineStorage storage = new SimpleStateMachineStorage();
+
+  /**
+   * @param onLoad told when the map holds what a restart or a snapshot has brought
+   */
+  RaftMachine(RocksSortedMap map, Machine machine, Consumer<SortedMap> onLoad) {
+    this.map = map;
+    this.machine = machine;
+    this.onLoad = onLoad;
+  }
+
+  @Override
+  public void initialize(RaftServer server, RaftGroupId group, RaftStorage raftStorage)
+      throws IOException {
+    super.initialize(server, group, raftStorage);
+    storage.init(raftStorage);
+    load();
+  }
+
+  @Override
+  public void pause() {
+    getLifeCycle().transition(LifeCycle.State.PAUSING);
+    getLifeCycle().transition(LifeCycle.State.PAUSED);
+  }
+
+  @Override
+  public void reinitialize() throws IOException {
+    storage.loadLatestSnapshot();
+    load();
+    if (getLifeCycleState() == LifeCycle.State.PAUSED) {
+      getLifeCycle().transition(LifeCycle.State.STARTING);
+      getLifeCycle().transition(LifeCycle.State.RUNNING);
+    }
+  }
+
+  private void load() throws IOException {
+    Optional<RocksSortedMap.Applied> applied = map.applied();
+    SingleFileSnapshotInfo snapshot = storage.getLatestSnapshot();
+    if (snapshot != null
+        && snapshot.getIndex() > applied.map(RocksSortedMap.Applied::index).orElse(-1L)) {
+      restore(snapshot);
+      applied = map.applied();
+    }
+    applied.ifPresent(
+        position -> setLastAppliedTermIndex(TermIndex.valueOf(position.term(), position.index())));
+    onLoad.accept(map);
+  }
+
+  private void restore(SingleFileSnapshotInfo snapshot) throws IOException {
+    map.wipe();
+    try (DataInputStream in =
+        new DataInputStream(
+            new BufferedInputStream(Files.newInputStream(snapshot.getFile().getPath()), 1 << 16))) {
+      var batch = new Batch();
+      for (int length = in.readInt(); length >= 0; length = in.readInt()) {
+        byte[] key = in.readNBytes(length);
+        byte[] value = in.readNBytes(in.readInt());
+        batch.put(key, value);
+        if (batch.changes().size() == 1_000) {
+          map.write(batch);
+          batch = new Batch();
+        }
+      }
+      map.write(
+          batch, Optional.of(new RocksSortedMap.Applied(snapshot.getTerm(), snapshot.getIndex())));
+    }
+    map.flush();
+  }
+
+  @Override
+  public long takeSnapshot() throws IOException {
+    TermIndex position;
+    File file;
+    File part;
+    // Applying goes on meanwhile on another thread in later versions of Ratis; the view holds
+    // still.
+    try (SortedMap.View view = map.view()) {
+      position = getLastAppliedTermIndex();
+      file = storage.getSnapshotFile(position.getTerm(), position.getIndex());
+      part = new File(file.getPath() + ".part");
+      try (DataOutputStream out =
+          new DataOutputStream(
+              new BufferedOutputStream(Files.newOutputStream(part.toPath()), 1 << 16))) {
+        var failure = new IOException[1];
+        view.scan(
+            new byte[0],
+            new byte[] {(byte) 0xFF},
+            (key, value) -> {
+              try {
+                out.writeInt(key.length);
+                out.write(key);
+                out.writeInt(value.length);
+                out.write(value);
+                return true;
+              } catch (IOException wrong) {
+                failure[0] = wrong;
+                return false;
+              }
+            });
+        if (failure[0] != null) {
+          throw failure[0];
+        }
+        out.writeInt(-1);
+      }
+    }
+    map.flush();
+    MD5Hash digest = MD5FileUtil.computeMd5ForFile(part);
+    Files.move(
+        part.toPath(),
+        file.toPath(),
+        StandardCopyOption.ATOMIC_MOVE,
+        StandardCopyOption.REPLACE_EXISTING);
+    MD5FileUtil.saveMD5File(file, digest);
+    storage.updateLatestSnapshot(
+        new SingleFileSnapshotInfo(new FileInfo(file.toPath(), digest), position));
+    return position.getIndex();
+  }
+
+  @Override
+  public StateMachineStorage getStateMachineStorage() {
+    return storage;
+  }
+
+  @Override
+  public SingleFileSnapshotInfo getLatestSnapshot() {
+    return storage.getLatestSnapshot();
+  }
+
+  @Override
+  public CompletableFuture<Message> applyTransaction(TransactionContext transaction) {
+    LogEntryProto entry = transaction.getLogEntry();
+    var batch = new Batch();
+    byte[] answer;
+    try (SortedMap.View view = map.view()) {
+      answer =
+          machine.apply(
+              entry.getIndex(),
+              entry.getStateMachineLogEntry().getLogData().toByteArray(),
+              view,
+              batch);
+    }
+    map.write(batch, Optional.of(new RocksSortedMap.Applied(entry.getTerm(), entry.getIndex())));
+    updateLastAppliedTermIndex(entry.getTerm(), entry.getIndex());
+    return CompletableFuture.completedFuture(Message.valueOf(ByteString.copyFrom(answer)));
+  }
+
+  @Override
+  public CompletableFuture<Message> query(Message request) {
+    // Ratis has confirmed leadership and applied up to the read index: the caller takes its own
+    // view now.
+    return CompletableFuture.completedFuture(Message.EMPTY);
+  }
+
+  @Override
+  public void close() throws IOException {
+    try {
+      map.close();
+    } catch (ForebayException failure) {
+      throw new IOException(ErrorCode.IO_ERROR.name(), failure);
+    }
+  }
+}

@@ -1,0 +1,298 @@
+package io.forebay.control.raft;
+
+import io.forebay.control.rocks.RocksSortedMap;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.log.Consensus;
+import io.forebay.core.log.Leadership;
+import io.forebay.core.log.Machine;
+import io.forebay.core.sorted.SortedMap;
+import java.io.File;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import org.apache.ratis.conf.RaftProperties;
+import org.apache.ratis.grpc.GrpcConfigKeys;
+import org.apache.ratis.protocol.ClientId;
+import org.apache.ratis.protocol.GroupManagementRequest;
+import org.apache.ratis.protocol.Message;
+import org.apache.ratis.protocol.RaftClientReply;
+import org.apache.ratis.protocol.RaftClientRequest;
+import org.apache.ratis.protocol.RaftGroup;
+import org.apache.ratis.protocol.RaftGroupId;
+import org.apache.ratis.protocol.RaftPeer;
+import org.apache.ratis.protocol.RaftPeerId;
+import org.apache.ratis.protocol.exceptions.NotLeaderException;
+import org.apache.ratis.server.DivisionInfo;
+import org.apache.ratis.server.RaftServer;
+import org.apache.ratis.server.RaftServerConfigKeys;
+import org.apache.ratis.server.storage.RaftStorage;
+import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
+import org.apache.ratis.util.SizeInBytes;
+import org.apache.ratis.util.TimeDuration;
+
+/**
+ * One voter: an Apache Ratis server that takes part in several logs, each with a map on RocksDB.
+ * The leader lease of Ratis stays off (rule V6: its clock may stop with the machine); reads confirm
+ * leadership by a round.
+ */
+public final class RaftVoter implements AutoCloseable {
+  /** A log that the voter takes part in. */
+  public record Log(String name, Machine machine, Consumer<SortedMap> onLoad) {}
+
+  private final Env env;
+  private final RaftServer server;
+  private final RaftPeerId self;
+  private final ClientId client = ClientId.randomId();
+  private final AtomicLong calls = new AtomicLong();
+  private final Map<String, GroupLog> logs = new TreeMap<>();
+
+  /**
+   * Starts.
+   *
+   * @param voters every voter's consensus HOST:PORT, this one's too
+   * @param directory for logs and maps; made if absent
+   * @throws ForebayException CONFIGURATION when the address or the directory cannot be used
+   */
+  public RaftVoter(
+      Env env, NodeId node, Map<NodeId, String> voters, Path directory, List<Log> wanted) {
+    this.env = env;
+    this.self = RaftPeerId.valueOf(node.name());
+    List<RaftPeer> peers =
+        new TreeMap<>(voters)
+            .entrySet().stream()
+                .map(voter ->
+                    RaftPeer.newBuilder()
+                        .setId(voter.getKey().name())
+                        .setAddress(voter.getValue())
+                        .build())
+                .toList();
+    var byGroup = new TreeMap<String, RaftMachine>();
+    Path raft = directory.resolve("raft");
+    try {
+      Files.createDirectories(raft);
+      for (Log log : wanted) {
+        var map = new RocksSortedMap(directory.resolve("state-" + log.name()));
+        byGroup.put(
+            groupId(log.name()).getUuid().toString(),
+            new RaftMachine(map, log.machine(), log.onLoad()));
+        logs.put(log.name(), new GroupLog(groupId(log.name()), map));
+      }
+      RaftGroupId first = groupId(wanted.getFirst().name());
+      boolean known = Files.exists(raft.resolve(first.getUuid().toString()).resolve("current"));
+      server =
+          RaftServer.newBuilder()
+              .setServerId(self)
+              .setProperties(properties(address(voters, node), raft.toFile(), voters.size()))
+              .setGroup(RaftGroup.valueOf(first, peers))
+              .setOption(
+                  known ? RaftStorage.StartupOption.RECOVER : RaftStorage.StartupOption.FORMAT)
+              .setStateMachineRegistry(group -> {
+                RaftMachine machine = byGroup.get(group.getUuid().toString());
+                if (machine == null) {
+                  throw new IllegalStateException("no log of ours has the group " + group);
+                }
+                return machine;
+              })
+              .build();
+      server.start();
+      for (Log log : wanted) {
+        RaftGroupId id = groupId(log.name());
+        boolean present = false;
+        for (RaftGroupId served : server.getGroupIds()) {
+          present |= served.equals(id);
+        }
+        if (!present) {
+          server.groupManagement(
+              GroupManagementRequest.newAdd(
+                  client, self, calls.incrementAndGet(), RaftGroup.valueOf(id, peers)));
+        }
+      }
+    } catch (IOException failure) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          "the control plane's voter at "
+              + voters.get(node)
+              + " with "
+              + directory
+              + " does not start: "
+              + failure,
+          failure);
+    }
+  }
+
+  private static String address(Map<NodeId, String> voters, NodeId node) {
+    String address = voters.get(node);
+    if (address == null) {
+      throw new IllegalArgumentException(node + " is none of the voters " + voters.keySet());
+    }
+    return address;
+  }
+
+  private static RaftGroupId groupId(String name) {
+    return RaftGroupId.valueOf(
+        UUID.nameUUIDFromBytes(("forebay/" + name).getBytes(StandardCharsets.UTF_8)));
+  }
+
+  private static RaftProperties properties(String address, File directory, int voters) {
+    var properties = new RaftProperties();
+    RaftServerConfigKeys.setStorageDir(properties, List.of(directory));
+    int colon = address.lastIndexOf(':');
+    GrpcConfigKeys.Server.setHost(properties, address.substring(0, colon));
+    GrpcConfigKeys.Server.setPort(properties, Integer.parseInt(address.substring(colon + 1)));
+    GrpcConfigKeys.setMessageSizeMax(properties, SizeInBytes.valueOf("16MB"));
+    // One voter elects itself at once. Several must outlast a pause of a loaded machine, and still
+    // elect within
+    // a second, so that a dead leader is known within three.
+    TimeDuration least = millis(voters == 1 ? 20 : 600);
+    TimeDuration most = millis(voters == 1 ? 40 : 1_000);
+    RaftServerConfigKeys.Rpc.setTimeoutMin(properties, least);
+    RaftServerConfigKeys.Rpc.setTimeoutMax(properties, most);
+    RaftServerConfigKeys.Rpc.setFirstElectionTimeoutMin(properties, millis(voters == 1 ? 20 : 200));
+    RaftServerConfigKeys.Rpc.setFirstElectionTimeoutMax(properties, millis(voters == 1 ? 40 : 600));
+    RaftServerConfigKeys.Rpc.setRequestTimeout(properties, millis(1_000));
+    RaftServerConfigKeys.Rpc.setSleepTime(properties, millis(200));
+    RaftServerConfigKeys.Read.setOption(properties, RaftServerConfigKeys.Read.Option.LINEARIZABLE);
+    RaftServerConfigKeys.Read.setLeaderLeaseEnabled(properties, false);
+    RaftServerConfigKeys.Read.setTimeout(properties, millis(2_000));
+    RaftServerConfigKeys.Log.setSegmentSizeMax(properties, SizeInBytes.valueOf("8MB"));
+    RaftServerConfigKeys.Log.setPreallocatedSize(properties, SizeInBytes.valueOf("1MB"));
+    RaftServerConfigKeys.Log.setWriteBufferSize(properties, SizeInBytes.valueOf("5MB"));
+    RaftServerConfigKeys.Log.Appender.setBufferByteLimit(properties, SizeInBytes.valueOf("4MB"));
+    RaftServerConfigKeys.Log.setSegmentCacheNumMax(properties, 2);
+    RaftServerConfigKeys.Log.setPurgeUptoSnapshotIndex(properties, true);
+    RaftServerConfigKeys.Log.setPurgeGap(properties, 1_024);
+    RaftServerConfigKeys.Snapshot.setAutoTriggerEnabled(properties, true);
+    RaftServerConfigKeys.Snapshot.setAutoTriggerThreshold(properties, 20_000L);
+    RaftServerConfigKeys.Snapshot.setRetentionFileNum(properties, 2);
+    return properties;
+  }
+
+  private static TimeDuration millis(long count) {
+    return TimeDuration.valueOf(count, TimeUnit.MILLISECONDS);
+  }
+
+  /** The log of a name that was wanted. */
+  public Consensus log(String name) {
+    GroupLog log = logs.get(name);
+    if (log == null) {
+      throw new IllegalArgumentException("this voter has no log '" + name + "'");
+    }
+    return log;
+  }
+
+  @Override
+  public void close() {
+    try {
+      server.close();
+    } catch (IOException failure) {
+      throw new ForebayException(
+          ErrorCode.IO_ERROR, "the voter did not stop cleanly: " + failure, failure);
+    }
+  }
+
+  private final class GroupLog implements Consensus {
+    private final RaftGroupId group;
+    private final RocksSortedMap map;
+
+    GroupLog(RaftGroupId group, RocksSortedMap map) {
+      this.group = group;
+      this.map = map;
+    }
+
+    private Outcome<byte[]> send(RaftClientRequest.Type type, ByteString content) {
+      var outcome = new Outcome<byte[]>(env);
+      RaftClientRequest request =
+          RaftClientRequest.newBuilder()
+              .setClientId(client)
+              .setServerId(self)
+              .setGroupId(group)
+              .setCallId(calls.incrementAndGet())
+              .setMessage(Message.valueOf(content))
+              .setType(type)
+              .build();
+      CompletableFuture<RaftClientReply> reply;
+      try {
+        reply = server.submitClientRequestAsync(request);
+      } catch (IOException failure) {
+        outcome.fail(unavailable(failure));
+        return outcome;
+      }
+      CompletableFuture<RaftClientReply> _ =
+          reply.whenComplete((answer, failure) -> {
+            if (failure != null) {
+              outcome.fail(unavailable(failure));
+            } else if (answer.isSuccess()) {
+              outcome.complete(answer.getMessage().getContent().toByteArray());
+            } else if (answer.getNotLeaderException() != null) {
+              NotLeaderException elsewhere = answer.getNotLeaderException();
+              RaftPeer leader = elsewhere.getSuggestedLeader();
+              outcome.fail(
+                  new ForebayException(
+                      ErrorCode.NOT_LEADER, leader == null ? "" : leader.getId().toString()));
+            } else {
+              outcome.fail(unavailable(answer.getException()));
+            }
+          });
+      return outcome;
+    }
+
+    private ForebayException unavailable(Throwable failure) {
+      return new ForebayException(
+          ErrorCode.UNAVAILABLE,
+          "the log did not take the entry, or its outcome is unknown: " + failure,
+          failure);
+    }
+
+    @Override
+    public Outcome<byte[]> propose(byte[] entry) {
+      return send(RaftClientRequest.writeRequestType(), ByteString.copyFrom(entry));
+    }
+
+    @Override
+    public void confirmRead(long timeoutNanos) {
+      if (!leadership().self()) {
+        throw new ForebayException(
+            ErrorCode.NOT_LEADER, leadership().leader().map(NodeId::name).orElse(""));
+      }
+      send(RaftClientRequest.readRequestType(), ByteString.EMPTY)
+          .await(timeoutNanos, "confirming leadership");
+    }
+
+    @Override
+    public Leadership leadership() {
+      DivisionInfo info;
+      try {
+        info = server.getDivision(group).getInfo();
+      } catch (IOException failure) {
+        return new Leadership(0, Optional.empty(), false);
+      }
+      Optional<NodeId> leader =
+          Optional.ofNullable(info.getLeaderId()).map(id -> new NodeId(id.toString()));
+      return new Leadership(info.getCurrentTerm(), leader, info.isLeader() && info.isLeaderReady());
+    }
+
+    @Override
+    public SortedMap map() {
+      return map;
+    }
+
+    @Override
+    public void close() {
+      // The server, which the logs share, is closed by the voter.
+    }
+  }
+}

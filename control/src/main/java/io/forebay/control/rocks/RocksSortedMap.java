@@ -1,0 +1,206 @@
+package io.forebay.control.rocks;
+
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.sorted.Batch;
+import io.forebay.core.sorted.SortedMap;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.rocksdb.BlockBasedTableConfig;
+import org.rocksdb.BloomFilter;
+import org.rocksdb.FlushOptions;
+import org.rocksdb.LRUCache;
+import org.rocksdb.Options;
+import org.rocksdb.ReadOptions;
+import org.rocksdb.RocksDB;
+import org.rocksdb.RocksDBException;
+import org.rocksdb.RocksIterator;
+import org.rocksdb.Slice;
+import org.rocksdb.Snapshot;
+import org.rocksdb.WriteBatch;
+import org.rocksdb.WriteOptions;
+
+/**
+ * A {@link SortedMap} on RocksDB, without a write-ahead log of its own: the log above is replayed
+ * from the applied index, which is written in the same batch as what it has applied.
+ */
+public final class RocksSortedMap implements SortedMap, AutoCloseable {
+  /** The position up to which the log was applied. */
+  public record Applied(long term, long index) {}
+
+  // Above every key of a machine (those end at 0xF2).
+  private static final byte[] APPLIED = {(byte) 0xFF};
+  private static final long CACHE_BYTES = 32L << 20;
+  private static final long MEMTABLE_BYTES = 16L << 20;
+  private static final int WIPE_COUNT = 10_000;
+
+  static {
+    RocksDB.loadLibrary();
+  }
+
+  private final Path directory;
+  private final Options options;
+  private final LRUCache cache;
+  private final BloomFilter filter;
+  private final WriteOptions unlogged;
+  private final RocksDB db;
+
+  /**
+   * Opens or makes the database of a directory.
+   *
+   * @throws ForebayException CONFIGURATION with the directory and what RocksDB said
+   */
+  public RocksSortedMap(Path directory) {
+    this.directory = directory;
+    cache = new LRUCache(CACHE_BYTES);
+    filter = new BloomFilter(10);
+    options =
+        new Options()
+            .setCreateIfMissing(true)
+            .setWriteBufferSize(MEMTABLE_BYTES)
+            .setMaxBackgroundJobs(2)
+            .setKeepLogFileNum(2)
+            .setTableFormatConfig(
+                new BlockBasedTableConfig().setBlockCache(cache).setFilterPolicy(filter));
+    unlogged = new WriteOptions().setDisableWAL(true);
+    try {
+      Files.createDirectories(directory);
+      db = RocksDB.open(options, directory.toString());
+    } catch (IOException | RocksDBException failure) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          directory + " cannot be opened as the control plane's state: " + failure.getMessage(),
+          failure);
+    }
+  }
+
+  @Override
+  public View view() {
+    return new RocksView();
+  }
+
+  @Override
+  public void write(Batch batch) {
+    write(batch, Optional.empty());
+  }
+
+  /** Applies a batch together with the position that it brings the map to. */
+  public void write(Batch batch, Optional<Applied> applied) {
+    try (WriteBatch out = new WriteBatch()) {
+      for (Batch.Change change : batch.changes()) {
+        if (change.value().isPresent()) {
+          out.put(change.key(), change.value().get());
+        } else {
+          out.delete(change.key());
+        }
+      }
+      if (applied.isPresent()) {
+        out.put(
+            APPLIED,
+            ByteBuffer.allocate(16)
+                .putLong(applied.get().term())
+                .putLong(applied.get().index())
+                .array());
+      }
+      db.write(unlogged, out);
+    } catch (RocksDBException failure) {
+      throw fault("written", failure);
+    }
+  }
+
+  /** The position up to which the log was applied, as far as it is known; empty in a new map. */
+  public Optional<Applied> applied() {
+    try {
+      return Optional.ofNullable(db.get(APPLIED))
+          .map(ByteBuffer::wrap)
+          .map(bytes -> new Applied(bytes.getLong(), bytes.getLong()));
+    } catch (RocksDBException failure) {
+      throw fault("read", failure);
+    }
+  }
+
+  /** Puts everything written so far on the device. */
+  public void flush() {
+    try (FlushOptions wait = new FlushOptions().setWaitForFlush(true)) {
+      db.flush(wait);
+    } catch (RocksDBException failure) {
+      throw fault("flushed", failure);
+    }
+  }
+
+  /** Removes everything. */
+  public void wipe() {
+    while (true) {
+      var batch = new Batch();
+      try (View all = view()) {
+        all.scan(
+            new byte[0],
+            new byte[] {(byte) 0xFF, (byte) 0xFF},
+            (key, value) -> {
+              batch.remove(key);
+              return batch.changes().size() < WIPE_COUNT;
+            });
+      }
+      if (batch.changes().isEmpty()) {
+        return;
+      }
+      write(batch);
+    }
+  }
+
+  private ForebayException fault(String what, RocksDBException failure) {
+    return new ForebayException(
+        ErrorCode.IO_ERROR,
+        directory + " cannot be " + what + ": " + failure.getMessage(),
+        failure);
+  }
+
+  @Override
+  public void close() {
+    db.close();
+    unlogged.close();
+    options.close();
+    filter.close();
+    cache.close();
+  }
+
+  private final class RocksView implements View {
+    private final Snapshot snapshot = db.getSnapshot();
+    private final ReadOptions read = new ReadOptions().setSnapshot(snapshot);
+
+    @Override
+    public Optional<byte[]> get(byte[] key) {
+      try {
+        return Optional.ofNullable(db.get(read, key));
+      } catch (RocksDBException failure) {
+        throw fault("read", failure);
+      }
+    }
+
+    @Override
+    public void scan(byte[] from, byte[] to, Visitor visitor) {
+      try (Slice end = new Slice(to);
+          ReadOptions bounded = new ReadOptions().setSnapshot(snapshot).setIterateUpperBound(end);
+          RocksIterator entries = db.newIterator(bounded)) {
+        for (entries.seek(from); entries.isValid(); entries.next()) {
+          if (!visitor.visit(entries.key(), entries.value())) {
+            return;
+          }
+        }
+        entries.status();
+      } catch (RocksDBException failure) {
+        throw fault("read", failure);
+      }
+    }
+
+    @Override
+    public void close() {
+      read.close();
+      db.releaseSnapshot(snapshot);
+      snapshot.close();
+    }
+  }
+}

@@ -1,0 +1,235 @@
+package io.forebay.node;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.env.Permits;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.FileService;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.log.ControlPlaneClient;
+import io.forebay.core.log.LogService;
+import io.forebay.core.log.VoterEndpoint;
+import io.forebay.core.net.ControlMessage;
+import io.forebay.core.net.DataMessage;
+import io.forebay.core.net.FileMessage;
+import io.forebay.core.net.Message;
+import io.forebay.core.net.Network;
+import io.forebay.core.net.Reply;
+import io.forebay.core.volume.Volume;
+import io.forebay.node.collect.Collector;
+import io.forebay.node.life.Coordinator;
+import io.forebay.node.life.NodeAgent;
+import io.forebay.node.read.ChunkReader;
+import io.forebay.node.read.ManifestReader;
+import io.forebay.node.read.StoreReads;
+import io.forebay.node.replica.Lease;
+import io.forebay.node.replica.Replica;
+import io.forebay.node.replica.Volumes;
+import io.forebay.node.resync.Resync;
+import io.forebay.node.service.NodeFileService;
+import io.forebay.node.write.ChunkSender;
+import io.forebay.node.write.Session;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.function.BiFunction;
+
+/** One node: everything between its ports. The same in production and in the simulator. */
+public final class Node implements AutoCloseable {
+  private final Env env;
+  private final Network network;
+  private final ControlPlaneClient plane;
+  private final Volumes volumes;
+  private final Lease lease;
+  private final Replica replica;
+  private final ChunkSender sender;
+  private final Session session;
+  private final ManifestReader manifests;
+  private final Resync resync;
+  private final Collector collector;
+  private final NodeAgent agent;
+  private final NodeFileService files;
+  private final Permits writeMemory;
+  private final List<LogService> logs = new ArrayList<>();
+  private final Optional<Coordinator> coordinator;
+  private final Optional<VoterEndpoint> voterEndpoint;
+  private final List<Thread> threads = new ArrayList<>();
+
+  /**
+   * Puts a node together; nothing runs before {@link #start}.
+   *
+   * @param volumes its data directories, open; closed with the node
+   * @param voter present when the node runs the control plane
+   * @param pool buffers for reading
+   * @param store how flushed bytes are read
+   * @param heads how store objects are looked at
+   */
+  public Node(
+      Env env,
+      Network network,
+      List<Volume> volumes,
+      Optional<Voter> voter,
+      SlabPool pool,
+      StoreReads store,
+      NodeFileService.StoreHeads heads,
+      NodeConfig config) {
+    this.env = env;
+    this.network = network;
+    this.volumes = new Volumes(volumes);
+    this.lease = new Lease(env);
+    this.plane = new ControlPlaneClient(env, network, List.copyOf(config.voters().keySet()));
+    this.writeMemory = new Permits(env, config.writeMemoryBytes());
+    this.replica = new Replica(env, this.volumes, plane, pool, lease);
+    this.sender = new ChunkSender(env, network, plane);
+    this.session = new Session(env, plane, network.self());
+    ChunkReader chunks = new ChunkReader(env, network, this.volumes, plane, pool);
+    this.manifests = new ManifestReader(chunks, store, pool);
+    this.resync = new Resync(env, network, this.volumes, plane, chunks);
+    this.collector = new Collector(env, this.volumes, plane, config.collectMillis() * 1_000_000L);
+    this.agent =
+        new NodeAgent(
+            env,
+            network,
+            plane,
+            this.volumes,
+            lease,
+            config.address(),
+            config.domain(),
+            config.voters());
+    this.files =
+        new NodeFileService(env, plane, session, sender, manifests, pool, writeMemory, heads);
+    if (voter.isPresent()) {
+      var cluster = new LogService(env, voter.get().cluster(), voter.get().clusterLog());
+      var namespace = new LogService(env, voter.get().namespace(), voter.get().namespaceCommands());
+      logs.add(cluster);
+      logs.add(namespace);
+      Map<String, LogService> byName = new TreeMap<>();
+      byName.put(ControlPlaneClient.CLUSTER, cluster);
+      byName.put(ControlPlaneClient.NAMESPACE, namespace);
+      this.voterEndpoint = Optional.of(new VoterEndpoint(byName));
+      this.coordinator =
+          Optional.of(
+              new Coordinator(env, cluster, voter.get().clusterLog(), plane, config.graceMillis()));
+    } else {
+      this.voterEndpoint = Optional.empty();
+      this.coordinator = Optional.empty();
+    }
+  }
+
+  /**
+   * Begins to serve and to take part.
+   *
+   * @param fileMessages answers messages for the file service
+   * @return complete once the node is registered and may take writes
+   */
+  public Outcome<Boolean> start(BiFunction<FileMessage, Optional<Bytes>, Reply> fileMessages) {
+    network.serve((from, message, payload) -> answer(message, payload, fileMessages), replica);
+    run("agent", agent::run);
+    coordinator.ifPresent(each -> run("coordinator", each::run));
+    run("resync", resync::run);
+    run("collector", collector::run);
+    run("session", session::report);
+    return agent.ready();
+  }
+
+  /** Runs something with the node: until it returns, or the node closes and interrupts it. */
+  public void run(String name, Runnable task) {
+    threads.add(
+        env.spawn(
+            name,
+            () -> {
+              try {
+                task.run();
+              } catch (ForebayException end) {
+                if (end.code() != ErrorCode.CANCELLED) {
+                  throw end;
+                }
+              }
+            }));
+  }
+
+  private Reply answer(
+      Message message,
+      Optional<Bytes> payload,
+      BiFunction<FileMessage, Optional<Bytes>, Reply> fileMessages) {
+    return switch (message) {
+      case DataMessage data -> replica.handle(data);
+      case FileMessage file -> fileMessages.apply(file, payload);
+      case ControlMessage control -> control(control);
+    };
+  }
+
+  private Reply control(ControlMessage message) {
+    if (voterEndpoint.isEmpty() || coordinator.isEmpty()) {
+      return Reply.of(new ControlMessage.NotLeader(Optional.empty()));
+    }
+    return switch (message) {
+      case ControlMessage.Submit submit -> voterEndpoint.get().submit(submit);
+      case ControlMessage.Query query -> voterEndpoint.get().query(query);
+      case ControlMessage.Heartbeat heartbeat -> coordinator.get().heartbeat(heartbeat);
+      case ControlMessage.Submitted _,
+          ControlMessage.NotLeader _,
+          ControlMessage.Answer _,
+          ControlMessage.HeartbeatAck _ ->
+          throw new ForebayException(
+              ErrorCode.INVALID_ARGUMENT,
+              "an answer was sent as a request: " + message.getClass().getSimpleName());
+    };
+  }
+
+  /** Who this is. */
+  public NodeId id() {
+    return network.self();
+  }
+
+  /** Objects and buckets, as doors see them. */
+  public FileService files() {
+    return files;
+  }
+
+  /** The control plane, as this node uses it. */
+  public ControlPlaneClient plane() {
+    return plane;
+  }
+
+  /** Where bytes are; for the flusher. */
+  public ManifestReader manifests() {
+    return manifests;
+  }
+
+  /** Frees what may be freed, now. */
+  public void collect() {
+    collector.round();
+  }
+
+  /** What the node is doing. */
+  public NodeStatus status() {
+    return new NodeStatus(
+        network.self(),
+        lease.held(),
+        plane.clusterLog().leader(),
+        plane.image(),
+        volumes.all().stream()
+            .map(volume -> new NodeStatus.VolumeState(volume.id(), volume.usage()))
+            .toList(),
+        resync.counters(),
+        sender.rehomed(),
+        collector.garbageBytes(),
+        collector.evictedBytes(),
+        replica.corruptReads(),
+        writeMemory.available());
+  }
+
+  /** Ends the node's threads and closes its volumes. */
+  @Override
+  public void close() {
+    threads.forEach(Thread::interrupt);
+    logs.forEach(LogService::close);
+    volumes.all().forEach(Volume::close);
+  }
+}

@@ -1,0 +1,31 @@
+package io.forebay.node;
+
+import io.forebay.core.id.NodeId;
+import java.util.Collections;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * What a node is told.
+ *
+ * @param address HOST:PORT at which others reach it
+ * @param domain failure domain
+ * @param voters the control plane's nodes and their addresses
+ * @param writeMemoryBytes what bodies on their way may hold; at least one chunk of every bucket
+ * @param graceMillis how long a lost volume is waited for before it is replaced
+ * @param collectMillis between two rounds of collecting garbage
+ */
+public record NodeConfig(
+    String address,
+    String domain,
+    Map<NodeId, String> voters,
+    long writeMemoryBytes,
+    long graceMillis,
+    long collectMillis) {
+  public NodeConfig {
+    voters = Collections.unmodifiableMap(new TreeMap<>(voters));
+    if (voters.isEmpty()) {
+      throw new IllegalArgumentException("there must be a voter");
+    }
+  }
+}

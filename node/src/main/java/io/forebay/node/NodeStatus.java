@@ -1,0 +1,36 @@
+package io.forebay.node;
+
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import io.forebay.core.volume.VolumeUsage;
+import io.forebay.node.resync.Resync;
+import java.util.List;
+
+/**
+ * What a node is doing now.
+ *
+ * @param leaseHeld whether it may take writes
+ * @param clusterLeader whom it takes for the leader
+ * @param rehomedChunks chunks that were written again elsewhere
+ * @param writeMemoryFreeBytes of what bodies may hold
+ */
+public record NodeStatus(
+    NodeId node,
+    boolean leaseHeld,
+    NodeId clusterLeader,
+    ClusterImage image,
+    List<VolumeState> volumes,
+    Resync.Counters resync,
+    long rehomedChunks,
+    long garbageBytes,
+    long evictedBytes,
+    long corruptReads,
+    long writeMemoryFreeBytes) {
+  public NodeStatus {
+    volumes = List.copyOf(volumes);
+  }
+
+  /** One of its volumes. */
+  public record VolumeState(VolumeId id, VolumeUsage usage) {}
+}
