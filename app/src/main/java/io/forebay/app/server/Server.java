@@ -19,6 +19,8 @@ import io.forebay.node.Node;
 import io.forebay.node.NodeConfig;
 import io.forebay.node.Voter;
 import io.forebay.node.life.ClusterLog;
+import io.forebay.store.disk.DiskSettings;
+import io.forebay.store.disk.DiskVolume;
 import io.forebay.transport.tcp.TcpNetwork;
 import io.forebay.transport.tcp.TcpSettings;
 import java.nio.charset.StandardCharsets;
@@ -57,7 +59,18 @@ public final class Server implements AutoCloseable {
     try {
       var volumes = new ArrayList<Volume>();
       for (int i = 0; i < config.data().size(); i++) {
-        volumes.add(VolumeOpener.open(env, config, config.data().get(i)));
+        DiskVolume volume =
+            DiskVolume.open(
+                env,
+                config.data().get(i),
+                new DiskSettings(
+                    config.capacityBytes(),
+                    (int) config.segmentBytes(),
+                    DiskSettings.DEFAULT.ioThreads(),
+                    true));
+        volumes.add(volume);
+        open.push(volume);
+        volume.bindCluster(clusterId());
       }
       network =
           TcpNetwork.start(

@@ -1,0 +1,24 @@
+package io.forebay.store.disk;
+
+/**
+ * How a volume uses its disk.
+ *
+ * @param capacityBytes what its chunks may take; 0: 80 % of what is free at the start, with what it
+ *     has
+ * @param segmentBytes size of a segment file, 16 MiB to 1 GiB, a multiple of 4 MiB
+ * @param ioThreads platform threads that write; as many again read
+ * @param directIo whether to try direct I/O; a file system that refuses gets buffered I/O
+ */
+public record DiskSettings(long capacityBytes, int segmentBytes, int ioThreads, boolean directIo) {
+  public static final DiskSettings DEFAULT = new DiskSettings(0, 256 << 20, 3, true);
+
+  public DiskSettings {
+    if (segmentBytes < 16 << 20 || segmentBytes > 1 << 30 || segmentBytes % (4 << 20) != 0) {
+      throw new IllegalArgumentException(
+          "a segment has 16 MiB to 1 GiB, a multiple of 4 MiB: " + segmentBytes);
+    }
+    if (ioThreads < 1 || ioThreads > 64) {
+      throw new IllegalArgumentException("1 to 64 I/O threads: " + ioThreads);
+    }
+  }
+}

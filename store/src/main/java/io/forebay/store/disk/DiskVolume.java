@@ -1,0 +1,972 @@
+package io.forebay.store.disk;
+
+import com.sun.nio.file.ExtendedOpenOption;
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Crc32cCombiner;
+import io.forebay.core.bytes.Slab;
+import io.forebay.core.bytes.SlabPart;
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.cluster.Durability;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.ChunkId;
+import io.forebay.core.id.Epoch;
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.Incarnation;
+import io.forebay.core.id.VolumeId;
+import io.forebay.core.volume.ChunkAppender;
+import io.forebay.core.volume.StoredChunk;
+import io.forebay.core.volume.Volume;
+import io.forebay.core.volume.VolumeUsage;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileStore;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A volume on a file system: segment files of equal size, each a table of {@link Slot}s and the
+ * data they point to, written with direct I/O. The index is in memory and rebuilt from the tables;
+ * there is no second place that could say something else.
+ *
+ * <p>Order that makes a crash harmless: data, then the slot (a chunk without a slot does not
+ * exist); a slot is cleared before its room is given to another chunk (a chunk that was deleted
+ * does not come back).
+ *
+ * <p>Locks: {@code lock} guards allocation (segments, extents, slots, sizes) and is held across no
+ * I/O but the making of a segment; the index is concurrent. Platform threads of the volume do all
+ * I/O.
+ */
+public final class DiskVolume implements Volume {
+  private static final Logger LOG = LoggerFactory.getLogger(DiskVolume.class);
+  private static final int BLOCK_BYTES = Segment.BLOCK_BYTES;
+  private static final double DEFAULT_SHARE = 0.8;
+  // A bounce buffer holds the largest slice and a block on each side.
+  private static final int BOUNCE_BYTES = (1 << 20) + (256 << 10);
+
+  private record Entry(Segment segment, int slot, Slot content) {}
+
+  private final Env env;
+  private final Path directory;
+  private final VolumeId id;
+  private final Incarnation incarnation;
+  private final int segmentBytes;
+  private final long capacityBytes;
+  private final boolean direct;
+  private final FileChannel lockFile;
+  private final ThreadPoolExecutor writers;
+  private final ThreadPoolExecutor readers;
+  private final ThreadLocal<ByteBuffer> bounce =
+      ThreadLocal.withInitial(() -> aligned(BOUNCE_BYTES));
+  private final ConcurrentHashMap<ChunkId, Entry> index = new ConcurrentHashMap<>();
+  private final ConcurrentSkipListMap<GroupId, ConcurrentSkipListMap<ChunkId, StoredChunk>> groups =
+      new ConcurrentSkipListMap<>();
+  private final AtomicLong queuedBytes = new AtomicLong();
+  private final ReentrantLock lock = new ReentrantLock();
+  private final List<Segment> segments = new ArrayList<>(); // guarded by lock
+  private long usedBytes; // guarded by lock
+  private VolumeMeta meta; // guarded by lock
+  private volatile boolean closed;
+
+  /**
+   * Opens the volume of a directory, or formats the directory when it has none.
+   *
+   * @throws ForebayException CONFIGURATION (no permission, in use); WRONG_VERSION; CORRUPT
+   */
+  public static DiskVolume open(Env env, Path directory, DiskSettings settings) {
+    try {
+      Files.createDirectories(directory.resolve("segments"));
+    } catch (IOException failure) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          "the data directory "
+              + directory
+              + " cannot be made ("
+              + failure
+              + "); name one that this user may write",
+          failure);
+    }
+    FileChannel lockFile = lockDirectory(directory);
+    try {
+      VolumeMeta meta;
+      if (Files.exists(directory.resolve(VolumeMeta.FILE))) {
+        meta = VolumeMeta.read(directory);
+      } else {
+        meta =
+            new VolumeMeta(
+                env.random().nextLong(), env.random().nextLong(), settings.segmentBytes(), "");
+        meta.write(directory);
+      }
+      return new DiskVolume(env, directory, settings, meta, lockFile);
+    } catch (IOException failure) {
+      closeQuietly(lockFile);
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          "the data directory " + directory + " cannot be used: " + failure,
+          failure);
+    } catch (RuntimeException failure) {
+      closeQuietly(lockFile);
+      throw failure;
+    }
+  }
+
+  private static FileChannel lockDirectory(Path directory) {
+    Path file = directory.resolve("volume.lock");
+    FileChannel channel = null;
+    try {
+      channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      FileLock held = channel.tryLock();
+      if (held != null) {
+        return channel;
+      }
+    } catch (IOException failure) {
+      closeQuietly(channel);
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          "the data directory "
+              + directory
+              + " cannot be locked ("
+              + failure
+              + "); check its owner and rights",
+          failure);
+    } catch (OverlappingFileLockException here) {
+      // This process has it open already; said below.
+    }
+    closeQuietly(channel);
+    throw new ForebayException(
+        ErrorCode.CONFIGURATION,
+        "the data directory "
+            + directory
+            + " is in use by another node; stop that one, or name another directory");
+  }
+
+  private static void closeQuietly(@Nullable FileChannel channel) {
+    try {
+      if (channel != null) {
+        channel.close();
+      }
+    } catch (IOException failure) {
+      LOG.warn("a file could not be closed: {}", failure.toString());
+    }
+  }
+
+  private DiskVolume(
+      Env env, Path directory, DiskSettings settings, VolumeMeta meta, FileChannel lockFile)
+      throws IOException {
+    this.env = env;
+    this.directory = directory;
+    this.meta = meta;
+    this.lockFile = lockFile;
+    this.id = new VolumeId(meta.volume());
+    this.segmentBytes = meta.segmentBytes();
+    this.incarnation = new Incarnation(meta.disk(), bootId());
+    this.direct = settings.directIo() && takesDirectIo(directory);
+    List<Path> files;
+    try (var listing = Files.list(directory.resolve("segments"))) {
+      files = listing.filter(file -> file.toString().endsWith(".seg")).sorted().toList();
+    }
+    FileStore fileStore = Files.getFileStore(directory);
+    this.capacityBytes =
+        settings.capacityBytes() > 0
+            ? settings.capacityBytes()
+            : (long)
+                (DEFAULT_SHARE
+                    * (fileStore.getUsableSpace() + (double) files.size() * segmentBytes));
+    this.writers = pool("write", settings.ioThreads());
+    this.readers = pool("read", settings.ioThreads());
+    for (Path file : files) {
+      load(file);
+    }
+  }
+
+  private ThreadPoolExecutor pool(String what, int threads) {
+    var pool =
+        new ThreadPoolExecutor(
+            threads,
+            threads,
+            10,
+            TimeUnit.SECONDS,
+            new LinkedBlockingQueue<>(),
+            Thread.ofPlatform().name("forebay-" + what + "-" + id + "-", 0).daemon(true).factory());
+    pool.allowCoreThreadTimeOut(true);
+    return pool;
+  }
+
+  private static long bootId() {
+    try {
+      String text = Files.readString(Path.of("/proc/sys/kernel/random/boot_id")).strip();
+      var crc = new CRC32C();
+      crc.update(text.getBytes(StandardCharsets.US_ASCII));
+      return crc.getValue() | ((long) text.hashCode() << 32);
+    } catch (IOException failure) {
+      // Without a boot id every start counts as a reboot: safe, at the price of a comparison.
+      return System.currentTimeMillis();
+    }
+  }
+
+  private static boolean takesDirectIo(Path directory) {
+    Path probe = directory.resolve("direct.probe");
+    try (FileChannel channel =
+        FileChannel.open(
+            probe,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.WRITE,
+            ExtendedOpenOption.DIRECT)) {
+      channel.write(aligned(BLOCK_BYTES), 0);
+      return true;
+    } catch (IOException | UnsupportedOperationException refused) {
+      LOG.info("{} takes no direct I/O ({}); buffered I/O is used", directory, refused.toString());
+      return false;
+    } finally {
+      try {
+        Files.deleteIfExists(probe);
+      } catch (IOException left) {
+        LOG.warn("{} was left behind: {}", probe, left.toString());
+      }
+    }
+  }
+
+  private static ByteBuffer aligned(int bytes) {
+    return ByteBuffer.allocateDirect(bytes + BLOCK_BYTES)
+        .alignedSlice(BLOCK_BYTES)
+        .limit(bytes)
+        .slice();
+  }
+
+  /** Believes every slot that is whole; of two that claim the same room, neither. */
+  private void load(Path file) throws IOException {
+    String name = String.valueOf(file.getFileName());
+    int number = Integer.parseInt(name.substring(0, name.indexOf('.')));
+    var segment = new Segment(number, file, segmentBytes, direct);
+    segments.add(segment);
+    ByteBuffer table = aligned(segment.slots * BLOCK_BYTES);
+    segment.readFully(table, 0);
+    for (int i = 0; i < segment.slots; i++) {
+      Optional<Slot> slot = Slot.read(table, i * BLOCK_BYTES);
+      if (slot.isEmpty()) {
+        continue;
+      }
+      StoredChunk chunk = slot.get().chunk();
+      int blocks = blocks(chunk.lengthBytes());
+      if (index.containsKey(chunk.id())
+          || slot.get().offsetBlocks() < segment.slots
+          || !segment.extents.takeAt(slot.get().offsetBlocks(), blocks)) {
+        LOG.error("{} slot {} claims room that is taken: {} is not believed", file, i, chunk);
+        continue;
+      }
+      segment.usedSlots.set(i);
+      usedBytes += (long) blocks * BLOCK_BYTES;
+      put(new Entry(segment, i, slot.get()));
+    }
+  }
+
+  private void put(Entry entry) {
+    StoredChunk chunk = entry.content().chunk();
+    index.put(chunk.id(), entry);
+    groups
+        .computeIfAbsent(chunk.group(), any -> new ConcurrentSkipListMap<>())
+        .put(chunk.id(), chunk);
+  }
+
+  private static int blocks(int lengthBytes) {
+    return (lengthBytes + BLOCK_BYTES - 1) / BLOCK_BYTES;
+  }
+
+  /**
+   * Ties the directory to a cluster, at its first use.
+   *
+   * @throws ForebayException WRONG_CLUSTER when it belongs to another
+   */
+  public void bindCluster(String clusterId) {
+    lock.lock();
+    try {
+      if (meta.cluster().isEmpty()) {
+        meta = new VolumeMeta(meta.volume(), meta.disk(), meta.segmentBytes(), clusterId);
+        meta.write(directory);
+      } else if (!meta.cluster().equals(clusterId)) {
+        throw new ForebayException(
+            ErrorCode.WRONG_CLUSTER,
+            "the data directory "
+                + directory
+                + " belongs to cluster "
+                + meta.cluster()
+                + ", and this node joins "
+                + clusterId
+                + "; name another directory, or empty this one if its data are not needed");
+      }
+    } catch (IOException failure) {
+      throw fault("the meta file", failure);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public VolumeId id() {
+    return id;
+  }
+
+  @Override
+  public Incarnation incarnation() {
+    return incarnation;
+  }
+
+  @Override
+  public VolumeUsage usage() {
+    lock.lock();
+    try {
+      return new VolumeUsage(capacityBytes, usedBytes, index.size(), queuedBytes.get());
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private ForebayException fault(String what, IOException failure) {
+    boolean full = String.valueOf(failure.getMessage()).contains("No space left");
+    return new ForebayException(
+        full ? ErrorCode.NO_SPACE : ErrorCode.IO_ERROR,
+        "volume " + id + " at " + directory + ": " + what + ": " + failure.getMessage(),
+        failure);
+  }
+
+  @Override
+  public ChunkAppender append(
+      ChunkId chunk, GroupId group, Epoch epoch, int maxLengthBytes, Durability durability) {
+    int blocks = blocks(maxLengthBytes);
+    lock.lock();
+    try {
+      if (closed) {
+        throw new ForebayException(ErrorCode.UNAVAILABLE, "volume " + id + " is closed");
+      }
+      if (usedBytes + (long) blocks * BLOCK_BYTES > capacityBytes) {
+        throw noSpace(maxLengthBytes);
+      }
+      for (Segment segment : segments) {
+        Optional<DiskAppender> room =
+            reserve(segment, blocks, chunk, group, epoch, maxLengthBytes, durability);
+        if (room.isPresent()) {
+          return room.get();
+        }
+      }
+      if ((long) segments.size() * segmentBytes >= capacityBytes) {
+        throw noSpace(maxLengthBytes);
+      }
+      int number = segments.isEmpty() ? 0 : segments.getLast().number + 1;
+      var segment =
+          new Segment(
+              number,
+              directory.resolve("segments").resolve(String.format("%08d.seg", number)),
+              segmentBytes,
+              direct);
+      segments.add(segment);
+      return reserve(segment, blocks, chunk, group, epoch, maxLengthBytes, durability)
+          .orElseThrow(() ->
+              new ForebayException(
+                  ErrorCode.NO_SPACE,
+                  "a chunk of "
+                      + maxLengthBytes
+                      + " bytes does not fit into a segment of "
+                      + segmentBytes));
+    } catch (IOException failure) {
+      throw fault("a new segment", failure);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private ForebayException noSpace(int wanted) {
+    return new ForebayException(
+        ErrorCode.NO_SPACE,
+        "volume "
+            + id
+            + " at "
+            + directory
+            + " has no room for "
+            + wanted
+            + " bytes: "
+            + usedBytes
+            + " of "
+            + capacityBytes
+            + " are used");
+  }
+
+  private Optional<DiskAppender> reserve(
+      Segment segment,
+      int blocks,
+      ChunkId chunk,
+      GroupId group,
+      Epoch epoch,
+      int maxLengthBytes,
+      Durability durability) {
+    int slot = segment.usedSlots.nextClearBit(0);
+    if (slot >= segment.slots || segment.extents.freeBlocks() < blocks) {
+      return Optional.empty();
+    }
+    OptionalInt start = segment.extents.take(blocks);
+    if (start.isEmpty()) {
+      return Optional.empty();
+    }
+    segment.usedSlots.set(slot);
+    usedBytes += (long) blocks * BLOCK_BYTES;
+    return Optional.of(
+        new DiskAppender(
+            segment,
+            slot,
+            start.getAsInt(),
+            blocks,
+            chunk,
+            group,
+            epoch,
+            maxLengthBytes,
+            durability));
+  }
+
+  @Override
+  public Optional<StoredChunk> find(ChunkId chunk) {
+    return Optional.ofNullable(index.get(chunk)).map(entry -> entry.content().chunk());
+  }
+
+  @Override
+  public List<StoredChunk> list(GroupId group, Optional<ChunkId> after, int max) {
+    ConcurrentSkipListMap<ChunkId, StoredChunk> chunks = groups.get(group);
+    if (chunks == null) {
+      return List.of();
+    }
+    Map<ChunkId, StoredChunk> rest =
+        after.isPresent() ? chunks.tailMap(after.get(), false) : chunks;
+    return rest.values().stream().limit(max).toList();
+  }
+
+  @Override
+  public List<GroupId> groups() {
+    return groups.entrySet().stream()
+        .filter(entry -> !entry.getValue().isEmpty())
+        .map(Map.Entry::getKey)
+        .toList();
+  }
+
+  private <T> Outcome<T> submit(ThreadPoolExecutor pool, Callable<T> task) {
+    var outcome = new Outcome<T>(env);
+    pool.execute(() -> {
+      try {
+        outcome.complete(task.call());
+      } catch (IOException failure) {
+        outcome.fail(fault("I/O", failure));
+      } catch (Throwable failure) {
+        outcome.fail(failure);
+      }
+    });
+    return outcome;
+  }
+
+  @Override
+  public Bytes read(ChunkId chunk, int offset, int length, SlabPool pool) {
+    Entry entry = index.get(chunk);
+    if (entry == null) {
+      throw absent(chunk);
+    }
+    StoredChunk stored = entry.content().chunk();
+    if (offset < 0
+        || length < 1
+        || offset > stored.lengthBytes() - length
+        || length > pool.slabBytes()) {
+      throw new IllegalArgumentException(
+          "read " + offset + "+" + length + " of chunk " + chunk + " of " + stored.lengthBytes());
+    }
+    Slab slab = pool.take();
+    try {
+      return submit(readers, () -> readNow(entry, offset, length, slab)).await();
+    } finally {
+      slab.release();
+    }
+  }
+
+  private ForebayException absent(ChunkId chunk) {
+    return new ForebayException(ErrorCode.CHUNK_ABSENT, "volume " + id + " does not hold " + chunk);
+  }
+
+  private Bytes readNow(Entry entry, int offset, int length, Slab slab) throws IOException {
+    StoredChunk stored = entry.content().chunk();
+    int crcBytes = Slot.crcBlockBytes(stored.lengthBytes());
+    int start = offset / crcBytes * crcBytes;
+    int end =
+        Math.min((offset + length + crcBytes - 1) / crcBytes * crcBytes, stored.lengthBytes());
+    int padded = blocks(end - start) * BLOCK_BYTES;
+    boolean fits = padded <= slab.capacity();
+    ByteBuffer buffer = (fits ? slab.buffer() : bounce.get().duplicate().clear()).limit(padded);
+    entry.segment().readFully(buffer, (long) entry.content().offsetBlocks() * BLOCK_BYTES + start);
+    for (int at = start; at < end; at += crcBytes) {
+      var crc = new CRC32C();
+      crc.update(buffer.slice(at - start, Math.min(crcBytes, end - at)));
+      if ((int) crc.getValue() != entry.content().blockCrcs()[at / crcBytes]) {
+        if (index.get(stored.id()) != entry) {
+          throw absent(stored.id()); // deleted meanwhile, and its room has other bytes now
+        }
+        throw new ForebayException(
+            ErrorCode.CORRUPT,
+            "chunk "
+                + stored.id()
+                + " on volume "
+                + id
+                + " at "
+                + directory
+                + " is damaged in bytes "
+                + at
+                + " to "
+                + Math.min(at + crcBytes, end));
+      }
+    }
+    if (fits) {
+      return slab.bytes(offset - start, length);
+    }
+    slab.buffer().put(buffer.slice(offset - start, length));
+    return slab.bytes(0, length);
+  }
+
+  @Override
+  public void delete(Collection<ChunkId> chunks) {
+    var gone = new ArrayList<Entry>();
+    for (ChunkId chunk : chunks) {
+      Entry entry = index.remove(chunk);
+      if (entry != null) {
+        ConcurrentSkipListMap<ChunkId, StoredChunk> group =
+            groups.get(entry.content().chunk().group());
+        if (group != null) {
+          group.remove(chunk);
+        }
+        gone.add(entry);
+      }
+    }
+    if (gone.isEmpty()) {
+      return;
+    }
+    submit(
+            writers,
+            () -> {
+              ByteBuffer zeros = aligned(BLOCK_BYTES);
+              for (Entry entry : gone) {
+                entry.segment().writeFully(zeros.clear(), (long) entry.slot() * BLOCK_BYTES);
+              }
+              return true;
+            })
+        .await();
+    lock.lock();
+    try {
+      for (Entry entry : gone) {
+        free(
+            entry.segment(),
+            entry.slot(),
+            entry.content().offsetBlocks(),
+            blocks(entry.content().chunk().lengthBytes()));
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void free(Segment segment, int slot, int start, int blocks) {
+    segment.extents.give(start, blocks);
+    segment.usedSlots.clear(slot);
+    usedBytes -= (long) blocks * BLOCK_BYTES;
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    writers.shutdown();
+    readers.shutdown();
+    try {
+      if (!writers.awaitTermination(5, TimeUnit.SECONDS)
+          || !readers.awaitTermination(5, TimeUnit.SECONDS)) {
+        LOG.warn("volume {} still had I/O under way after 5 s", directory);
+      }
+      for (Segment segment : List.copyOf(segments)) {
+        segment.channel.close();
+      }
+      lockFile.close();
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    } catch (InterruptedException failure) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /**
+   * One chunk being written; its slices are written one after the other, those of several chunks at
+   * once.
+   */
+  private final class DiskAppender implements ChunkAppender {
+    private record Pending(int offset, Bytes slice, Outcome<Void> done) {}
+
+    private final Segment segment;
+    private final int slot;
+    private final int start;
+    private final int blocks;
+    private final ChunkId chunk;
+    private final GroupId group;
+    private final Epoch epoch;
+    private final int maxLengthBytes;
+    private final Durability durability;
+    private final ReentrantLock own = new ReentrantLock();
+    // Guarded by own.
+    private final ArrayDeque<Pending> pending = new ArrayDeque<>();
+    private boolean running;
+    private boolean ended;
+    private boolean freed;
+    private int takenBytes;
+    private @Nullable Throwable failure;
+    private Optional<Outcome<Boolean>> idle = Optional.empty();
+    // The running task's.
+    private final List<Integer> blockCrcs = new ArrayList<>();
+    private final CRC32C blockCrc = new CRC32C();
+    private int blockFill;
+    private int writtenBytes;
+    private @Nullable ByteBuffer tail; // the last block when it is not whole, for the next write
+
+    DiskAppender(
+        Segment segment,
+        int slot,
+        int start,
+        int blocks,
+        ChunkId chunk,
+        GroupId group,
+        Epoch epoch,
+        int maxLengthBytes,
+        Durability durability) {
+      this.segment = segment;
+      this.slot = slot;
+      this.start = start;
+      this.blocks = blocks;
+      this.chunk = chunk;
+      this.group = group;
+      this.epoch = epoch;
+      this.maxLengthBytes = maxLengthBytes;
+      this.durability = durability;
+    }
+
+    @Override
+    public Outcome<Void> write(int offset, Bytes slice, int crc32c) {
+      var done = new Outcome<Void>(env);
+      own.lock();
+      try {
+        if (ended || failure != null) {
+          done.fail(
+              failure != null
+                  ? failure
+                  : new ForebayException(ErrorCode.CANCELLED, "the append was ended"));
+          return done;
+        }
+        if (offset != takenBytes || slice.length() > maxLengthBytes - offset) {
+          throw new IllegalArgumentException(
+              "slice at "
+                  + offset
+                  + "+"
+                  + slice.length()
+                  + " after "
+                  + takenBytes
+                  + " of "
+                  + maxLengthBytes);
+        }
+        takenBytes += slice.length();
+        queuedBytes.addAndGet(slice.length());
+        pending.add(new Pending(offset, slice.retain(), done));
+        if (!running) {
+          running = true;
+          writers.execute(this::drain);
+        }
+      } finally {
+        own.unlock();
+      }
+      return done;
+    }
+
+    private void drain() {
+      while (true) {
+        Pending next;
+        boolean skip;
+        own.lock();
+        try {
+          next = pending.poll();
+          if (next == null) {
+            running = false;
+            idle.ifPresent(waiting -> waiting.complete(true));
+            idle = Optional.empty();
+            if (ended) {
+              giveBack();
+            }
+            return;
+          }
+          skip = failure != null || ended;
+        } finally {
+          own.unlock();
+        }
+        Throwable wrong =
+            skip ? new ForebayException(ErrorCode.CANCELLED, "the append was ended") : null;
+        try {
+          if (wrong == null) {
+            put(next.slice());
+          }
+        } catch (IOException io) {
+          wrong = fault("writing " + chunk, io);
+        } catch (RuntimeException bug) {
+          wrong = bug;
+        } finally {
+          queuedBytes.addAndGet(-next.slice().length());
+          next.slice().release();
+        }
+        if (wrong == null) {
+          complete(next.done());
+        } else {
+          own.lock();
+          try {
+            failure = failure == null ? wrong : failure;
+          } finally {
+            own.unlock();
+          }
+          next.done().fail(wrong);
+        }
+      }
+    }
+
+    @SuppressWarnings("NullAway") // an Outcome of Void has no other value
+    private static void complete(Outcome<Void> done) {
+      done.complete(null);
+    }
+
+    private void put(Bytes slice) throws IOException {
+      long position = (long) start * BLOCK_BYTES + writtenBytes;
+      boolean aligned =
+          tail == null
+              && slice.length() % BLOCK_BYTES == 0
+              && slice instanceof SlabPart part
+              && part.offset() % BLOCK_BYTES == 0;
+      if (aligned && slice instanceof SlabPart part) {
+        crc(part.buffer());
+        segment.writeFully(part.buffer(), position);
+      } else {
+        int done = 0;
+        // A slice is at most 1 MiB, a bounce buffer more than that and a block.
+        ByteBuffer buffer = bounce.get().duplicate().clear();
+        int prefix = 0;
+        if (tail != null) {
+          prefix = tail.flip().remaining();
+          buffer.put(tail);
+          tail = null;
+        }
+        slice.copyTo(buffer);
+        done = buffer.position();
+        crc(buffer.duplicate().position(prefix).limit(done));
+        int whole = done / BLOCK_BYTES * BLOCK_BYTES;
+        if (whole < done) {
+          tail = ByteBuffer.allocate(BLOCK_BYTES);
+          tail.put(buffer.duplicate().position(whole).limit(done));
+          while (buffer.position() % BLOCK_BYTES != 0) {
+            buffer.put((byte) 0);
+          }
+        }
+        segment.writeFully(buffer.flip(), position - prefix);
+      }
+      writtenBytes += slice.length();
+    }
+
+    private void crc(ByteBuffer bytes) {
+      int size = Slot.crcBlockBytes(maxLengthBytes);
+      while (bytes.hasRemaining()) {
+        int count = Math.min(size - blockFill, bytes.remaining());
+        blockCrc.update(bytes.duplicate().limit(bytes.position() + count));
+        bytes.position(bytes.position() + count);
+        blockFill += count;
+        if (blockFill == size) {
+          endBlock();
+        }
+      }
+    }
+
+    private void endBlock() {
+      blockCrcs.add((int) blockCrc.getValue());
+      blockCrc.reset();
+      blockFill = 0;
+    }
+
+    private void awaitIdle() {
+      Outcome<Boolean> waiting;
+      own.lock();
+      try {
+        if (!running && pending.isEmpty()) {
+          return;
+        }
+        waiting = idle.orElseGet(() -> new Outcome<>(env));
+        idle = Optional.of(waiting);
+      } finally {
+        own.unlock();
+      }
+      waiting.await();
+    }
+
+    @Override
+    public StoredChunk commit(int lengthBytes, int crc32c) {
+      awaitIdle();
+      own.lock();
+      try {
+        if (failure != null) {
+          throw ForebayException.wrap(failure);
+        }
+        if (ended) {
+          throw new ForebayException(
+              ErrorCode.CANCELLED, "the append of " + chunk + " was ended before");
+        }
+      } finally {
+        own.unlock();
+      }
+      int size = Slot.crcBlockBytes(maxLengthBytes);
+      int lastFill = blockFill;
+      if (blockFill > 0) {
+        endBlock();
+      }
+      int crc = 0;
+      for (int i = 0; i < blockCrcs.size(); i++) {
+        boolean last = i == blockCrcs.size() - 1;
+        crc = Crc32cCombiner.combine(crc, blockCrcs.get(i), last && lastFill > 0 ? lastFill : size);
+      }
+      if (writtenBytes != lengthBytes || crc != crc32c || lengthBytes == 0) {
+        abort();
+        throw new ForebayException(
+            ErrorCode.CHECKSUM_MISMATCH,
+            "chunk "
+                + chunk
+                + " was sent as "
+                + lengthBytes
+                + " bytes and arrived as "
+                + writtenBytes
+                + ", or with another CRC32C");
+      }
+      if (size != Slot.crcBlockBytes(lengthBytes)) {
+        // Reserved for more than 62 MiB and shorter: the finer CRCs are needed. Rare; read back and
+        // compute.
+        abort();
+        throw new ForebayException(
+            ErrorCode.INVALID_ARGUMENT,
+            "a chunk reserved with " + maxLengthBytes + " bytes must not end at " + lengthBytes);
+      }
+      var stored = new StoredChunk(chunk, group, epoch, lengthBytes, crc32c);
+      var content =
+          new Slot(stored, start, blockCrcs.stream().mapToInt(Integer::intValue).toArray());
+      try {
+        submit(
+                writers,
+                () -> {
+                  if (durability == Durability.SYNCED) {
+                    segment.channel.force(false);
+                  }
+                  ByteBuffer block = bounce.get().duplicate().clear();
+                  content.write(block);
+                  segment.writeFully(block.flip(), (long) slot * BLOCK_BYTES);
+                  if (durability == Durability.SYNCED) {
+                    segment.channel.force(false);
+                  }
+                  return true;
+                })
+            .await();
+      } catch (ForebayException wrong) {
+        abort();
+        throw wrong;
+      }
+      lock.lock();
+      try {
+        Entry before = index.get(chunk);
+        own.lock();
+        try {
+          ended = true;
+          freed = true;
+        } finally {
+          own.unlock();
+        }
+        if (before != null) {
+          // Stored twice at once: the first stays, this one's slot is cleared before its room is
+          // given away.
+          clearLater();
+          return before.content().chunk();
+        }
+        int kept = DiskVolume.blocks(lengthBytes);
+        segment.extents.give(start + kept, blocks - kept);
+        usedBytes -= (long) (blocks - kept) * BLOCK_BYTES;
+        DiskVolume.this.put(new Entry(segment, slot, content));
+        return stored;
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    private void clearLater() {
+      writers.execute(() -> {
+        try {
+          segment.writeFully(aligned(BLOCK_BYTES), (long) slot * BLOCK_BYTES);
+          lock.lock();
+          try {
+            free(segment, slot, start, blocks);
+          } finally {
+            lock.unlock();
+          }
+        } catch (IOException wrong) {
+          LOG.error(
+              "slot {} of {} could not be cleared; its room stays taken",
+              slot,
+              segment.path,
+              wrong);
+        }
+      });
+    }
+
+    @Override
+    public void abort() {
+      own.lock();
+      try {
+        if (ended) {
+          return;
+        }
+        ended = true;
+        if (!running) {
+          giveBack();
+        }
+      } finally {
+        own.unlock();
+      }
+    }
+
+    /** With own held, once nothing writes any more. */
+    private void giveBack() {
+      if (freed) {
+        return;
+      }
+      freed = true;
+      clearLater();
+    }
+  }
+}

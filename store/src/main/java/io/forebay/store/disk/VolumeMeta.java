@@ -1,0 +1,101 @@
+package io.forebay.store.disk;
+
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.TreeMap;
+
+/**
+ * What a data directory says of itself, in {@code volume.meta}: lines of {@code name=value}.
+ *
+ * @param cluster empty until it was first used by a cluster
+ */
+record VolumeMeta(long volume, long disk, int segmentBytes, String cluster) {
+  static final String FILE = "volume.meta";
+  private static final int FORMAT = 1;
+
+  static VolumeMeta read(Path directory) {
+    Path file = directory.resolve(FILE);
+    var values = new TreeMap<String, String>();
+    try {
+      for (String line : Files.readAllLines(file)) {
+        int equals = line.indexOf('=');
+        if (equals > 0) {
+          values.put(line.substring(0, equals), line.substring(equals + 1));
+        }
+      }
+    } catch (IOException failure) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          file + " cannot be read (" + failure + "); check the directory's owner and rights",
+          failure);
+    }
+    String format = values.getOrDefault("format", "");
+    if (!format.equals(Integer.toString(FORMAT))) {
+      throw new ForebayException(
+          ErrorCode.WRONG_VERSION,
+          file
+              + " has format '"
+              + format
+              + "', and this version knows "
+              + FORMAT
+              + "; run the version of Forebay that wrote it, or a newer one");
+    }
+    try {
+      return new VolumeMeta(
+          Long.parseUnsignedLong(values.getOrDefault("volume", ""), 16),
+          Long.parseUnsignedLong(values.getOrDefault("disk", ""), 16),
+          Integer.parseInt(values.getOrDefault("segmentBytes", "")),
+          values.getOrDefault("cluster", ""));
+    } catch (NumberFormatException failure) {
+      throw new ForebayException(
+          ErrorCode.CORRUPT,
+          file + " is damaged: " + values + "; restore it, or replace the volume",
+          failure);
+    }
+  }
+
+  /** Replaces the file, old or new whole whatever happens. */
+  void write(Path directory) throws IOException {
+    String text =
+        "format="
+            + FORMAT
+            + "\nvolume="
+            + Long.toHexString(volume)
+            + "\ndisk="
+            + Long.toHexString(disk)
+            + "\nsegmentBytes="
+            + segmentBytes
+            + "\ncluster="
+            + cluster
+            + "\n";
+    Path part = directory.resolve(FILE + ".part");
+    try (FileChannel out =
+        FileChannel.open(
+            part,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.WRITE,
+            StandardOpenOption.TRUNCATE_EXISTING)) {
+      ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+      while (bytes.hasRemaining()) {
+        out.write(bytes);
+      }
+      out.force(true);
+    }
+    Files.move(
+        part,
+        directory.resolve(FILE),
+        StandardCopyOption.ATOMIC_MOVE,
+        StandardCopyOption.REPLACE_EXISTING);
+    try (FileChannel entry = FileChannel.open(directory, StandardOpenOption.READ)) {
+      entry.force(true);
+    }
+  }
+}
