@@ -1,6 +1,5 @@
 package io.forebay.store.disk;
 
-import com.sun.nio.file.ExtendedOpenOption;
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Crc32cCombiner;
 import io.forebay.core.bytes.Slab;
@@ -187,7 +186,7 @@ public final class DiskVolume implements Volume {
     this.id = new VolumeId(meta.volume());
     this.segmentBytes = meta.segmentBytes();
     this.incarnation = new Incarnation(meta.disk(), bootId());
-    this.direct = settings.directIo() && takesDirectIo(directory);
+    this.direct = settings.directIo() && DirectIo.option().isPresent() && takesDirectIo(directory);
     List<Path> files;
     try (var listing = Files.list(directory.resolve("segments"))) {
       files = listing.filter(file -> file.toString().endsWith(".seg")).sorted().toList();
@@ -238,7 +237,7 @@ public final class DiskVolume implements Volume {
             probe,
             StandardOpenOption.CREATE,
             StandardOpenOption.WRITE,
-            ExtendedOpenOption.DIRECT)) {
+            DirectIo.option().orElseThrow())) {
       channel.write(aligned(BLOCK_BYTES), 0);
       return true;
     } catch (IOException | UnsupportedOperationException refused) {

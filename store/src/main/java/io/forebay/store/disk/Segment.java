@@ -1,6 +1,5 @@
 package io.forebay.store.disk;
 
-import com.sun.nio.file.ExtendedOpenOption;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -35,7 +34,7 @@ final class Segment {
     options.add(StandardOpenOption.READ);
     options.add(StandardOpenOption.WRITE);
     if (direct) {
-      options.add(ExtendedOpenOption.DIRECT);
+      options.add(DirectIo.option().orElseThrow());
     }
     this.channel = FileChannel.open(path, options);
     if (channel.size() < segmentBytes) {
