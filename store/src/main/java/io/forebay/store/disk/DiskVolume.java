@@ -525,7 +525,7 @@ public final class DiskVolume implements Volume {
       var crc = new CRC32C();
       crc.update(buffer.slice(at - start, Math.min(crcBytes, end - at)));
       if ((int) crc.getValue() != entry.content().blockCrcs()[at / crcBytes]) {
-        if (index.get(stored.id()) != entry) {
+        if (!entry.equals(index.get(stored.id()))) {
           throw absent(stored.id()); // deleted meanwhile, and its room has other bytes now
         }
         throw new ForebayException(
@@ -770,7 +770,7 @@ public final class DiskVolume implements Volume {
         crc(part.buffer());
         segment.writeFully(part.buffer(), position);
       } else {
-        int done = 0;
+
         // A slice is at most 1 MiB, a bounce buffer more than that and a block.
         ByteBuffer buffer = bounce.get().duplicate().clear();
         int prefix = 0;
@@ -780,7 +780,7 @@ public final class DiskVolume implements Volume {
           tail = null;
         }
         slice.copyTo(buffer);
-        done = buffer.position();
+        int done = buffer.position();
         crc(buffer.duplicate().position(prefix).limit(done));
         int whole = done / BLOCK_BYTES * BLOCK_BYTES;
         if (whole < done) {

@@ -20,19 +20,17 @@ final class Extents {
   }
 
   OptionalInt take(int blocks) {
+    OptionalInt fit = OptionalInt.empty();
     for (Map.Entry<Integer, Integer> hole : free.entrySet()) {
       if (hole.getValue() >= blocks) {
-        int start = hole.getKey();
-        int length = hole.getValue();
-        free.remove(start);
-        if (length > blocks) {
-          free.put(start + blocks, length - blocks);
-        }
-        freeBlocks -= blocks;
-        return OptionalInt.of(start);
+        fit = OptionalInt.of(hole.getKey());
+        break;
       }
     }
-    return OptionalInt.empty();
+    if (fit.isPresent()) {
+      takeAt(fit.getAsInt(), blocks);
+    }
+    return fit;
   }
 
   /** Takes exactly this stretch; false when a part of it is not free. */
