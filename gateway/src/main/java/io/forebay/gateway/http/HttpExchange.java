@@ -48,6 +48,7 @@ public final class HttpExchange {
   private boolean expectsContinue;
   private @Nullable ByteBuf piece;
   private boolean answered;
+  private int status;
   private boolean ended;
   private long leftBytes;
   private boolean bodyless;
@@ -88,6 +89,11 @@ public final class HttpExchange {
     return answered;
   }
 
+  /** The status of the answer; 0 before one was begun, and for one that was broken off. */
+  public int status() {
+    return status;
+  }
+
   /** A time as HTTP writes it. */
   public static String httpDate(long wallMillis) {
     return HTTP_DATE.format(Instant.ofEpochMilli(wallMillis));
@@ -116,6 +122,7 @@ public final class HttpExchange {
     boolean keepAlive =
         fill(response.headers(), answer.status(), answer.headers(), answer.body().length);
     answered = true;
+    status = answer.status();
     ended = true;
     finish(channel.writeAndFlush(response), keepAlive);
   }
@@ -136,6 +143,7 @@ public final class HttpExchange {
       connection.closeAfterAnswer();
     }
     answered = true;
+    this.status = status;
     leftBytes = bodyless ? 0 : lengthBytes;
     channel.write(response);
   }
@@ -181,6 +189,7 @@ public final class HttpExchange {
   /** Breaks the connection, so that the client sees that the answer is not whole. */
   public void abort() {
     ended = true;
+    status = 0;
     channel.close();
   }
 

@@ -1,0 +1,49 @@
+package io.forebay.gateway.s3;
+
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.ByteRange;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** Ranges as the header Range says them (RFC 9110, 14.1.2). */
+final class ByteRanges {
+  private static final Pattern FORM = Pattern.compile("bytes=(\\d{0,18})-(\\d{0,18})");
+
+  private ByteRanges() {}
+
+  /**
+   * The range of an object that is wanted. Several ranges, other units and what cannot be read are
+   * ignored, as S3 does.
+   *
+   * @return empty: all of it
+   * @throws ForebayException RANGE_NOT_SATISFIABLE
+   */
+  static Optional<ByteRange> of(Optional<String> header, long lengthBytes) {
+    Matcher form = FORM.matcher(header.orElse("").replace(" ", ""));
+    if (!form.matches() || (form.group(1).isEmpty() && form.group(2).isEmpty())) {
+      return Optional.empty();
+    }
+    long first;
+    long last = lengthBytes - 1;
+    if (form.group(1).isEmpty()) {
+      long suffix = Math.min(Long.parseLong(form.group(2)), lengthBytes);
+      first = lengthBytes - suffix;
+    } else {
+      first = Long.parseLong(form.group(1));
+      if (!form.group(2).isEmpty()) {
+        long named = Long.parseLong(form.group(2));
+        if (named < first) {
+          return Optional.empty();
+        }
+        last = Math.min(last, named);
+      }
+    }
+    if (first >= lengthBytes) {
+      throw new ForebayException(
+          ErrorCode.RANGE_NOT_SATISFIABLE, "The requested range is not satisfiable");
+    }
+    return Optional.of(new ByteRange(first, last - first + 1));
+  }
+}

@@ -1,0 +1,87 @@
+package io.forebay.gateway.s3;
+
+import io.forebay.core.file.ReadConditions;
+import io.forebay.core.file.WriteConditions;
+import java.time.DateTimeException;
+import java.time.ZonedDateTime;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/** Conditions as headers say them. */
+final class Conditions {
+  private Conditions() {}
+
+  /**
+   * The conditions of a read.
+   *
+   * @param prefix of the headers' names: empty, or x-amz-copy-source-
+   */
+  static ReadConditions read(S3Request request, String prefix) {
+    return new ReadConditions(
+        etags(request.header(prefix + "if-match")),
+        etags(request.header(prefix + "if-none-match")),
+        date(request.header(prefix + "if-modified-since")),
+        date(request.header(prefix + "if-unmodified-since")));
+  }
+
+  /**
+   * The conditions of a write.
+   *
+   * @throws S3Refusal when S3 knows no such condition
+   */
+  static WriteConditions write(S3Request request) {
+    Optional<String> absent = request.header("if-none-match").map(String::strip);
+    if (absent.isPresent() && !absent.get().equals("*")) {
+      throw new S3Refusal(
+          S3Code.NOT_IMPLEMENTED, "If-None-Match of a write takes only *, not an ETag");
+    }
+    List<String> match = etags(request.header("if-match"));
+    if (match.size() > 1 || (absent.isPresent() && !match.isEmpty())) {
+      throw new S3Refusal(
+          S3Code.INVALID_REQUEST, "a write takes one If-Match with one ETag, or If-None-Match: *");
+    }
+    return new WriteConditions(match.stream().findFirst(), absent.isPresent());
+  }
+
+  /** An ETag without quotes, and without the mark of a weak one. */
+  static String etag(String text) {
+    String bare = text.strip();
+    if (bare.startsWith("W/")) {
+      bare = bare.substring(2);
+    }
+    return bare.length() >= 2 && bare.startsWith("\"") && bare.endsWith("\"")
+        ? bare.substring(1, bare.length() - 1)
+        : bare;
+  }
+
+  private static List<String> etags(Optional<String> header) {
+    if (header.isEmpty()) {
+      return List.of();
+    }
+    var etags = new ArrayList<String>();
+    for (String part : header.get().split(",", -1)) {
+      if (!part.isBlank()) {
+        etags.add(etag(part));
+      }
+    }
+    return etags;
+  }
+
+  /** A date as HTTP writes it; one that cannot be read is no condition (RFC 9110, 13.1.3). */
+  static OptionalLong date(Optional<String> header) {
+    if (header.isEmpty()) {
+      return OptionalLong.empty();
+    }
+    try {
+      return OptionalLong.of(
+          ZonedDateTime.parse(header.get().strip(), DateTimeFormatter.RFC_1123_DATE_TIME)
+              .toInstant()
+              .toEpochMilli());
+    } catch (DateTimeException notADate) {
+      return OptionalLong.empty();
+    }
+  }
+}

@@ -1,0 +1,139 @@
+package io.forebay.gateway.s3;
+
+import io.forebay.core.file.ObjectInfo;
+import io.forebay.core.file.ObjectMetadata;
+import io.forebay.gateway.http.Header;
+import io.forebay.gateway.http.HttpExchange;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** What an object's metadata look like as headers, in both directions. */
+final class ObjectHeaders {
+  private static final String USER = "x-amz-meta-";
+  private static final int MAX_USER_BYTES = 2048;
+  private static final String DEFAULT_TYPE = "binary/octet-stream";
+
+  private static final List<String> KEPT =
+      List.of(
+          "cache-control",
+          "content-disposition",
+          "content-encoding",
+          "content-language",
+          "expires");
+
+  /** Headers of a write that ask for what there is not. */
+  private static final List<String> REFUSED_PREFIXES =
+      List.of(
+          "x-amz-server-side-encryption",
+          "x-amz-copy-source-server-side-encryption",
+          "x-amz-object-lock-",
+          "x-amz-grant-",
+          "x-amz-website-redirect-location",
+          "x-amz-tagging",
+          "x-amz-write-offset-bytes");
+
+  private ObjectHeaders() {}
+
+  /**
+   * The metadata that a write's headers hold.
+   *
+   * @param checksums x-amz-checksum-... of the whole body, kept with it
+   * @throws S3Refusal METADATA_TOO_LARGE; NOT_IMPLEMENTED by the header's name
+   */
+  static ObjectMetadata metadata(S3Request request, Map<String, String> checksums) {
+    var headers = new TreeMap<String, String>(checksums);
+    var user = new TreeMap<String, String>();
+    String contentType = "";
+    int userBytes = 0;
+    for (Header header : request.head().headers().all()) {
+      String name = header.name();
+      if (name.startsWith(USER)) {
+        userBytes += name.length() - USER.length() + header.value().length();
+        user.merge(name.substring(USER.length()), header.value(), (a, b) -> a + "," + b);
+      } else if (name.equals("content-type")) {
+        contentType = header.value();
+      } else if (name.equals("content-encoding")) {
+        String encoding = withoutAwsChunked(header.value());
+        if (!encoding.isEmpty()) {
+          headers.put(name, encoding);
+        }
+      } else if (KEPT.contains(name)) {
+        headers.put(name, header.value());
+      }
+    }
+    if (userBytes > MAX_USER_BYTES) {
+      throw new S3Refusal(
+          S3Code.METADATA_TOO_LARGE,
+          "user metadata have at most " + MAX_USER_BYTES + " bytes, these have " + userBytes);
+    }
+    return new ObjectMetadata(contentType, headers, user);
+  }
+
+  /** Refuses a write that asks for what would silently not be done. */
+  static void refuseUnknownWishes(S3Request request) {
+    for (Header header : request.head().headers().all()) {
+      if (REFUSED_PREFIXES.stream().anyMatch(header.name()::startsWith)) {
+        throw new S3Refusal(
+            S3Code.NOT_IMPLEMENTED, "the header " + header.name() + " is not implemented");
+      }
+    }
+    String acl = request.header("x-amz-acl").orElse("private");
+    if (!acl.equals("private") && !acl.equals("bucket-owner-full-control")) {
+      throw new S3Refusal(
+          S3Code.NOT_IMPLEMENTED, "x-amz-acl other than private is not implemented");
+    }
+  }
+
+  private static String withoutAwsChunked(String encodings) {
+    return String.join(
+        ",",
+        Arrays.stream(encodings.split(",", -1))
+            .map(String::strip)
+            .filter(encoding -> !encoding.equals("aws-chunked") && !encoding.isEmpty())
+            .toList());
+  }
+
+  /** Adds what GET and HEAD say about an object, with the query's response-... overrides. */
+  static void addTo(List<Header> answer, ObjectInfo info, S3Call call, boolean checksums) {
+    S3Request request = call.request();
+    ObjectMetadata metadata = info.metadata();
+    answer.add(new Header("ETag", "\"" + info.etag() + "\""));
+    answer.add(new Header("Last-Modified", HttpExchange.httpDate(info.modifiedMillis())));
+    answer.add(new Header("Accept-Ranges", "bytes"));
+    String type = metadata.contentType().isEmpty() ? DEFAULT_TYPE : metadata.contentType();
+    answer.add(new Header("Content-Type", override(call, "content-type", type)));
+    for (String name : KEPT) {
+      String value = override(call, name, metadata.headers().getOrDefault(name, ""));
+      if (!value.isEmpty()) {
+        answer.add(new Header(name, value));
+      }
+    }
+    metadata.user().forEach((name, value) -> answer.add(new Header(USER + name, value)));
+    if (checksums && request.header("x-amz-checksum-mode").orElse("").equalsIgnoreCase("ENABLED")) {
+      metadata
+          .headers()
+          .forEach((name, value) -> {
+            if (name.startsWith(Checksum.PREFIX)) {
+              answer.add(new Header(name, value));
+            }
+          });
+    }
+  }
+
+  private static String override(S3Call call, String name, String otherwise) {
+    String wanted = call.request().param("response-" + name).orElse("");
+    if (wanted.isEmpty()) {
+      return otherwise;
+    }
+    if (call.caller().anonymous()) {
+      throw new S3Refusal(S3Code.INVALID_REQUEST, "response-... parameters need a signed request");
+    }
+    if (wanted.chars().anyMatch(c -> c < 0x20 || c == 0x7F)) {
+      throw new S3Refusal(
+          S3Code.INVALID_ARGUMENT, "response-" + name + " must not hold control characters");
+    }
+    return wanted;
+  }
+}

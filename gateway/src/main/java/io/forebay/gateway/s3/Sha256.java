@@ -1,0 +1,52 @@
+package io.forebay.gateway.s3;
+
+import java.nio.charset.StandardCharsets;
+import java.security.InvalidKeyException;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
+
+/** SHA-256 and its HMAC, which every signature is made of. */
+final class Sha256 {
+  /** SHA-256 of nothing. */
+  static final String EMPTY_HEX =
+      "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+  private Sha256() {}
+
+  static MessageDigest digest(String algorithm) {
+    try {
+      return MessageDigest.getInstance(algorithm);
+    } catch (NoSuchAlgorithmException absent) {
+      throw new IllegalStateException("every JDK has " + algorithm, absent);
+    }
+  }
+
+  static String hex(byte[] bytes) {
+    return HexFormat.of().formatHex(digest("SHA-256").digest(bytes));
+  }
+
+  static byte[] hmac(byte[] key, String text) {
+    try {
+      Mac mac = Mac.getInstance("HmacSHA256");
+      mac.init(new SecretKeySpec(key, "HmacSHA256"));
+      return mac.doFinal(text.getBytes(StandardCharsets.ISO_8859_1));
+    } catch (NoSuchAlgorithmException | InvalidKeyException impossible) {
+      throw new IllegalStateException("every JDK has HmacSHA256", impossible);
+    }
+  }
+
+  /** The key that signs for a day, region and service (AWS: "derive a signing key"). */
+  static byte[] signingKey(String secret, String date, String region, String service) {
+    byte[] ofSecret = ("AWS4" + secret).getBytes(StandardCharsets.UTF_8);
+    return hmac(hmac(hmac(hmac(ofSecret, date), region), service), "aws4_request");
+  }
+
+  /** Compares without telling by the time it takes how much is equal. */
+  static boolean same(String a, String b) {
+    return MessageDigest.isEqual(
+        a.getBytes(StandardCharsets.ISO_8859_1), b.getBytes(StandardCharsets.ISO_8859_1));
+  }
+}
