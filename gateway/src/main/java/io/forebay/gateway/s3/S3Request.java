@@ -9,12 +9,14 @@ import java.util.Optional;
 /**
  * A request as S3 reads it.
  *
- * @param path decoded, with its leading slash, as it was sent (it is what was signed)
+ * @param rawPath as it was sent, with its leading slash
+ * @param path the same, decoded
  * @param query decoded, in the order of the request
  * @param bucket empty: the service itself
  * @param key empty: the bucket itself
  */
-record S3Request(RequestHead head, String path, List<Param> query, String bucket, String key) {
+record S3Request(
+    RequestHead head, String rawPath, String path, List<Param> query, String bucket, String key) {
   /** Most parameters that a query may have. */
   private static final int MAX_PARAMS = 100;
 
@@ -39,7 +41,8 @@ record S3Request(RequestHead head, String path, List<Param> query, String bucket
       throw new S3Refusal(S3Code.INVALID_URI, "the request's target must begin with '/'");
     }
     int mark = target.indexOf('?');
-    String path = PercentCoding.decode(mark < 0 ? target : target.substring(0, mark), false);
+    String rawPath = mark < 0 ? target : target.substring(0, mark);
+    String path = PercentCoding.decode(rawPath, false);
     var query = new ArrayList<Param>();
     if (mark >= 0) {
       for (String pair : target.substring(mark + 1).split("&", MAX_PARAMS + 1)) {
@@ -60,12 +63,13 @@ record S3Request(RequestHead head, String path, List<Param> query, String bucket
     Optional<String> hostBucket =
         domain.flatMap(name -> bucketOfHost(head.headers().first("host").orElse(""), name));
     if (hostBucket.isPresent()) {
-      return new S3Request(head, path, query, hostBucket.get(), path.substring(1));
+      return new S3Request(head, rawPath, path, query, hostBucket.get(), path.substring(1));
     }
     int slash = path.indexOf('/', 1);
     return slash < 0
-        ? new S3Request(head, path, query, path.substring(1), "")
-        : new S3Request(head, path, query, path.substring(1, slash), path.substring(slash + 1));
+        ? new S3Request(head, rawPath, path, query, path.substring(1), "")
+        : new S3Request(
+            head, rawPath, path, query, path.substring(1, slash), path.substring(slash + 1));
   }
 
   private static Optional<String> bucketOfHost(String hostAndPort, String domain) {

@@ -12,6 +12,7 @@ import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -178,18 +179,26 @@ final class SignatureV4 {
                     ErrorCode.NO_SUCH_ACCESS_KEY, "there is no such access key here"));
     List<String> signed = List.of(signedHeaders.split(";", -1));
     checkSigned(request, signed);
-    String canonical = canonicalRequest(request, signed, payload, presigned);
-    String toSign =
-        ALGORITHM
-            + "\n"
-            + timestamp
-            + "\n"
-            + credential.scope
-            + "\n"
-            + Sha256.hex(canonical.getBytes(StandardCharsets.ISO_8859_1));
     byte[] signingKey = Sha256.signingKey(key.secret(), credential.date, credential.region, "s3");
-    String expected = HexFormat.of().formatHex(Sha256.hmac(signingKey, toSign));
-    if (!Sha256.same(expected, signature)) {
+    // Clients differ in how they escape a path: most as AWS says, some sign what they send.
+    Set<String> paths = new LinkedHashSet<>();
+    paths.add(PercentCoding.encode(request.path(), true));
+    paths.add(request.rawPath());
+    boolean matches = false;
+    for (String path : paths) {
+      String canonical = canonicalRequest(request, path, signed, payload, presigned);
+      String toSign =
+          ALGORITHM
+              + "\n"
+              + timestamp
+              + "\n"
+              + credential.scope
+              + "\n"
+              + Sha256.hex(canonical.getBytes(StandardCharsets.ISO_8859_1));
+      String expected = HexFormat.of().formatHex(Sha256.hmac(signingKey, toSign));
+      matches |= Sha256.same(expected, signature);
+    }
+    if (!matches) {
       throw new ForebayException(
           ErrorCode.SIGNATURE_MISMATCH,
           "the signature does not match: check the secret key and what was signed");
@@ -217,11 +226,11 @@ final class SignatureV4 {
   }
 
   /** Chars are bytes (ISO 8859-1): paths and queries are ASCII here, header values as sent. */
-  static String canonicalRequest(
-      S3Request request, List<String> signed, String payload, boolean presigned) {
+  private static String canonicalRequest(
+      S3Request request, String path, List<String> signed, String payload, boolean presigned) {
     var text = new StringBuilder(512);
     text.append(request.method()).append('\n');
-    text.append(PercentCoding.encode(request.path(), true)).append('\n');
+    text.append(path).append('\n');
     List<String[]> pairs = new ArrayList<>(request.query().size());
     for (S3Request.Param param : request.query()) {
       if (!presigned || !param.name().equals("X-Amz-Signature")) {

@@ -1,0 +1,260 @@
+package io.forebay.gateway.http;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Slab;
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.env.TestEnv;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** The server, seen from plain sockets. */
+final class HttpServerTest {
+  private static final long SECOND = 1_000_000_000L;
+  private final TestEnv env = new TestEnv();
+  private final SlabPool pool = new SlabPool(env, 1 << 20, 4);
+  private HttpServer server;
+
+  @AfterEach
+  void close() {
+    if (server != null) {
+      server.close();
+    }
+    assertThat(pool.available()).isEqualTo(pool.count());
+    env.close();
+  }
+
+  @Test
+  void aBodyComesWholeThroughAConsumerThatIsSlowerThanItsClient() throws Exception {
+    int length = 20_000_000;
+    start(exchange -> exchange.answer(text("" + count(exchange.body()))));
+    try (Socket socket = connect()) {
+      write(socket, "PUT / HTTP/1.1\r\nContent-Length: " + length + "\r\n\r\n");
+      var piece = new byte[100_000];
+      for (int sent = 0; sent < length; sent += piece.length) {
+        socket.getOutputStream().write(piece);
+      }
+      assertThat(response(socket)).endsWith("\r\n\r\n" + length);
+    }
+  }
+
+  @Test
+  void anAnswerWaitsForAClientThatReadsLater() throws Exception {
+    int pieces = 32;
+    start(exchange -> {
+      exchange.begin(200, List.of(), pieces * (1L << 20));
+      for (int i = 0; i < pieces; i++) {
+        Slab slab = pool.take();
+        Bytes bytes = slab.bytes(0, slab.capacity());
+        slab.release();
+        exchange.write(bytes);
+      }
+      exchange.end();
+    });
+    try (Socket socket = connect()) {
+      write(socket, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
+      byte[] all = socket.getInputStream().readAllBytes();
+      assertThat(all.length).isGreaterThan(pieces << 20);
+    }
+  }
+
+  @Test
+  void anUnreadBodyIsDiscardedAndTheConnectionKept() throws Exception {
+    start(exchange -> exchange.answer(text(exchange.head().target())));
+    try (Socket socket = connect()) {
+      for (int i = 0; i < 3; i++) {
+        write(socket, "PUT /" + i + " HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n");
+        socket.getOutputStream().write(new byte[1_000_000]);
+        assertThat(response(socket)).endsWith("\r\n\r\n/" + i);
+      }
+    }
+  }
+
+  @Test
+  void aClientThatStallsInItsBodyFailsTheHandlerByName() throws Exception {
+    var seen = new Outcome<ErrorCode>(env);
+    start(
+        config(8, 60 * SECOND, SECOND / 10),
+        exchange -> {
+          try {
+            count(exchange.body());
+          } catch (ForebayException failed) {
+            seen.complete(failed.code());
+            exchange.answer(text("late"));
+          }
+        });
+    try (Socket socket = connect()) {
+      write(socket, "PUT / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc");
+      assertThat(response(socket)).endsWith("late");
+      assertThat(seen.await()).isEqualTo(ErrorCode.TIMEOUT);
+    }
+  }
+
+  @Test
+  void aClientThatGoesAwayInItsBodyFailsTheHandlerByName() throws Exception {
+    var seen = new Outcome<ErrorCode>(env);
+    start(exchange -> {
+      try {
+        count(exchange.body());
+      } catch (ForebayException failed) {
+        seen.complete(failed.code());
+      }
+    });
+    try (Socket socket = connect()) {
+      write(socket, "PUT / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc");
+    }
+    assertThat(seen.await()).isEqualTo(ErrorCode.INCOMPLETE_BODY);
+  }
+
+  @Test
+  void aConnectionWithoutAWholeHeadIsClosedWhenItsTimeIsOver() throws Exception {
+    start(config(8, SECOND / 5, SECOND), exchange -> exchange.answer(text("x")));
+    try (Socket silent = connect();
+        Socket trickling = connect()) {
+      write(trickling, "GET / HTTP/1.1\r\nX-Slow: ");
+      assertThat(silent.getInputStream().read()).isEqualTo(-1);
+      assertThat(trickling.getInputStream().read()).isEqualTo(-1);
+    }
+  }
+
+  @Test
+  void requestsBeyondTheBoundAreRefusedAndThoseWithinGoOn() throws Exception {
+    var entered = new Outcome<Void>(env);
+    var leave = new Outcome<Void>(env);
+    start(
+        config(1, 60 * SECOND, SECOND),
+        exchange -> {
+          entered.complete(null);
+          leave.await();
+          exchange.answer(text("first"));
+        });
+    try (Socket first = connect();
+        Socket second = connect()) {
+      write(first, "GET / HTTP/1.1\r\n\r\n");
+      entered.await();
+      write(second, "GET / HTTP/1.1\r\n\r\n");
+      assertThat(response(second)).startsWith("HTTP/1.1 503");
+      leave.complete(null);
+      assertThat(response(first)).endsWith("first");
+    }
+  }
+
+  @Test
+  void aHandlerThatFailsClosesTheConnection() throws Exception {
+    start(exchange -> {
+      throw new ForebayException(ErrorCode.IO_ERROR, "on purpose");
+    });
+    try (Socket socket = connect()) {
+      write(socket, "GET / HTTP/1.1\r\n\r\n");
+      assertThat(socket.getInputStream().read()).isEqualTo(-1);
+    }
+  }
+
+  @Test
+  void headAnswersHaveTheLengthButNoBody() throws Exception {
+    start(exchange -> exchange.answer(text("hello")));
+    try (Socket socket = connect()) {
+      write(socket, "HEAD / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\n\r\n");
+      String all = new String(socket.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
+      assertThat(all.split("HTTP/1.1 200 OK", -1)).hasSize(3);
+      assertThat(all.indexOf("hello")).isEqualTo(all.length() - 5);
+      assertThat(all).containsIgnoringCase("content-length: 5");
+    }
+  }
+
+  @Test
+  void aPortInUseIsNamed() throws Exception {
+    start(exchange -> exchange.answer(text("x")));
+    var taken = HttpServerConfig.of("second", server.address());
+    assertThatThrownBy(() -> HttpServer.start(env, taken, new Handler(exchange -> {})))
+        .isInstanceOf(ForebayException.class)
+        .hasMessageContaining("second cannot listen on")
+        .hasMessageContaining("" + server.address().getPort());
+  }
+
+  private record Handler(Consumer<HttpExchange> work) implements HttpHandler {
+    @Override
+    public void handle(HttpExchange exchange) {
+      work.accept(exchange);
+    }
+
+    @Override
+    public Answer refuse(Refusal refusal) {
+      return Answer.empty(refusal == Refusal.BUSY ? 503 : 400, List.of());
+    }
+  }
+
+  private static HttpServerConfig config(int maxRequests, long idleNanos, long stallNanos) {
+    return new HttpServerConfig(
+        "test",
+        new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+        1,
+        100,
+        maxRequests,
+        idleNanos,
+        stallNanos);
+  }
+
+  private void start(Consumer<HttpExchange> work) {
+    start(config(8, 60 * SECOND, 60 * SECOND), work);
+  }
+
+  private void start(HttpServerConfig config, Consumer<HttpExchange> work) {
+    server = HttpServer.start(env, config, new Handler(work));
+  }
+
+  private Socket connect() throws IOException {
+    var socket = new Socket(server.address().getAddress(), server.address().getPort());
+    socket.setSoTimeout(30_000);
+    return socket;
+  }
+
+  private static Answer text(String text) {
+    return new Answer(200, List.of(), text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private static long count(RequestBody body) {
+    long count = 0;
+    for (ByteBuffer piece = body.next(); piece != null; piece = body.next()) {
+      count += piece.remaining();
+    }
+    return count;
+  }
+
+  private static void write(Socket socket, String text) throws IOException {
+    socket.getOutputStream().write(text.getBytes(StandardCharsets.ISO_8859_1));
+  }
+
+  /** One response: head and body, as text. */
+  private static String response(Socket socket) throws IOException {
+    InputStream in = socket.getInputStream();
+    var text = new StringBuilder();
+    while (text.indexOf("\r\n\r\n") < 0) {
+      int next = in.read();
+      if (next < 0) {
+        return text.toString();
+      }
+      text.append((char) next);
+    }
+    String head = text.toString().toLowerCase(Locale.ROOT);
+    int at = head.indexOf("content-length: ") + "content-length: ".length();
+    int length = Integer.parseInt(head.substring(at, head.indexOf('\r', at)));
+    text.append(new String(in.readNBytes(length), StandardCharsets.ISO_8859_1));
+    return text.toString();
+  }
+}
