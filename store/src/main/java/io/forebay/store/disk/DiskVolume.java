@@ -32,7 +32,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -41,6 +43,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -189,7 +192,11 @@ public final class DiskVolume implements Volume {
     this.direct = settings.directIo() && DirectIo.option().isPresent() && takesDirectIo(directory);
     List<Path> files;
     try (var listing = Files.list(directory.resolve("segments"))) {
-      files = listing.filter(file -> file.toString().endsWith(".seg")).sorted().toList();
+      files =
+          listing
+              .filter(file -> String.valueOf(file.getFileName()).matches("[0-9]{8}\\.seg"))
+              .sorted()
+              .toList();
     }
     FileStore fileStore = Files.getFileStore(directory);
     this.capacityBytes =
@@ -259,7 +266,11 @@ public final class DiskVolume implements Volume {
         .slice();
   }
 
-  /** Believes every slot that is whole; of two that claim the same room, neither. */
+  /**
+   * Believes every slot that is whole. Of two that claim the same room neither; of two with the
+   * same chunk (a crash between a second append and its undoing) the first. What is not believed is
+   * cleared before its room can be given away, else it might be believed at the next start.
+   */
   private void load(Path file) throws IOException {
     String name = String.valueOf(file.getFileName());
     int number = Integer.parseInt(name.substring(0, name.indexOf('.')));
@@ -267,22 +278,50 @@ public final class DiskVolume implements Volume {
     segments.add(segment);
     ByteBuffer table = aligned(segment.slots * BLOCK_BYTES);
     segment.readFully(table, 0);
+    var whole = new ArrayList<Entry>();
     for (int i = 0; i < segment.slots; i++) {
-      Optional<Slot> slot = Slot.read(table, i * BLOCK_BYTES);
-      if (slot.isEmpty()) {
-        continue;
+      int at = i;
+      Slot.read(table, i * BLOCK_BYTES).ifPresent(slot -> whole.add(new Entry(segment, at, slot)));
+    }
+    whole.sort(Comparator.comparingInt(entry -> entry.content().offsetBlocks()));
+    var doubted = new BitSet();
+    int furthest = -1;
+    long end = segment.slots;
+    for (int i = 0; i < whole.size(); i++) {
+      Slot slot = whole.get(i).content();
+      long slotEnd = (long) slot.offsetBlocks() + blocks(slot.chunk().lengthBytes());
+      if (slot.offsetBlocks() < end) {
+        doubted.set(i);
+        if (furthest >= 0) {
+          doubted.set(furthest);
+        }
       }
-      StoredChunk chunk = slot.get().chunk();
-      int blocks = blocks(chunk.lengthBytes());
-      if (index.containsKey(chunk.id())
-          || slot.get().offsetBlocks() < segment.slots
-          || !segment.extents.takeAt(slot.get().offsetBlocks(), blocks)) {
-        LOG.error("{} slot {} claims room that is taken: {} is not believed", file, i, chunk);
-        continue;
+      if (slotEnd > (long) segmentBytes / BLOCK_BYTES) {
+        doubted.set(i);
       }
-      segment.usedSlots.set(i);
-      usedBytes += (long) blocks * BLOCK_BYTES;
-      put(new Entry(segment, i, slot.get()));
+      if (slotEnd > end) {
+        end = slotEnd;
+        furthest = i;
+      }
+    }
+    for (int i = 0; i < whole.size(); i++) {
+      Entry entry = whole.get(i);
+      Slot slot = entry.content();
+      if (!doubted.get(i) && !index.containsKey(slot.chunk().id())) {
+        int blocks = blocks(slot.chunk().lengthBytes());
+        boolean taken = segment.extents.takeAt(slot.offsetBlocks(), blocks);
+        assert taken : slot;
+        segment.usedSlots.set(entry.slot());
+        usedBytes += (long) blocks * BLOCK_BYTES;
+        put(entry);
+      } else {
+        LOG.error(
+            "{} slot {} is cleared: {} is kept elsewhere too, or its room is claimed twice",
+            file,
+            entry.slot(),
+            slot.chunk());
+        segment.writeFully(aligned(BLOCK_BYTES), (long) entry.slot() * BLOCK_BYTES);
+      }
     }
   }
 
@@ -358,11 +397,21 @@ public final class DiskVolume implements Volume {
   @Override
   public ChunkAppender append(
       ChunkId chunk, GroupId group, Epoch epoch, int maxLengthBytes, Durability durability) {
+    int most = Math.min(Slot.MAX_CHUNK_BYTES, segmentBytes - Segment.tableBytes(segmentBytes));
+    if (maxLengthBytes < 1 || maxLengthBytes > most) {
+      throw new IllegalArgumentException(
+          "a chunk in segments of "
+              + segmentBytes
+              + " bytes has 1 to "
+              + most
+              + " bytes: "
+              + maxLengthBytes);
+    }
     int blocks = blocks(maxLengthBytes);
     lock.lock();
     try {
       if (closed) {
-        throw new ForebayException(ErrorCode.UNAVAILABLE, "volume " + id + " is closed");
+        throw closedVolume();
       }
       if (usedBytes + (long) blocks * BLOCK_BYTES > capacityBytes) {
         throw noSpace(maxLengthBytes);
@@ -384,19 +433,21 @@ public final class DiskVolume implements Volume {
               directory.resolve("segments").resolve(String.format("%08d.seg", number)),
               segmentBytes,
               direct);
+      syncDirectory(directory.resolve("segments"));
       segments.add(segment);
       return reserve(segment, blocks, chunk, group, epoch, maxLengthBytes, durability)
-          .orElseThrow(() ->
-              new ForebayException(
-                  ErrorCode.NO_SPACE,
-                  "a chunk of "
-                      + maxLengthBytes
-                      + " bytes does not fit into a segment of "
-                      + segmentBytes));
+          .orElseThrow(() -> new IllegalStateException("a new segment has no room for " + blocks));
     } catch (IOException failure) {
       throw fault("a new segment", failure);
     } finally {
       lock.unlock();
+    }
+  }
+
+  /** A new file's name is durable only when its directory is. */
+  private static void syncDirectory(Path directory) throws IOException {
+    try (FileChannel entry = FileChannel.open(directory, StandardOpenOption.READ)) {
+      entry.force(true);
     }
   }
 
@@ -413,7 +464,9 @@ public final class DiskVolume implements Volume {
             + usedBytes
             + " of "
             + capacityBytes
-            + " are used");
+            + " are used, in "
+            + segments.size()
+            + " segments");
   }
 
   private Optional<DiskAppender> reserve(
@@ -473,15 +526,19 @@ public final class DiskVolume implements Volume {
 
   private <T> Outcome<T> submit(ThreadPoolExecutor pool, Callable<T> task) {
     var outcome = new Outcome<T>(env);
-    pool.execute(() -> {
-      try {
-        outcome.complete(task.call());
-      } catch (IOException failure) {
-        outcome.fail(fault("I/O", failure));
-      } catch (Throwable failure) {
-        outcome.fail(failure);
-      }
-    });
+    try {
+      pool.execute(() -> {
+        try {
+          outcome.complete(task.call());
+        } catch (IOException failure) {
+          outcome.fail(fault("I/O", failure));
+        } catch (Throwable failure) {
+          outcome.fail(failure);
+        }
+      });
+    } catch (RejectedExecutionException stopped) {
+      outcome.fail(closedVolume());
+    }
     return outcome;
   }
 
@@ -500,26 +557,43 @@ public final class DiskVolume implements Volume {
           "read " + offset + "+" + length + " of chunk " + chunk + " of " + stored.lengthBytes());
     }
     Slab slab = pool.take();
+    Outcome<Bytes> outcome = submit(readers, () -> readNow(entry, offset, length, slab));
+    // The slab stays lent until the disk is done with it, even if the caller is interrupted before.
+    outcome.whenDone(any -> slab.release());
     try {
-      return submit(readers, () -> readNow(entry, offset, length, slab)).await();
-    } finally {
-      slab.release();
+      return outcome.await();
+    } catch (ForebayException failure) {
+      outcome.whenDone(late -> {
+        if (late.failure().isEmpty()) {
+          late.get().release();
+        }
+      });
+      throw failure;
     }
+  }
+
+  private ForebayException closedVolume() {
+    return new ForebayException(
+        ErrorCode.UNAVAILABLE, "volume " + id + " at " + directory + " is closed");
   }
 
   private ForebayException absent(ChunkId chunk) {
     return new ForebayException(ErrorCode.CHUNK_ABSENT, "volume " + id + " does not hold " + chunk);
   }
 
+  private ByteBuffer bounceOf(int bytes) {
+    return bytes <= BOUNCE_BYTES ? bounce.get().duplicate().clear() : aligned(bytes);
+  }
+
   private Bytes readNow(Entry entry, int offset, int length, Slab slab) throws IOException {
     StoredChunk stored = entry.content().chunk();
-    int crcBytes = Slot.crcBlockBytes(stored.lengthBytes());
+    int crcBytes = entry.content().crcBlockBytes();
     int start = offset / crcBytes * crcBytes;
     int end =
         Math.min((offset + length + crcBytes - 1) / crcBytes * crcBytes, stored.lengthBytes());
     int padded = blocks(end - start) * BLOCK_BYTES;
     boolean fits = padded <= slab.capacity();
-    ByteBuffer buffer = (fits ? slab.buffer() : bounce.get().duplicate().clear()).limit(padded);
+    ByteBuffer buffer = (fits ? slab.buffer() : bounceOf(padded)).limit(padded);
     entry.segment().readFully(buffer, (long) entry.content().offsetBlocks() * BLOCK_BYTES + start);
     for (int at = start; at < end; at += crcBytes) {
       var crc = new CRC32C();
@@ -552,16 +626,21 @@ public final class DiskVolume implements Volume {
   @Override
   public void delete(Collection<ChunkId> chunks) {
     var gone = new ArrayList<Entry>();
-    for (ChunkId chunk : chunks) {
-      Entry entry = index.remove(chunk);
-      if (entry != null) {
-        ConcurrentSkipListMap<ChunkId, StoredChunk> group =
-            groups.get(entry.content().chunk().group());
-        if (group != null) {
-          group.remove(chunk);
+    lock.lock();
+    try {
+      for (ChunkId chunk : chunks) {
+        Entry entry = index.remove(chunk);
+        if (entry != null) {
+          ConcurrentSkipListMap<ChunkId, StoredChunk> group =
+              groups.get(entry.content().chunk().group());
+          if (group != null) {
+            group.remove(chunk);
+          }
+          gone.add(entry);
         }
-        gone.add(entry);
       }
+    } finally {
+      lock.unlock();
     }
     if (gone.isEmpty()) {
       return;
@@ -572,22 +651,20 @@ public final class DiskVolume implements Volume {
               ByteBuffer zeros = aligned(BLOCK_BYTES);
               for (Entry entry : gone) {
                 entry.segment().writeFully(zeros.clear(), (long) entry.slot() * BLOCK_BYTES);
+                lock.lock();
+                try {
+                  free(
+                      entry.segment(),
+                      entry.slot(),
+                      entry.content().offsetBlocks(),
+                      blocks(entry.content().chunk().lengthBytes()));
+                } finally {
+                  lock.unlock();
+                }
               }
               return true;
             })
         .await();
-    lock.lock();
-    try {
-      for (Entry entry : gone) {
-        free(
-            entry.segment(),
-            entry.slot(),
-            entry.content().offsetBlocks(),
-            blocks(entry.content().chunk().lengthBytes()));
-      }
-    } finally {
-      lock.unlock();
-    }
   }
 
   private void free(Segment segment, int slot, int start, int blocks) {
@@ -693,13 +770,20 @@ public final class DiskVolume implements Volume {
                   + " of "
                   + maxLengthBytes);
         }
+        if (!running) {
+          // Waits for own before it looks at what is pending.
+          try {
+            writers.execute(this::drain);
+          } catch (RejectedExecutionException stopped) {
+            failure = closedVolume();
+            done.fail(failure);
+            return done;
+          }
+          running = true;
+        }
         takenBytes += slice.length();
         queuedBytes.addAndGet(slice.length());
         pending.add(new Pending(offset, slice.retain(), done));
-        if (!running) {
-          running = true;
-          writers.execute(this::drain);
-        }
       } finally {
         own.unlock();
       }
@@ -771,28 +855,40 @@ public final class DiskVolume implements Volume {
         segment.writeFully(part.buffer(), position);
       } else {
 
-        // A slice is at most 1 MiB, a bounce buffer more than that and a block.
-        ByteBuffer buffer = bounce.get().duplicate().clear();
-        int prefix = 0;
-        if (tail != null) {
-          prefix = tail.flip().remaining();
-          buffer.put(tail);
-          tail = null;
-        }
-        slice.copyTo(buffer);
-        int done = buffer.position();
-        crc(buffer.duplicate().position(prefix).limit(done));
-        int whole = done / BLOCK_BYTES * BLOCK_BYTES;
-        if (whole < done) {
-          tail = ByteBuffer.allocate(BLOCK_BYTES);
-          tail.put(buffer.duplicate().position(whole).limit(done));
-          while (buffer.position() % BLOCK_BYTES != 0) {
-            buffer.put((byte) 0);
+        // Piece by piece through the bounce buffer, each behind the unwhole block left before it.
+        int most = BOUNCE_BYTES - BLOCK_BYTES;
+        for (int from = 0; from < slice.length(); from += most) {
+          Bytes piece = slice.slice(from, Math.min(most, slice.length() - from));
+          try {
+            putBounced(piece, position + from);
+          } finally {
+            piece.release();
           }
         }
-        segment.writeFully(buffer.flip(), position - prefix);
       }
       writtenBytes += slice.length();
+    }
+
+    private void putBounced(Bytes piece, long position) throws IOException {
+      ByteBuffer buffer = bounce.get().duplicate().clear();
+      int prefix = 0;
+      if (tail != null) {
+        prefix = tail.flip().remaining();
+        buffer.put(tail);
+        tail = null;
+      }
+      piece.copyTo(buffer);
+      int done = buffer.position();
+      crc(buffer.duplicate().position(prefix).limit(done));
+      int whole = done / BLOCK_BYTES * BLOCK_BYTES;
+      if (whole < done) {
+        tail = ByteBuffer.allocate(BLOCK_BYTES);
+        tail.put(buffer.duplicate().position(whole).limit(done));
+        while (buffer.position() % BLOCK_BYTES != 0) {
+          buffer.put((byte) 0);
+        }
+      }
+      segment.writeFully(buffer.flip(), position - prefix);
     }
 
     private void crc(ByteBuffer bytes) {
@@ -835,6 +931,7 @@ public final class DiskVolume implements Volume {
       own.lock();
       try {
         if (failure != null) {
+          abort();
           throw ForebayException.wrap(failure);
         }
         if (ended) {
@@ -866,35 +963,29 @@ public final class DiskVolume implements Volume {
                 + writtenBytes
                 + ", or with another CRC32C");
       }
-      if (size != Slot.crcBlockBytes(lengthBytes)) {
-        // Reserved for more than 62 MiB and shorter: the finer CRCs are needed. Rare; read back and
-        // compute.
-        abort();
-        throw new ForebayException(
-            ErrorCode.INVALID_ARGUMENT,
-            "a chunk reserved with " + maxLengthBytes + " bytes must not end at " + lengthBytes);
-      }
       var stored = new StoredChunk(chunk, group, epoch, lengthBytes, crc32c);
       var content =
-          new Slot(stored, start, blockCrcs.stream().mapToInt(Integer::intValue).toArray());
+          new Slot(stored, start, size, blockCrcs.stream().mapToInt(Integer::intValue).toArray());
+      Outcome<Boolean> slotWritten =
+          submit(
+              writers,
+              () -> {
+                if (durability == Durability.SYNCED) {
+                  segment.channel.force(false);
+                }
+                ByteBuffer block = bounce.get().duplicate().clear();
+                content.write(block);
+                segment.writeFully(block.flip(), (long) slot * BLOCK_BYTES);
+                if (durability == Durability.SYNCED) {
+                  segment.channel.force(false);
+                }
+                return true;
+              });
       try {
-        submit(
-                writers,
-                () -> {
-                  if (durability == Durability.SYNCED) {
-                    segment.channel.force(false);
-                  }
-                  ByteBuffer block = bounce.get().duplicate().clear();
-                  content.write(block);
-                  segment.writeFully(block.flip(), (long) slot * BLOCK_BYTES);
-                  if (durability == Durability.SYNCED) {
-                    segment.channel.force(false);
-                  }
-                  return true;
-                })
-            .await();
+        slotWritten.await();
       } catch (ForebayException wrong) {
-        abort();
+        // Clears the slot, and must not overtake its writing when the wait was interrupted.
+        slotWritten.whenDone(any -> abort());
         throw wrong;
       }
       lock.lock();
@@ -924,23 +1015,27 @@ public final class DiskVolume implements Volume {
     }
 
     private void clearLater() {
-      writers.execute(() -> {
-        try {
-          segment.writeFully(aligned(BLOCK_BYTES), (long) slot * BLOCK_BYTES);
-          lock.lock();
-          try {
-            free(segment, slot, start, blocks);
-          } finally {
-            lock.unlock();
-          }
-        } catch (IOException wrong) {
-          LOG.error(
-              "slot {} of {} could not be cleared; its room stays taken",
-              slot,
-              segment.path,
-              wrong);
-        }
-      });
+      Outcome<Boolean> cleared =
+          submit(
+              writers,
+              () -> {
+                segment.writeFully(aligned(BLOCK_BYTES), (long) slot * BLOCK_BYTES);
+                lock.lock();
+                try {
+                  free(segment, slot, start, blocks);
+                } finally {
+                  lock.unlock();
+                }
+                return true;
+              });
+      cleared.whenDone(done ->
+          done.failure()
+              .ifPresent(wrong ->
+                  LOG.error(
+                      "slot {} of {} could not be cleared; its room stays taken: {}",
+                      slot,
+                      segment.path,
+                      wrong.toString())));
     }
 
     @Override

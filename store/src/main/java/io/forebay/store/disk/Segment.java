@@ -28,7 +28,7 @@ final class Segment {
     this.number = number;
     this.path = path;
     // One slot for each 64 KiB of data, and no more than 4 MiB of table.
-    this.slots = Math.min(1024, segmentBytes / (64 << 10));
+    this.slots = tableBytes(segmentBytes) / BLOCK_BYTES;
     Set<OpenOption> options = new LinkedHashSet<>();
     options.add(StandardOpenOption.CREATE);
     options.add(StandardOpenOption.READ);
@@ -37,12 +37,22 @@ final class Segment {
       options.add(DirectIo.option().orElseThrow());
     }
     this.channel = FileChannel.open(path, options);
-    if (channel.size() < segmentBytes) {
-      ByteBuffer last = ByteBuffer.allocateDirect(2 * BLOCK_BYTES).alignedSlice(BLOCK_BYTES);
-      last.limit(BLOCK_BYTES);
-      channel.write(last, segmentBytes - BLOCK_BYTES);
+    try {
+      if (channel.size() < segmentBytes) {
+        ByteBuffer last = ByteBuffer.allocateDirect(2 * BLOCK_BYTES).alignedSlice(BLOCK_BYTES);
+        last.limit(BLOCK_BYTES);
+        channel.write(last, segmentBytes - BLOCK_BYTES);
+      }
+    } catch (IOException failure) {
+      channel.close();
+      throw failure;
     }
     this.extents = new Extents(slots, segmentBytes / BLOCK_BYTES);
+  }
+
+  /** Size of the header table. */
+  static int tableBytes(int segmentBytes) {
+    return Math.min(1024, segmentBytes / (64 << 10)) * BLOCK_BYTES;
   }
 
   /** Writes all of the buffer. */

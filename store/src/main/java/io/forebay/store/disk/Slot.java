@@ -30,31 +30,26 @@ import java.util.zip.CRC32C;
  *  52+4n       4  CRC32C of everything before
  * </pre>
  *
- * <p>A slot whose first four bytes are zero is free. n is at most 1,004: a chunk has at most 62.75
- * MiB in one slot; larger ones (to 64 MiB) use CRC blocks of 128 KiB, marked by format 2.
+ * <p>A slot whose first four bytes are zero is free. n is at most 1,010: a chunk that was reserved
+ * with more than 63.125 MiB has CRC blocks of 128 KiB, and its slot format 2.
  */
-record Slot(StoredChunk chunk, int offsetBlocks, int[] blockCrcs) {
+record Slot(StoredChunk chunk, int offsetBlocks, int crcBlockBytes, int[] blockCrcs) {
   static final int BYTES = 4096;
   static final int MAGIC = 0x4642534C;
   private static final int FIXED_BYTES = 52;
   private static final int MAX_BLOCKS = (BYTES - FIXED_BYTES - 4) / 4;
+  static final int MAX_CHUNK_BYTES = MAX_BLOCKS * (128 << 10);
 
-  /** Bytes that each CRC of a chunk of this length covers. */
+  /** Bytes that each CRC of a chunk reserved with this length covers. */
   static int crcBlockBytes(int maxLengthBytes) {
     return maxLengthBytes <= MAX_BLOCKS * (64 << 10) ? 64 << 10 : 128 << 10;
-  }
-
-  /** How many CRCs a chunk of this length has. */
-  static int crcBlocks(int lengthBytes) {
-    int block = crcBlockBytes(lengthBytes);
-    return (lengthBytes + block - 1) / block;
   }
 
   void write(ByteBuffer target) {
     int start = target.position();
     target
         .putInt(MAGIC)
-        .putShort((short) (crcBlockBytes(chunk.lengthBytes()) == 64 << 10 ? 1 : 2))
+        .putShort((short) (crcBlockBytes == 64 << 10 ? 1 : 2))
         .putShort((short) 0)
         .putLong(chunk.id().session().value())
         .putLong(chunk.id().sequence())
@@ -86,9 +81,10 @@ record Slot(StoredChunk chunk, int offsetBlocks, int[] blockCrcs) {
     if ((format != 1 && format != 2) || blocks < 1 || blocks > MAX_BLOCKS || length < 1) {
       return Optional.empty();
     }
+    int crcBytes = format == 1 ? 64 << 10 : 128 << 10;
     int end = FIXED_BYTES + 4 * blocks;
     if (crcOf(table, start, end) != table.getInt(start + end)
-        || blocks != crcBlocks(length)
+        || blocks != (int) (((long) length + crcBytes - 1) / crcBytes)
         || table.getLong(start + 16) < 1) {
       return Optional.empty();
     }
@@ -103,7 +99,7 @@ record Slot(StoredChunk chunk, int offsetBlocks, int[] blockCrcs) {
             new Epoch(table.getLong(start + 32)),
             length,
             table.getInt(start + 44));
-    return Optional.of(new Slot(chunk, table.getInt(start + 40), crcs));
+    return Optional.of(new Slot(chunk, table.getInt(start + 40), crcBytes, crcs));
   }
 
   private static int crcOf(ByteBuffer buffer, int start, int length) {
