@@ -3,6 +3,7 @@ package io.forebay.app.server;
 import io.forebay.app.command.Json;
 import io.forebay.app.config.ServerConfig;
 import io.forebay.app.runtime.JdkEnv;
+import io.forebay.backing.StoreFactory;
 import io.forebay.client.wire.FileEndpoint;
 import io.forebay.control.raft.RaftVoter;
 import io.forebay.core.bytes.SlabPool;
@@ -18,6 +19,8 @@ import io.forebay.core.volume.Volume;
 import io.forebay.node.Node;
 import io.forebay.node.NodeConfig;
 import io.forebay.node.Voter;
+import io.forebay.node.flush.BucketStores;
+import io.forebay.node.flush.Flusher;
 import io.forebay.node.life.ClusterLog;
 import io.forebay.store.disk.DiskSettings;
 import io.forebay.store.disk.DiskVolume;
@@ -45,7 +48,8 @@ public final class Server implements AutoCloseable {
   private final JdkEnv env;
   private final TcpNetwork network;
   private final Node node;
-  private final Stores stores;
+  private final BucketStores stores;
+  private final Flusher flusher;
 
   /**
    * Starts a server; returns when its ports are bound, before it has joined the cluster.
@@ -82,7 +86,7 @@ public final class Server implements AutoCloseable {
       open.push(network);
       Optional<Voter> voter = config.voter() ? Optional.of(startVoter()) : Optional.empty();
       var pool = new SlabPool(env, SLAB_BYTES, slabs(config.memoryBytes() / 2));
-      stores = new Stores(env, config);
+      stores = new BucketStores(StoreFactory::open, pool);
       open.push(stores);
       var addresses = new TreeMap<NodeId, String>();
       config.voters().forEach((name, each) -> addresses.put(new NodeId(name), each.address()));
@@ -104,6 +108,7 @@ public final class Server implements AutoCloseable {
                   COLLECT_MILLIS));
       open.push(node);
       stores.bind(node.plane());
+      flusher = new Flusher(env, config.node(), node.plane(), node.manifests(), stores);
     } catch (RuntimeException failure) {
       close();
       throw failure;
@@ -183,7 +188,7 @@ public final class Server implements AutoCloseable {
         .ifPresent(keys ->
             node.plane()
                 .cluster(new ClusterCommand.PutAccessKey(new AccessKey(keys.id(), keys.secret()))));
-    stores.start(node);
+    node.run("flusher", flusher::run);
   }
 
   /** The address that the transport listens on. */
@@ -202,7 +207,7 @@ public final class Server implements AutoCloseable {
     return Json.of(
         Report.of(
             node.status(),
-            stores.flushCounters(),
+            flusher.counters(),
             stores.requests(),
             new Report.Defaults(
                 defaultReplicas(), config.store().orElse(""), config.flushDelayMillis())));
