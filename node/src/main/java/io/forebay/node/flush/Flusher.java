@@ -60,6 +60,8 @@ public final class Flusher {
   private static final long LEASE_MILLIS = 60_000;
   // The SDKs' requests time out after a minute; whatever was sent has landed or never will by then.
   private static final long LANDING_MILLIS = 90_000;
+  // What the clocks of two nodes may differ by.
+  private static final long CLOCK_MILLIS = 5_000;
   private static final int PUT_BYTES = 8 << 20;
   private static final int PART_BYTES = 16 << 20;
   private static final long FIRST_BACK_OFF_MILLIS = 500;
@@ -186,9 +188,14 @@ public final class Flusher {
     ObjectStore store = stores.storeOf(bucket.get());
     String storeKey = BucketStores.storeKey(bucket.get(), item.key());
     if (item.kind() == FlushKind.RESOLVE) {
+      long headStarted = env.wallMillis() - CLOCK_MILLIS;
       plane.namespace(
           new NamespaceCommand.FlushResolve(
-              item.bucket(), item.key(), item.record().version(), look(store, storeKey)));
+              item.bucket(),
+              item.key(),
+              item.record().version(),
+              look(store, storeKey),
+              headStarted));
       return;
     }
     Optional<StoreHead> head =
