@@ -89,8 +89,9 @@ public final class Node implements AutoCloseable {
     this.session = new Session(env, plane, network.self());
     ChunkReader chunks = new ChunkReader(env, network, this.volumes, plane, pool);
     this.manifests = new ManifestReader(chunks, store, pool);
-    this.resync = new Resync(env, network, this.volumes, plane, chunks);
-    this.collector = new Collector(env, this.volumes, plane, config.collectMillis() * 1_000_000L);
+    this.resync = new Resync(env, network, this.volumes, replica, plane, chunks);
+    this.collector =
+        new Collector(env, this.volumes, replica, plane, config.collectMillis() * 1_000_000L);
     this.agent =
         new NodeAgent(
             env,

@@ -1,6 +1,7 @@
 package io.forebay.app.server;
 
 import io.forebay.app.command.Json;
+import io.forebay.app.config.Addresses;
 import io.forebay.app.config.ServerConfig;
 import io.forebay.app.runtime.JdkEnv;
 import io.forebay.backing.StoreFactory;
@@ -9,13 +10,22 @@ import io.forebay.control.raft.RaftVoter;
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.cluster.AccessKey;
 import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.Durability;
+import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.BucketSpec;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.log.ControlPlaneClient;
 import io.forebay.core.log.LoggedMachine;
 import io.forebay.core.log.NamespaceCommands;
 import io.forebay.core.namespace.NamespaceMachine;
 import io.forebay.core.volume.Volume;
+import io.forebay.gateway.http.HttpServer;
+import io.forebay.gateway.http.HttpServerConfig;
+import io.forebay.gateway.s3.AccessKeys;
+import io.forebay.gateway.s3.S3Config;
+import io.forebay.gateway.s3.S3Door;
 import io.forebay.node.Node;
 import io.forebay.node.NodeConfig;
 import io.forebay.node.Voter;
@@ -26,6 +36,7 @@ import io.forebay.store.disk.DiskSettings;
 import io.forebay.store.disk.DiskVolume;
 import io.forebay.transport.tcp.TcpNetwork;
 import io.forebay.transport.tcp.TcpSettings;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -50,6 +61,7 @@ public final class Server implements AutoCloseable {
   private final Node node;
   private final BucketStores stores;
   private final Flusher flusher;
+  private Optional<InetSocketAddress> s3Address = Optional.empty();
 
   /**
    * Starts a server; returns when its ports are bound, before it has joined the cluster.
@@ -103,7 +115,7 @@ public final class Server implements AutoCloseable {
                   config.listen(),
                   config.domain(),
                   addresses,
-                  Math.max(config.memoryBytes() / 2, 64L << 20),
+                  writeMemory(config.memoryBytes()),
                   config.graceMillis(),
                   COLLECT_MILLIS));
       open.push(node);
@@ -117,6 +129,15 @@ public final class Server implements AutoCloseable {
 
   private static int slabs(long bytes) {
     return (int) Math.max(32, bytes / SLAB_BYTES);
+  }
+
+  /**
+   * What bodies may hold until they are acknowledged: less than the buffers that doors and the
+   * transport read into (128 MiB), so that whoever holds some always gets the next; and one chunk
+   * of the largest size.
+   */
+  private static long writeMemory(long memoryBytes) {
+    return Math.clamp(memoryBytes * 3 / 8, 64L << 20, 96L << 20);
   }
 
   private static void dieOf(Throwable escaped) {
@@ -189,6 +210,44 @@ public final class Server implements AutoCloseable {
             node.plane()
                 .cluster(new ClusterCommand.PutAccessKey(new AccessKey(keys.id(), keys.secret()))));
     node.run("flusher", flusher::run);
+    config.s3Listen().ifPresent(this::openS3);
+  }
+
+  private void openS3(String listen) {
+    var keys =
+        (AccessKeys)
+            id ->
+                node.plane().image().accessKeys().stream()
+                    .filter(key -> key.accessKeyId().equals(id))
+                    .findFirst();
+    var doorPool = new SlabPool(env, SLAB_BYTES, slabs(config.memoryBytes()));
+    var door =
+        new S3Door(
+            env,
+            node.files(),
+            doorPool,
+            new S3Config(
+                S3Config.DEFAULT_REGION, config.s3Domain(), config.s3Anonymous(), this::newBucket),
+            keys);
+    HttpServer http =
+        HttpServer.start(env, HttpServerConfig.of("s3", Addresses.parse(listen)), door);
+    open.push(http);
+    s3Address = Optional.of(http.address());
+  }
+
+  /** A bucket made through the S3 door: the configured defaults. */
+  private BucketSpec newBucket(String name) {
+    int replicas = defaultReplicas();
+    String store = config.store().orElse("");
+    return new BucketSpec(
+        name,
+        new Family(replicas, Math.min(2, replicas), Durability.REPLICATED),
+        store,
+        store.isEmpty() ? FlushMode.CACHE_ONLY : FlushMode.BACK,
+        List.of(),
+        BucketSpec.DEFAULT_CHUNK_BYTES,
+        config.flushDelayMillis(),
+        BucketSpec.DEFAULT_READ_GRACE_MILLIS);
   }
 
   /** The address that the transport listens on. */
@@ -233,6 +292,23 @@ public final class Server implements AutoCloseable {
 
   /** What a person needs to use the node. */
   public String banner() {
-    return "forebay: node " + config.node() + " is ready; transport " + address();
+    var text =
+        new StringBuilder("forebay: node ")
+            .append(config.node())
+            .append(" is ready; transport ")
+            .append(address());
+    s3Address.ifPresent(bound ->
+        text.append("\nS3 endpoint        http://")
+            .append(Addresses.host(config.s3Listen().orElse("127.0.0.1:0")))
+            .append(':')
+            .append(bound.getPort()));
+    config
+        .s3Keys()
+        .ifPresent(keys ->
+            text.append("\naccess key id      ")
+                .append(keys.id())
+                .append("\nsecret access key  ")
+                .append(keys.secret()));
+    return text.toString();
   }
 }

@@ -15,6 +15,7 @@ import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
 import io.forebay.core.volume.VolumeUsage;
+import io.forebay.node.replica.Replica;
 import io.forebay.node.replica.Volumes;
 import java.util.ArrayList;
 import java.util.List;
@@ -32,6 +33,7 @@ public final class Collector {
 
   private final Env env;
   private final Volumes volumes;
+  private final Replica replica;
   private final ControlPlane plane;
   private final long pauseNanos;
   private final AtomicLong garbageBytes = new AtomicLong();
@@ -40,9 +42,10 @@ public final class Collector {
   /**
    * @param pauseNanos between two rounds
    */
-  public Collector(Env env, Volumes volumes, ControlPlane plane, long pauseNanos) {
+  public Collector(Env env, Volumes volumes, Replica replica, ControlPlane plane, long pauseNanos) {
     this.env = env;
     this.volumes = volumes;
+    this.replica = replica;
     this.plane = plane;
     this.pauseNanos = pauseNanos;
   }
@@ -94,25 +97,37 @@ public final class Collector {
       if (page.isEmpty()) {
         return evicted;
       }
-      boolean left = hasLeft(volume, group);
       var query = new NamespaceQuery.ChunkStates(page.stream().map(StoredChunk::id).toList());
       if (!(plane.query(query) instanceof NamespaceAnswer.Chunks(var states))) {
         return evicted;
       }
       var delete = new ArrayList<ChunkId>();
+      var kept = new ArrayList<StoredChunk>();
       for (int i = 0; i < page.size(); i++) {
         StoredChunk chunk = page.get(i);
         ChunkState state = states.get(i);
-        if (state == ChunkState.GARBAGE || left) {
+        if (state == ChunkState.GARBAGE) {
           delete.add(chunk.id());
           garbageBytes.addAndGet(chunk.lengthBytes());
         } else if (state == ChunkState.CLEAN && evicted < toEvict) {
           delete.add(chunk.id());
           evicted += chunk.lengthBytes();
           evictedBytes.addAndGet(chunk.lengthBytes());
+        } else {
+          kept.add(chunk);
         }
       }
       volume.delete(delete);
+      // Membership may have come back while the namespace was asked: looked at again where neither
+      // a commit nor the re-sync of a newer epoch can come between the look and the deletion.
+      replica.alone(
+          group,
+          () -> {
+            if (hasLeft(volume, group)) {
+              volume.delete(kept.stream().map(StoredChunk::id).toList());
+              kept.forEach(chunk -> garbageBytes.addAndGet(chunk.lengthBytes()));
+            }
+          });
       if (page.size() < NamespaceQuery.MAX_CHUNKS) {
         return evicted;
       }

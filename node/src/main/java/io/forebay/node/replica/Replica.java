@@ -2,6 +2,7 @@ package io.forebay.node.replica;
 
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.Group;
 import io.forebay.core.cluster.Member;
 import io.forebay.core.cluster.MemberState;
@@ -167,6 +168,17 @@ public final class Replica implements ChunkReceiver {
     }
   }
 
+  /** Does something while no commit, list or {@code have} of the group is under way here. */
+  public void alone(GroupId id, Runnable task) {
+    ReentrantReadWriteLock group = commitsOf(id);
+    group.writeLock().lock();
+    try {
+      task.run();
+    } finally {
+      group.writeLock().unlock();
+    }
+  }
+
   /** Answers a message about chunks. */
   public Reply handle(DataMessage message) {
     return switch (message) {
@@ -186,6 +198,9 @@ public final class Replica implements ChunkReceiver {
   }
 
   private Reply read(DataMessage.ChunkRead read) {
+    // Taken before the volumes are looked at: a member that catches up in between would otherwise
+    // call a chunk absent that it has pulled since (rule R8).
+    ClusterImage image = plane.image();
     for (Volume volume : volumes.all()) {
       if (volume.find(read.id()).isPresent()) {
         try {
@@ -201,9 +216,9 @@ public final class Replica implements ChunkReceiver {
         }
       }
     }
-    boolean knows = plane.image().version() >= read.minVersion();
+    boolean knows = image.version() >= read.minVersion();
     boolean inSync =
-        plane.image().group(read.group()).stream()
+        image.group(read.group()).stream()
             .filter(group -> !group.reviving())
             .flatMap(group -> group.in(MemberState.IN_SYNC).stream())
             .anyMatch(member -> volumes.volume(member.volume()).isPresent());

@@ -28,6 +28,7 @@ import io.forebay.core.net.Reply;
 import io.forebay.core.volume.ChunkAppender;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.read.ChunkReader;
+import io.forebay.node.replica.Replica;
 import io.forebay.node.replica.Volumes;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -64,6 +65,7 @@ public final class Resync {
   private final Env env;
   private final Network network;
   private final Volumes volumes;
+  private final Replica replica;
   private final ControlPlane plane;
   private final ChunkReader reader;
   private final Permits chunkSlots;
@@ -74,10 +76,17 @@ public final class Resync {
   private final AtomicLong missedChunks = new AtomicLong();
   private final AtomicLong promotions = new AtomicLong();
 
-  public Resync(Env env, Network network, Volumes volumes, ControlPlane plane, ChunkReader reader) {
+  public Resync(
+      Env env,
+      Network network,
+      Volumes volumes,
+      Replica replica,
+      ControlPlane plane,
+      ChunkReader reader) {
     this.env = env;
     this.network = network;
     this.volumes = volumes;
+    this.replica = replica;
     this.plane = plane;
     this.reader = reader;
     this.chunkSlots = new Permits(env, CHUNKS_AT_ONCE);
@@ -158,6 +167,9 @@ public final class Resync {
     if (self == null || volume == null || !self.incarnation().equals(volume.incarnation())) {
       return;
     }
+    // A collection that still saw this volume outside the group is over when this returns; what is
+    // found held from here on stays.
+    replica.alone(job.group(), () -> {});
     if (group.reviving()) {
       revive(group, volume);
     } else if (self.state() == MemberState.SYNCING) {

@@ -1,0 +1,138 @@
+package io.forebay.node;
+
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.env.TestEnv;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.Incarnation;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import io.forebay.core.log.LocalConsensus;
+import io.forebay.core.log.LoggedMachine;
+import io.forebay.core.log.NamespaceCommands;
+import io.forebay.core.namespace.NamespaceMachine;
+import io.forebay.core.sorted.MemorySortedMap;
+import io.forebay.core.volume.MemoryVolume;
+import io.forebay.node.life.ClusterLog;
+import io.forebay.transport.tcp.TcpNetwork;
+import io.forebay.transport.tcp.TcpSettings;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+
+/** Nodes in one process, over loopback, with disks in memory; the first one is the only voter. */
+public final class NodeCluster implements AutoCloseable {
+  private static final long CAPACITY_BYTES = 1L << 30;
+  private static final long PATIENCE_NANOS = 60_000_000_000L;
+  private static final NodeId VOTER = new NodeId("n0");
+
+  private record Running(TcpNetwork network, Node node) {}
+
+  private final TestEnv env = new TestEnv();
+  private final List<MemoryVolume.Disk> disks = new ArrayList<>();
+  private final List<Optional<Running>> nodes = new ArrayList<>();
+  private String voterAddress = "";
+
+  /** Starts so many nodes, and waits until all take writes. */
+  public NodeCluster(int count) {
+    for (int i = 0; i < count; i++) {
+      disks.add(
+          new MemoryVolume.Disk(new VolumeId(i + 1), new Incarnation(i + 1, 1), CAPACITY_BYTES));
+      nodes.add(Optional.empty());
+      start(i);
+    }
+    node(0).plane().cluster(new ClusterCommand.Initialize("c1"));
+  }
+
+  /** The running node of that index. */
+  public Node node(int index) {
+    return nodes.get(index).orElseThrow().node();
+  }
+
+  /** What is on a node's disk, whether it runs or not. */
+  public MemoryVolume.Disk disk(int index) {
+    return disks.get(index);
+  }
+
+  /** Starts a node on its disk, and waits until it takes writes. */
+  public void start(int index) {
+    var id = new NodeId("n" + index);
+    TcpNetwork network =
+        TcpNetwork.start(
+            env,
+            id,
+            () -> "c1",
+            TcpSettings.defaults(
+                Optional.of("127.0.0.1:0"), "secret".getBytes(StandardCharsets.UTF_8)));
+    String address = "127.0.0.1:" + network.port();
+    if (id.equals(VOTER)) {
+      voterAddress = address;
+    }
+    var node =
+        new Node(
+            env,
+            network,
+            List.of(new MemoryVolume(env, disks.get(index))),
+            id.equals(VOTER) ? Optional.of(voter()) : Optional.empty(),
+            new SlabPool(env, 1 << 20, 64),
+            (bucket, key, etag, offset, length) -> {
+              throw new ForebayException(ErrorCode.STORE_UNREACHABLE, "no store in this test");
+            },
+            (bucket, key) -> Optional.empty(),
+            new NodeConfig(address, "", Map.of(VOTER, voterAddress), 64L << 20, 600_000, 600_000));
+    nodes.set(index, Optional.of(new Running(network, node)));
+    node.start(
+            (message, payload) -> {
+              throw new ForebayException(ErrorCode.UNAVAILABLE, "no doors in this test");
+            })
+        .await(PATIENCE_NANOS, "node " + id + " joins");
+  }
+
+  private Voter voter() {
+    var cluster = new ClusterLog(env);
+    var namespace = new NamespaceCommands(new NamespaceMachine(0));
+    return new Voter(
+        new LocalConsensus(env, VOTER, new MemorySortedMap(), new LoggedMachine(cluster)),
+        cluster,
+        new LocalConsensus(env, VOTER, new MemorySortedMap(), new LoggedMachine(namespace)),
+        namespace);
+  }
+
+  /** Cuts a node off without a word, and ends it; its disk stays. Not for the voter. */
+  public void kill(int index) {
+    Running running = nodes.get(index).orElseThrow();
+    nodes.set(index, Optional.empty());
+    running.network().close();
+    running.node().close();
+  }
+
+  /** Waits until something holds. */
+  public void await(String what, BooleanSupplier condition) {
+    long deadline = env.nanoTime() + PATIENCE_NANOS;
+    while (!condition.getAsBoolean()) {
+      if (env.nanoTime() - deadline >= 0) {
+        throw new AssertionError("in vain: " + what + "; " + node(0).status());
+      }
+      env.sleep(5_000_000L);
+    }
+  }
+
+  /** Buffers for bodies. */
+  public SlabPool bodies() {
+    return new SlabPool(env, 1 << 20, 16);
+  }
+
+  @Override
+  public void close() {
+    for (int i = nodes.size() - 1; i >= 0; i--) {
+      if (nodes.get(i).isPresent()) {
+        kill(i);
+      }
+    }
+    env.close();
+  }
+}
