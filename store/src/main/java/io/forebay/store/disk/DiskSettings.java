@@ -3,8 +3,8 @@ package io.forebay.store.disk;
 /**
  * How a volume uses its disk.
  *
- * @param capacityBytes what its chunks may take; 0: 80 % of what is free at the start, with what it
- *     has
+ * @param capacityBytes what its chunks may take; 0: 80 % of what was free when the directory was
+ *     formatted
  * @param segmentBytes size of a segment file, 16 MiB to 1 GiB, a multiple of 4 MiB
  * @param ioThreads platform threads that write; as many again read
  * @param directIo whether to try direct I/O; a file system that refuses gets buffered I/O

@@ -26,7 +26,6 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -123,7 +122,11 @@ public final class DiskVolume implements Volume {
       } else {
         meta =
             new VolumeMeta(
-                env.random().nextLong(), env.random().nextLong(), settings.segmentBytes(), "");
+                env.random().nextLong(),
+                env.random().nextLong(),
+                settings.segmentBytes(),
+                (long) (DEFAULT_SHARE * Files.getFileStore(directory).getUsableSpace()),
+                "");
         meta.write(directory);
       }
       return new DiskVolume(env, directory, settings, meta, lockFile);
@@ -198,13 +201,8 @@ public final class DiskVolume implements Volume {
               .sorted()
               .toList();
     }
-    FileStore fileStore = Files.getFileStore(directory);
     this.capacityBytes =
-        settings.capacityBytes() > 0
-            ? settings.capacityBytes()
-            : (long)
-                (DEFAULT_SHARE
-                    * (fileStore.getUsableSpace() + (double) files.size() * segmentBytes));
+        settings.capacityBytes() > 0 ? settings.capacityBytes() : meta.capacityBytes();
     this.writers = pool("write", settings.ioThreads());
     this.readers = pool("read", settings.ioThreads());
     for (Path file : files) {
@@ -346,7 +344,9 @@ public final class DiskVolume implements Volume {
     lock.lock();
     try {
       if (meta.cluster().isEmpty()) {
-        meta = new VolumeMeta(meta.volume(), meta.disk(), meta.segmentBytes(), clusterId);
+        meta =
+            new VolumeMeta(
+                meta.volume(), meta.disk(), meta.segmentBytes(), meta.capacityBytes(), clusterId);
         meta.write(directory);
       } else if (!meta.cluster().equals(clusterId)) {
         throw new ForebayException(

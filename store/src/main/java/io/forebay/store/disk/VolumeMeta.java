@@ -15,9 +15,11 @@ import java.util.TreeMap;
 /**
  * What a data directory says of itself, in {@code volume.meta}: lines of {@code name=value}.
  *
+ * @param capacityBytes what the chunks may take when the settings name nothing: a share of what was
+ *     free when the directory was formatted
  * @param cluster empty until it was first used by a cluster
  */
-record VolumeMeta(long volume, long disk, int segmentBytes, String cluster) {
+record VolumeMeta(long volume, long disk, int segmentBytes, long capacityBytes, String cluster) {
   static final String FILE = "volume.meta";
   private static final int FORMAT = 1;
 
@@ -38,6 +40,10 @@ record VolumeMeta(long volume, long disk, int segmentBytes, String cluster) {
           failure);
     }
     String format = values.getOrDefault("format", "");
+    if (!format.matches("[0-9]{1,9}")) {
+      throw new ForebayException(
+          ErrorCode.CORRUPT, file + " has no format; restore it, or replace the volume");
+    }
     if (!format.equals(Integer.toString(FORMAT))) {
       throw new ForebayException(
           ErrorCode.WRONG_VERSION,
@@ -53,6 +59,7 @@ record VolumeMeta(long volume, long disk, int segmentBytes, String cluster) {
           Long.parseUnsignedLong(values.getOrDefault("volume", ""), 16),
           Long.parseUnsignedLong(values.getOrDefault("disk", ""), 16),
           Integer.parseInt(values.getOrDefault("segmentBytes", "")),
+          Long.parseLong(values.getOrDefault("capacityBytes", "")),
           values.getOrDefault("cluster", ""));
     } catch (NumberFormatException failure) {
       throw new ForebayException(
@@ -73,6 +80,8 @@ record VolumeMeta(long volume, long disk, int segmentBytes, String cluster) {
             + Long.toHexString(disk)
             + "\nsegmentBytes="
             + segmentBytes
+            + "\ncapacityBytes="
+            + capacityBytes
             + "\ncluster="
             + cluster
             + "\n";
