@@ -266,8 +266,10 @@ public final class DiskVolume implements Volume {
 
   /**
    * Believes every slot that is whole. Of two that claim the same room neither; of two with the
-   * same chunk (a crash between a second append and its undoing) the first. What is not believed is
-   * cleared before its room can be given away, else it might be believed at the next start.
+   * same chunk the one whose data are whole: a crash between a second append and its undoing leaves
+   * two good ones, a power cut after a deletion that was not synced a stale one. What is not
+   * believed is cleared before its room can be given away, else it might be believed at the next
+   * start.
    */
   private void load(Path file) throws IOException {
     String name = String.valueOf(file.getFileName());
@@ -305,21 +307,62 @@ public final class DiskVolume implements Volume {
     for (int i = 0; i < whole.size(); i++) {
       Entry entry = whole.get(i);
       Slot slot = entry.content();
-      if (!doubted.get(i) && !index.containsKey(slot.chunk().id())) {
-        int blocks = blocks(slot.chunk().lengthBytes());
-        boolean taken = segment.extents.takeAt(slot.offsetBlocks(), blocks);
-        assert taken : slot;
-        segment.usedSlots.set(entry.slot());
-        usedBytes += (long) blocks * BLOCK_BYTES;
-        put(entry);
-      } else {
-        LOG.error(
-            "{} slot {} is cleared: {} is kept elsewhere too, or its room is claimed twice",
-            file,
-            entry.slot(),
-            slot.chunk());
-        segment.writeFully(aligned(BLOCK_BYTES), (long) entry.slot() * BLOCK_BYTES);
+      Entry before = index.get(slot.chunk().id());
+      if (doubted.get(i) || (before != null && isWhole(before))) {
+        clear(entry);
+        continue;
       }
+      if (before != null) {
+        clear(before);
+        take(before);
+        free(
+            before.segment(),
+            before.slot(),
+            before.content().offsetBlocks(),
+            blocks(before.content().chunk().lengthBytes()));
+      }
+      int blocks = blocks(slot.chunk().lengthBytes());
+      boolean taken = segment.extents.takeAt(slot.offsetBlocks(), blocks);
+      assert taken : slot;
+      segment.usedSlots.set(entry.slot());
+      usedBytes += (long) blocks * BLOCK_BYTES;
+      put(entry);
+    }
+  }
+
+  private void clear(Entry entry) throws IOException {
+    LOG.error(
+        "{} slot {} is cleared: {} is kept elsewhere too, or its room is claimed twice",
+        entry.segment().path,
+        entry.slot(),
+        entry.content().chunk());
+    entry.segment().writeFully(aligned(BLOCK_BYTES), (long) entry.slot() * BLOCK_BYTES);
+  }
+
+  /** Whether all data of a chunk are what its slot says. */
+  private boolean isWhole(Entry entry) throws IOException {
+    Slot slot = entry.content();
+    int length = slot.chunk().lengthBytes();
+    for (int at = 0, i = 0; at < length; at += slot.crcBlockBytes(), i++) {
+      int count = Math.min(slot.crcBlockBytes(), length - at);
+      ByteBuffer block = bounceOf(count).limit(blocks(count) * BLOCK_BYTES);
+      entry.segment().readFully(block, (long) slot.offsetBlocks() * BLOCK_BYTES + at);
+      var crc = new CRC32C();
+      crc.update(block.flip().limit(count));
+      if ((int) crc.getValue() != slot.blockCrcs()[i]) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Takes a chunk out of the index; its room stays taken. With lock held, or before any use. */
+  private void take(Entry entry) {
+    StoredChunk chunk = entry.content().chunk();
+    index.remove(chunk.id());
+    ConcurrentSkipListMap<ChunkId, StoredChunk> group = groups.get(chunk.group());
+    if (group != null) {
+      group.remove(chunk.id());
     }
   }
 
@@ -629,13 +672,9 @@ public final class DiskVolume implements Volume {
     lock.lock();
     try {
       for (ChunkId chunk : chunks) {
-        Entry entry = index.remove(chunk);
+        Entry entry = index.get(chunk);
         if (entry != null) {
-          ConcurrentSkipListMap<ChunkId, StoredChunk> group =
-              groups.get(entry.content().chunk().group());
-          if (group != null) {
-            group.remove(chunk);
-          }
+          take(entry);
           gone.add(entry);
         }
       }
