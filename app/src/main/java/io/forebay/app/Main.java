@@ -2,6 +2,7 @@ package io.forebay.app;
 
 import io.forebay.app.command.DataCommands;
 import io.forebay.app.command.OperatorCommands;
+import io.forebay.app.demo.DemoCommand;
 import io.forebay.app.serve.ServeCommand;
 import io.forebay.core.error.ForebayException;
 import picocli.CommandLine;
@@ -18,6 +19,7 @@ import picocli.CommandLine.Spec;
     versionProvider = Version.class,
     subcommands = {
       ServeCommand.class,
+      DemoCommand.class,
       OperatorCommands.StatusCommand.class,
       OperatorCommands.BucketCommand.class,
       DataCommands.Ls.class,

@@ -21,7 +21,7 @@ import java.util.function.Supplier;
  * same number when the outcome is unknown, so that each command is applied once.
  */
 public final class Submitter {
-  private static final long ATTEMPT_NANOS = 2_000_000_000L;
+  private static final long ATTEMPT_NANOS = 1_200_000_000L;
   private static final long BACK_OFF_NANOS = 20_000_000L;
   private static final long MAX_BACK_OFF_NANOS = 200_000_000L;
   private static final int MAX_OUTSTANDING = 4096;
