@@ -242,7 +242,8 @@ final class ChunkSend {
           continue;
         }
         case STALE_EPOCH, REFUSED -> {
-          // A refusal is an answer: the node is there. It may be without a lease for as long as an election
+          // A refusal is an answer: the node is there. It may be without a lease for as long as an
+          // election
           // takes; suspecting everybody for that would leave nobody to write to.
           return false;
         }
