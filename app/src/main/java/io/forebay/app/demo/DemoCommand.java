@@ -379,7 +379,7 @@ public final class DemoCommand implements Callable<Integer> {
           throw new IllegalStateException(escaped);
         });
     var pool = new SlabPool(env, SLAB_BYTES, 4);
-    try (ObjectStore opened = StoreFactory.open(target.url())) {
+    try (ObjectStore opened = StoreFactory.open(target.url(), target.environment())) {
       for (Map.Entry<String, String> entry : expected.entrySet()) {
         if (!entry.getValue().equals(storeSha256(opened, entry.getKey(), pool))) {
           facts.storeMismatches++;

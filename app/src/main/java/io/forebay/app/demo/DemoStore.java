@@ -99,7 +99,6 @@ final class DemoStore implements AutoCloseable {
             + "/"
             + ACCOUNT
             + ";";
-    System.setProperty("forebay.azure.connectionString", connection);
     return new DemoStore(
         "azblob://" + ACCOUNT + "/forebay-demo?create=true",
         Map.of("AZURE_STORAGE_CONNECTION_STRING", connection),

@@ -278,7 +278,7 @@ public final class Flusher {
     task.metadata()
         .user()
         .forEach((name, value) -> {
-          if (name.matches("[A-Za-z_][A-Za-z0-9_]*")) {
+          if (name.matches("[A-Za-z_][A-Za-z0-9_]*") && value.matches("[ -~]*")) {
             metadata.put(name.toLowerCase(Locale.ROOT), value);
           }
         });
