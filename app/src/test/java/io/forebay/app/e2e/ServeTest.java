@@ -1,0 +1,161 @@
+package io.forebay.app.e2e;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.forebay.app.command.Json;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * One node as a user starts it ({@code forebay serve}), seen by boto3 (scripts/test-tools.sh brings
+ * it) and by the command line.
+ */
+@Tag("e2e")
+final class ServeTest {
+  @TempDir private Path temp;
+  private ServerProcess server;
+  private final List<Process> scripts = new ArrayList<>();
+  private String endpoint;
+
+  @BeforeEach
+  void start() throws IOException, InterruptedException {
+    String address = "127.0.0.1:" + ServerProcess.freePort();
+    endpoint = "http://" + address;
+    server =
+        new ServerProcess(
+            "node",
+            temp.resolve("log"),
+            List.of(),
+            List.of("serve", "--data", data(), "--s3", address));
+    server.start();
+    server.awaitBanner();
+  }
+
+  @AfterEach
+  void close() {
+    scripts.forEach(Process::destroyForcibly);
+    server.close();
+  }
+
+  @Test
+  void boto3PutsGetsListsUploadsInPartsAndUnderConditions() throws Exception {
+    script("forms").waitAndExpectSuccess();
+  }
+
+  @Test
+  void whatWasAcknowledgedBeforeKillMinus9IsThereAfterIt() throws Exception {
+    Path log = temp.resolve("acknowledged");
+    Files.writeString(log, "");
+    for (int puts : List.of(20, 31)) {
+      Files.writeString(log, "");
+      Run writer = script("write", log.toString());
+      ServerProcess.await(
+          puts + " PUTs are acknowledged",
+          60,
+          () -> {
+            assertThat(writer.process.isAlive()).as(writer.output()).isTrue();
+            server.requireNoEndOfItsOwn();
+            return lines(log) >= puts;
+          });
+      server.kill();
+      writer.waitAndExpectSuccess();
+      server.start();
+      server.awaitBanner();
+      String checked = script("check", log.toString()).waitAndExpectSuccess();
+      assertThat(checked).contains("checked 12 keys");
+    }
+  }
+
+  @Test
+  void theCommandLineMakesABucketAndCopiesBothWays() throws Exception {
+    var body = new byte[(5 << 20) + 3];
+    new Random(5).nextBytes(body);
+    Path file = temp.resolve("file");
+    Files.write(file, body);
+    command("bucket", "create", "cli", "--json");
+    command("cp", "-q", file.toString(), "fb://cli/dir/file");
+    Path back = temp.resolve("back");
+    command("cp", "-q", "fb://cli/dir/file", back.toString());
+    assertThat(Files.mismatch(file, back)).isEqualTo(-1);
+    assertThat(command("cat", "fb://cli/dir/file")).hasSize(body.length);
+    JsonNode status = Json.parse(command("status", "--json"));
+    assertThat(status.path("ready").asBoolean(false)).isTrue();
+    assertThat(status.path("nodes").size()).isEqualTo(1);
+  }
+
+  private String data() {
+    return temp.resolve("data").toString();
+  }
+
+  private static int lines(Path file) {
+    try {
+      return Files.readAllLines(file).size();
+    } catch (IOException failure) {
+      throw new AssertionError(failure);
+    }
+  }
+
+  /** Runs a command against the node; its standard output. */
+  private String command(String... words) throws IOException, InterruptedException {
+    var arguments = new ArrayList<>(List.of(words));
+    arguments.addAll(List.of("--data", data()));
+    Path errors = temp.resolve("errors");
+    Process process =
+        new ProcessBuilder(ServerProcess.forebay(arguments)).redirectError(errors.toFile()).start();
+    String output =
+        new String(process.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
+    assertThat(process.waitFor())
+        .as("%s\n%s%s", arguments, output, Files.readString(errors))
+        .isZero();
+    return output;
+  }
+
+  /** Starts the Python script with the node's address and keys. */
+  private Run script(String... words) throws IOException {
+    JsonNode keys = Json.parse(Files.readString(Path.of(data(), "node.json")));
+    Path script = ServerProcess.ROOT.resolve("app/src/test/python/serve_test.py");
+    var command = new ArrayList<String>();
+    command.add(ServerProcess.ROOT.resolve(".venv/bin/python").toString());
+    command.add(script.toString());
+    command.addAll(List.of(words));
+    Path output = temp.resolve("output-" + words[0]);
+    var builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.redirectOutput(output.toFile());
+    builder.environment().put("FOREBAY_S3_ENDPOINT", endpoint);
+    builder.environment().put("AWS_ACCESS_KEY_ID", keys.path("accessKeyId").asString());
+    builder.environment().put("AWS_SECRET_ACCESS_KEY", keys.path("secretAccessKey").asString());
+    builder.environment().put("AWS_EC2_METADATA_DISABLED", "true");
+    builder.environment().put("AWS_CONFIG_FILE", temp.resolve("none").toString());
+    builder.environment().put("AWS_SHARED_CREDENTIALS_FILE", temp.resolve("none").toString());
+    builder.environment().put("PYTHONDONTWRITEBYTECODE", "1");
+    Process process = builder.start();
+    scripts.add(process);
+    return new Run(process, output);
+  }
+
+  private record Run(Process process, Path file) {
+    String output() {
+      try {
+        return Files.readString(file);
+      } catch (IOException failure) {
+        throw new AssertionError(failure);
+      }
+    }
+
+    String waitAndExpectSuccess() throws InterruptedException {
+      assertThat(process.waitFor()).as(output()).isZero();
+      return output();
+    }
+  }
+}

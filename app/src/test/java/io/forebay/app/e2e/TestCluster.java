@@ -1,0 +1,181 @@
+package io.forebay.app.e2e;
+
+import io.forebay.app.command.Connection;
+import io.forebay.app.command.Json;
+import io.forebay.core.error.ForebayException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Predicate;
+import tools.jackson.databind.JsonNode;
+
+/** Three nodes in processes of their own, on loopback or on hosts of their own. */
+final class TestCluster implements AutoCloseable {
+  static final int NODES = 3;
+
+  /** Where a node lives: its address, and what runs a command there. */
+  record Host(String address, List<String> prefix) {
+    static final Host LOOPBACK = new Host("127.0.0.1", List.of());
+  }
+
+  private static final String SECRET = "secret-of-the-e2e-tests";
+
+  private final Path directory;
+  private final List<ServerProcess> servers = new ArrayList<>();
+  private final List<String> addresses = new ArrayList<>();
+
+  /** Three nodes on loopback, started and ready. */
+  TestCluster(Path directory) throws IOException, InterruptedException {
+    this(directory, List.of(Host.LOOPBACK, Host.LOOPBACK, Host.LOOPBACK));
+  }
+
+  /**
+   * Starts the nodes and waits until each holds its lease.
+   *
+   * @param hosts one for each node; this JVM must reach their addresses
+   */
+  TestCluster(Path directory, List<Host> hosts) throws IOException, InterruptedException {
+    this.directory = directory;
+    var voters = new StringBuilder("voters:\n");
+    for (int i = 0; i < NODES; i++) {
+      String host = hosts.get(i).address();
+      addresses.add(host + ":" + ServerProcess.freePort());
+      voters
+          .append("  n%d: {address: \"%s\", ".formatted(i, addresses.get(i)))
+          .append("consensus: \"%s:%d\"}\n".formatted(host, ServerProcess.freePort()));
+    }
+    try {
+      for (int i = 0; i < NODES; i++) {
+        Files.createDirectories(home(i));
+        Path config = home(i).resolve("forebay.yaml");
+        Files.writeString(
+            config,
+            """
+            node: n%d
+            secret: %s
+            data: "%s"
+            meta: "%s"
+            capacity: 3GiB
+            segment: 64MiB
+            memory: 256MiB
+            grace: 20s
+            %s\
+            """
+                .formatted(i, SECRET, disk(i), home(i).resolve("meta"), voters));
+        var server =
+            new ServerProcess(
+                "n" + i,
+                home(i).resolve("log"),
+                hosts.get(i).prefix(),
+                List.of("serve", "--config", config.toString()));
+        servers.add(server);
+        server.start();
+      }
+      servers.forEach(ServerProcess::awaitBanner);
+      for (int i = 0; i < NODES; i++) {
+        await("n" + i + " sees all nodes", i, 60, TestCluster::allUp);
+      }
+    } catch (IOException | InterruptedException | RuntimeException | Error failure) {
+      close();
+      throw failure;
+    }
+  }
+
+  private Path home(int node) {
+    return directory.resolve("n" + node);
+  }
+
+  private Path disk(int node) {
+    return home(node).resolve("disk0");
+  }
+
+  ServerProcess server(int node) {
+    return servers.get(node);
+  }
+
+  /** A new connection to a node; the caller closes it. */
+  Connection connect(int node) {
+    return Connection.open(addresses.get(node), SECRET);
+  }
+
+  /** Starts a killed node and waits until it takes writes. */
+  void restart(int node) throws IOException, InterruptedException {
+    servers.get(node).start();
+    servers.get(node).awaitBanner();
+  }
+
+  /** Empties the disk of a killed node: it comes back with nothing but its control plane. */
+  void wipeDisk(int node) {
+    if (servers.get(node).isRunning()) {
+      throw new IllegalStateException("n" + node + " runs");
+    }
+    ServerProcess.wipe(disk(node));
+  }
+
+  /** Waits until what a node reports satisfies a condition; a node that cannot answer does not. */
+  void await(String what, int node, int seconds, Predicate<JsonNode> condition) {
+    var last = new String[] {"no report"};
+    try {
+      ServerProcess.await(
+          what,
+          seconds,
+          () -> {
+            servers.forEach(ServerProcess::requireNoEndOfItsOwn);
+            try (Connection connection = connect(node)) {
+              last[0] = connection.files().report();
+              return condition.test(Json.parse(last[0]));
+            } catch (ForebayException failure) {
+              last[0] = failure.toString();
+              return false;
+            }
+          });
+    } catch (AssertionError failure) {
+      throw new AssertionError(failure.getMessage() + "; n" + node + " says: " + last[0], failure);
+    }
+  }
+
+  /**
+   * Waits until every node holds its lease and sees every group (there must be some) at full
+   * strength.
+   */
+  void awaitWhole(String what) {
+    for (int i = 0; i < NODES; i++) {
+      await(
+          what + ": n" + i + " is ready and sees all groups in sync",
+          i,
+          90,
+          report ->
+              report.path("ready").asBoolean(false)
+                  && allUp(report)
+                  && report.path("groups").path("total").asInt(0) > 0
+                  && report.path("groups").path("full").asInt(-1)
+                      == report.path("groups").path("total").asInt(0));
+    }
+  }
+
+  private static boolean allUp(JsonNode report) {
+    return report.path("nodes").size() == NODES
+        && report
+            .path("nodes")
+            .valueStream()
+            .allMatch(node -> node.path("state").asString("").equals("UP"));
+  }
+
+  /** The end of each node's log, for the message of a failure. */
+  String logs() {
+    var text = new StringBuilder();
+    for (ServerProcess server : servers) {
+      String log = server.log();
+      text.append("--- ").append(server.name()).append('\n');
+      text.append(log, Math.max(0, log.length() - 4000), log.length());
+    }
+    return text.toString();
+  }
+
+  @Override
+  public void close() {
+    servers.forEach(ServerProcess::close);
+  }
+}
