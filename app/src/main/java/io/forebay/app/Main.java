@@ -1,5 +1,6 @@
 package io.forebay.app;
 
+import io.forebay.app.bench.BenchCommand;
 import io.forebay.app.command.DataCommands;
 import io.forebay.app.command.OperatorCommands;
 import io.forebay.app.demo.DemoCommand;
@@ -20,6 +21,7 @@ import picocli.CommandLine.Spec;
     subcommands = {
       ServeCommand.class,
       DemoCommand.class,
+      BenchCommand.class,
       OperatorCommands.StatusCommand.class,
       OperatorCommands.BucketCommand.class,
       DataCommands.Ls.class,

@@ -496,15 +496,13 @@ public final class DemoCommand implements Callable<Integer> {
 
   /** Measures how long the cluster takes to call a killed node down. */
   private static final class Watch {
-    private final Servers servers;
-    private final String asked;
+    private final Connection connection;
     private final String killed;
     private @Nullable Thread thread;
     private volatile double seconds = -1;
 
     Watch(Servers servers, String asked, String killed) {
-      this.servers = servers;
-      this.asked = asked;
+      this.connection = servers.connect(asked);
       this.killed = killed;
     }
 
@@ -515,7 +513,7 @@ public final class DemoCommand implements Callable<Integer> {
               .daemon(true)
               .name("demo-watch")
               .start(() -> {
-                try (Connection connection = servers.connect(asked)) {
+                try (connection) {
                   while (seconds < 0) {
                     for (JsonNode node : Json.parse(connection.files().report()).path("nodes")) {
                       if (node.path("name").asString("").equals(killed)

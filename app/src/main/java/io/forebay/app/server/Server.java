@@ -211,6 +211,7 @@ public final class Server implements AutoCloseable {
                 .cluster(new ClusterCommand.PutAccessKey(new AccessKey(keys.id(), keys.secret()))));
     node.run("flusher", flusher::run);
     config.s3Listen().ifPresent(this::openS3);
+    config.adminListen().ifPresent(this::openAdmin);
   }
 
   private void openS3(String listen) {
@@ -233,6 +234,11 @@ public final class Server implements AutoCloseable {
         HttpServer.start(env, HttpServerConfig.of("s3", Addresses.parse(listen)), door);
     open.push(http);
     s3Address = Optional.of(http.address());
+  }
+
+  private void openAdmin(String listen) {
+    var door = new AdminDoor(node::status, this::report, flusher::counters, stores::requests);
+    open.push(HttpServer.start(env, HttpServerConfig.of("admin", Addresses.parse(listen)), door));
   }
 
   /** A bucket made through the S3 door: the configured defaults. */

@@ -157,8 +157,8 @@ public final class RaftVoter implements AutoCloseable {
     // One voter elects itself at once. Several must outlast a pause of a loaded machine, and still
     // elect within
     // a second, so that a dead leader is known within three.
-    TimeDuration least = millis(voters == 1 ? 20 : 600);
-    TimeDuration most = millis(voters == 1 ? 40 : 1_000);
+    TimeDuration least = millis(voters == 1 ? 20 : 500);
+    TimeDuration most = millis(voters == 1 ? 40 : 800);
     RaftServerConfigKeys.Rpc.setTimeoutMin(properties, least);
     RaftServerConfigKeys.Rpc.setTimeoutMax(properties, most);
     RaftServerConfigKeys.Rpc.setFirstElectionTimeoutMin(properties, millis(voters == 1 ? 20 : 200));

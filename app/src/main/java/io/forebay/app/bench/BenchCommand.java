@@ -1,0 +1,24 @@
+package io.forebay.app.bench;
+
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code bench}. */
+@Command(
+    name = "bench",
+    description = "Measures, against a named baseline in the same run.",
+    mixinStandardHelpOptions = true,
+    subcommands = CheckpointBench.class)
+public final class BenchCommand implements Runnable {
+  @Spec private @Nullable CommandSpec spec;
+
+  @Override
+  public void run() {
+    if (spec != null) {
+      throw new ParameterException(spec.commandLine(), "a benchmark is missing: checkpoint");
+    }
+  }
+}

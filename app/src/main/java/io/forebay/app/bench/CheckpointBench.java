@@ -1,0 +1,429 @@
+package io.forebay.app.bench;
+
+import io.forebay.app.command.Connection;
+import io.forebay.app.command.Json;
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Slab;
+import io.forebay.core.cluster.Durability;
+import io.forebay.core.cluster.Family;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.BodyWriter;
+import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.ObjectInfo;
+import io.forebay.core.file.ObjectReader;
+import io.forebay.core.file.ReadConditions;
+import io.forebay.core.file.WriteOptions;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * {@code bench checkpoint}: checkpoints over NICs of a known speed, beside iperf3 and a plain file
+ * copy.
+ */
+@Command(
+    name = "checkpoint",
+    description = {
+      "Three servers in network namespaces with shaped NICs; writers and readers beside them. Rates as a share of"
+          + " what iperf3 reaches in the same run. Needs root, iproute2 and iperf3; run it alone on the machine."
+    },
+    mixinStandardHelpOptions = true)
+public final class CheckpointBench implements Callable<Integer> {
+  private static final int HOSTS = 3;
+  private static final int PORT = 7100;
+  private static final int RAFT_PORT = 7200;
+  private static final String SECRET = "bench-secret-that-never-leaves-this-host";
+  private static final List<String> NODES = List.of("a", "b", "c");
+  private static final double CLOCK_TICKS_PER_SECOND = 100;
+
+  @Option(
+      names = "--nic",
+      paramLabel = "MBIT",
+      description = "Speed of each NIC in Mbit/s (default: ${DEFAULT-VALUE}).")
+  private int megabits = 2_000;
+
+  @Option(
+      names = "--size",
+      paramLabel = "MIB",
+      description = "MiB per writer and case (default: ${DEFAULT-VALUE}).")
+  private int mebibytes = 512;
+
+  @Option(names = "--json", paramLabel = "FILE", description = "Writes the rows to a file.")
+  private @Nullable Path json;
+
+  @Option(
+      names = "--worker",
+      hidden = true,
+      arity = "5",
+      description = "For its own child processes.")
+  private @Nullable List<String> worker;
+
+  /**
+   * One case.
+   *
+   * @param nicShare wire bytes of the busiest direction as a share of iperf3's rate
+   * @param cpuSecondsPerGB of servers and clients, per GB of application bytes
+   * @param baselineCpuSecondsPerGB iperf3 for each copy that crosses a wire, and a direct-I/O copy
+   *     for each replica
+   */
+  public record Row(
+      String name,
+      int replicas,
+      double applicationMBps,
+      double nicShare,
+      double cpuSecondsPerGB,
+      double baselineCpuSecondsPerGB) {}
+
+  private double iperfBytesPerSecond;
+  private double iperfCpuPerGB;
+  private double copyCpuPerGB;
+  private final List<Process> servers = new ArrayList<>();
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    if (worker != null) {
+      work(worker);
+      return 0;
+    }
+    Path root = Files.createTempDirectory("forebay-bench-");
+    try (ShapedHosts hosts = new ShapedHosts(HOSTS, megabits)) {
+      baseline(hosts, root);
+      System.out.printf(
+          Locale.ROOT,
+          "iperf3: %.0f MB/s, %.2f CPU-s/GB (both ends); direct-I/O copy: %.2f CPU-s/GB%n",
+          iperfBytesPerSecond / 1e6,
+          iperfCpuPerGB,
+          copyCpuPerGB);
+      startServers(hosts, root);
+      var rows = new ArrayList<Row>();
+      for (int replicas : new int[] {2, 3}) {
+        run(hosts, "bucket", replicas, 1, "make");
+        // The first pass makes segments and warms the JVMs; it is not reported.
+        run(hosts, "warm-up", replicas, HOSTS, "write");
+        rows.add(run(hosts, "one-writer", replicas, 1, "write"));
+        rows.add(run(hosts, "all-writing", replicas, HOSTS, "write"));
+        rows.add(run(hosts, "restore", replicas, HOSTS, "read-others"));
+        rows.add(run(hosts, "restore-one-stream", replicas, 1, "read-others"));
+      }
+      System.out.printf(
+          Locale.ROOT,
+          "%-20s %8s %10s %9s %12s %12s%n",
+          "case",
+          "replicas",
+          "app MB/s",
+          "NIC share",
+          "CPU-s/GB",
+          "baseline");
+      for (Row row : rows) {
+        System.out.printf(
+            Locale.ROOT,
+            "%-20s %8d %10.0f %9.2f %12.2f %12.2f%n",
+            row.name(),
+            row.replicas(),
+            row.applicationMBps(),
+            row.nicShare(),
+            row.cpuSecondsPerGB(),
+            row.baselineCpuSecondsPerGB());
+      }
+      if (json != null) {
+        var out = new ArrayList<Map<String, Object>>();
+        for (Row row : rows) {
+          var fields = new LinkedHashMap<String, Object>();
+          fields.put("case", row.name());
+          fields.put("replicas", row.replicas());
+          fields.put("applicationMBps", row.applicationMBps());
+          fields.put("nicShare", row.nicShare());
+          fields.put("cpuSecondsPerGB", row.cpuSecondsPerGB());
+          fields.put("baselineCpuSecondsPerGB", row.baselineCpuSecondsPerGB());
+          out.add(fields);
+        }
+        Files.writeString(
+            json,
+            Json.of(Map.of("rows", out, "nicMbit", megabits, "mebibytesPerWriter", mebibytes))
+                + "\n");
+      }
+      return 0;
+    } finally {
+      servers.forEach(Process::destroyForcibly);
+      remove(root);
+    }
+  }
+
+  private void baseline(ShapedHosts hosts, Path root) throws IOException, InterruptedException {
+    Process server =
+        start(hosts.on(1), List.of("iperf3", "-s", "-1"), root.resolve("iperf-server"));
+    Thread.sleep(500);
+    Process client =
+        start(
+            hosts.on(0),
+            List.of("iperf3", "-c", hosts.address(1), "-t", "5", "-J"),
+            root.resolve("iperf.json"));
+    if (client.waitFor() != 0) {
+      server.destroyForcibly();
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION, "iperf3 did not run (Debian: apt-get install iperf3)");
+    }
+    server.waitFor();
+    JsonNode end = Json.parse(Files.readString(root.resolve("iperf.json"))).path("end");
+    JsonNode received = end.path("sum_received");
+    iperfBytesPerSecond = received.path("bits_per_second").asDouble() / 8;
+    JsonNode cpu = end.path("cpu_utilization_percent");
+    double cpuSeconds =
+        (cpu.path("host_total").asDouble() + cpu.path("remote_total").asDouble())
+            / 100
+            * received.path("seconds").asDouble();
+    iperfCpuPerGB = cpuSeconds / (received.path("bytes").asDouble() / 1e9);
+    Path file = root.resolve("copy");
+    Process copy =
+        start(
+            List.of(),
+            List.of(
+                "bash",
+                "-c",
+                "dd if=/dev/zero of="
+                    + file
+                    + " bs=1M count=512 oflag=direct 2>/dev/null; TIMEFORMAT='%U %S';"
+                    + " time dd if=/dev/zero of="
+                    + file
+                    + " bs=1M count=512 oflag=direct conv=notrunc 2>/dev/null"),
+            root.resolve("copy.time"));
+    copy.waitFor();
+    String[] times = Files.readString(root.resolve("copy.time")).strip().split(" ", -1);
+    copyCpuPerGB =
+        (Double.parseDouble(times[0]) + Double.parseDouble(times[1])) / (512 * 1.048576e-3);
+    Files.deleteIfExists(file);
+  }
+
+  private static Process start(List<String> prefix, List<String> command, Path output)
+      throws IOException {
+    var full = new ArrayList<>(prefix);
+    full.addAll(command);
+    return new ProcessBuilder(full)
+        .redirectErrorStream(true)
+        .redirectOutput(output.toFile())
+        .start();
+  }
+
+  private static List<String> java(String... arguments) {
+    var command =
+        new ArrayList<>(
+            List.of(
+                ProcessHandle.current().info().command().orElse("java"),
+                "-Xms384m",
+                "-Xmx384m",
+                "-XX:+AlwaysPreTouch",
+                "-XX:MaxDirectMemorySize=1g",
+                "--enable-native-access=ALL-UNNAMED",
+                "--sun-misc-unsafe-memory-access=allow",
+                "--add-opens",
+                "java.base/java.lang=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path", ""),
+                "io.forebay.app.Main"));
+    command.addAll(List.of(arguments));
+    return command;
+  }
+
+  private void startServers(ShapedHosts hosts, Path root) throws IOException, InterruptedException {
+    for (int i = 0; i < HOSTS; i++) {
+      Path directory = Files.createDirectories(root.resolve(NODES.get(i)));
+      var lines = new ArrayList<String>();
+      lines.add("node: " + NODES.get(i));
+      lines.add("secret: " + SECRET);
+      lines.add("voters:");
+      for (int k = 0; k < HOSTS; k++) {
+        lines.add(
+            String.format(
+                Locale.ROOT,
+                "  %s: {address: '%s:%d', consensus: '%s:%d'}",
+                NODES.get(k),
+                hosts.address(k),
+                PORT,
+                hosts.address(k),
+                RAFT_PORT));
+      }
+      lines.add("data: '" + directory.resolve("disk0") + "'");
+      lines.add("meta: '" + directory.resolve("meta") + "'");
+      Files.write(directory.resolve("forebay.yaml"), lines);
+      servers.add(
+          start(
+              hosts.on(i),
+              java("serve", "--config", directory.resolve("forebay.yaml").toString()),
+              directory.resolve("log")));
+    }
+    long end = System.nanoTime() + 60_000_000_000L;
+    for (int i = 0; i < HOSTS; i++) {
+      while (!Files.exists(root.resolve(NODES.get(i)).resolve("endpoint.json"))) {
+        if (System.nanoTime() > end || !servers.get(i).isAlive()) {
+          throw new ForebayException(
+              ErrorCode.UNAVAILABLE,
+              "a server did not start: "
+                  + Files.readString(root.resolve(NODES.get(i)).resolve("log")));
+        }
+        Thread.sleep(100);
+      }
+    }
+  }
+
+  private Row run(ShapedHosts hosts, String name, int replicas, int clients, String what)
+      throws IOException, InterruptedException {
+    double serverCpu = cpuSeconds();
+    long[] sent = new long[HOSTS];
+    long[] received = new long[HOSTS];
+    for (int i = 0; i < HOSTS; i++) {
+      sent[i] = hosts.sentBytes(i);
+      received[i] = hosts.receivedBytes(i);
+    }
+    var workers = new ArrayList<Process>();
+    var outputs = new ArrayList<Path>();
+    for (int i = 0; i < clients; i++) {
+      Path output = Files.createTempFile("forebay-worker-", ".json");
+      outputs.add(output);
+      workers.add(
+          start(
+              hosts.on(i),
+              java(
+                  "bench",
+                  "checkpoint",
+                  "--worker",
+                  what,
+                  Integer.toString(i),
+                  Integer.toString(replicas),
+                  Integer.toString(mebibytes),
+                  hosts.address(i) + ":" + PORT),
+              output));
+    }
+    double seconds = 0;
+    double clientCpu = 0;
+    double bytes = 0;
+    for (int i = 0; i < clients; i++) {
+      int code = workers.get(i).waitFor();
+      String text = Files.readString(outputs.get(i), StandardCharsets.UTF_8);
+      Files.deleteIfExists(outputs.get(i));
+      if (code != 0) {
+        throw new ForebayException(ErrorCode.INTERNAL, name + ": a client failed: " + text);
+      }
+      JsonNode result = Json.parse(text.substring(text.indexOf('{')));
+      seconds = Math.max(seconds, result.path("seconds").asDouble());
+      clientCpu += result.path("cpuSeconds").asDouble();
+      bytes += result.path("bytes").asDouble();
+    }
+    if (bytes == 0) {
+      return new Row(name, replicas, 0, 0, 0, 0);
+    }
+    long busiest = 0;
+    for (int i = 0; i < HOSTS; i++) {
+      busiest = Math.max(busiest, hosts.sentBytes(i) - sent[i]);
+      busiest = Math.max(busiest, hosts.receivedBytes(i) - received[i]);
+    }
+    // iperf3's rate is of application bytes; 1,448 of 1,514 on the wire are.
+    double share = busiest * (1448.0 / 1514) / seconds / iperfBytesPerSecond;
+    boolean write = what.equals("write");
+    int wires = write ? replicas - 1 : 1;
+    double baseline = wires * iperfCpuPerGB + (write ? replicas : 1) * copyCpuPerGB;
+    return new Row(
+        name,
+        replicas,
+        bytes / 1e6 / seconds,
+        share,
+        (cpuSeconds() - serverCpu + clientCpu) / (bytes / 1e9),
+        baseline);
+  }
+
+  private double cpuSeconds() throws IOException {
+    double sum = 0;
+    for (Process server : servers) {
+      String stat = Files.readString(Path.of("/proc/" + server.pid() + "/stat"));
+      String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
+      sum += (Long.parseLong(fields[11]) + Long.parseLong(fields[12])) / CLOCK_TICKS_PER_SECOND;
+    }
+    return sum;
+  }
+
+  /** What a child process does on its host: arguments are what, place, replicas, MiB, address. */
+  private static void work(List<String> arguments) {
+    String what = arguments.get(0);
+    int place = Integer.parseInt(arguments.get(1));
+    int replicas = Integer.parseInt(arguments.get(2));
+    int mebibytes = Integer.parseInt(arguments.get(3));
+    String bucket = "bench-" + replicas;
+    double seconds = 0;
+    long bytes = 0;
+    try (Connection connection = Connection.open(arguments.get(4), SECRET)) {
+      switch (what) {
+        case "make" ->
+            connection
+                .files()
+                .createBucket(
+                    BucketSpec.of(bucket, new Family(replicas, 2, Durability.REPLICATED), ""));
+        case "write" -> {
+          Slab slab = connection.pool().take();
+          byte[] noise = new byte[slab.capacity()];
+          ThreadLocalRandom.current().nextBytes(noise);
+          slab.buffer().put(noise);
+          long begun = System.nanoTime();
+          try (BodyWriter<ObjectInfo> writer =
+              connection.files().create(bucket, "rank-" + place, WriteOptions.DEFAULT)) {
+            for (int i = 0; i < mebibytes; i++) {
+              Bytes slice = slab.bytes(0, slab.capacity());
+              writer.write(slice);
+              slice.release();
+              bytes += slab.capacity();
+            }
+            writer.publish(Optional.empty());
+          }
+          seconds = (System.nanoTime() - begun) / 1e9;
+          slab.release();
+        }
+        case "read-others" -> {
+          // What another rank has written: with 2 replicas about half of it is here, with 3 all of
+          // it.
+          String key = "rank-" + (place + 1) % HOSTS;
+          long begun = System.nanoTime();
+          try (ObjectReader reader = connection.files().open(bucket, key, ReadConditions.NONE)) {
+            while (bytes < reader.info().lengthBytes()) {
+              Bytes slice = reader.read(bytes, 1 << 20);
+              bytes += slice.length();
+              slice.release();
+            }
+          }
+          seconds = (System.nanoTime() - begun) / 1e9;
+        }
+        default -> throw new IllegalArgumentException(what);
+      }
+    }
+    double cpu =
+        ProcessHandle.current()
+            .info()
+            .totalCpuDuration()
+            .map(duration -> duration.toMillis() / 1e3)
+            .orElse(0.0);
+    System.out.printf(
+        Locale.ROOT, "{\"bytes\": %d, \"seconds\": %f, \"cpuSeconds\": %f}%n", bytes, seconds, cpu);
+  }
+
+  private static void remove(Path directory) throws IOException {
+    List<Path> all;
+    try (Stream<Path> tree = Files.walk(directory)) {
+      all = tree.toList();
+    }
+    for (Path path : all.reversed()) {
+      Files.deleteIfExists(path);
+    }
+  }
+}
