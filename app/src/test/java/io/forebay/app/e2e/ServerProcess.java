@@ -39,8 +39,8 @@ final class ServerProcess implements AutoCloseable {
   private final Path log;
   private final List<String> arguments;
   private final List<String> prefix;
-  private Optional<Process> process = Optional.empty();
-  private boolean stopped;
+  private volatile Optional<Process> process = Optional.empty();
+  private volatile boolean stopped;
 
   /**
    * A server that is not started yet.
@@ -196,6 +196,34 @@ final class ServerProcess implements AutoCloseable {
   void resume() {
     signal("CONT");
     stopped = false;
+  }
+
+  /** Has the stacks of all threads written to a file, where the process can answer. */
+  void dumpThreads(Path file) {
+    if (!isServing()) {
+      return;
+    }
+    Path jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd");
+    String pid = Long.toString(process.orElseThrow().pid());
+    try {
+      Files.createDirectories(file.toAbsolutePath().getParent());
+      Process dump =
+          new ProcessBuilder(
+                  jcmd.toString(),
+                  pid,
+                  "Thread.dump_to_file",
+                  "-overwrite",
+                  file.toAbsolutePath().toString())
+              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+              .start();
+      if (!dump.waitFor(10, TimeUnit.SECONDS)) {
+        dump.destroyForcibly();
+      }
+    } catch (IOException failure) {
+      System.err.println("no stacks of " + name + ": " + failure);
+    } catch (InterruptedException failure) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   private void signal(String signal) {

@@ -155,6 +155,13 @@ final class TestCluster implements AutoCloseable {
     }
   }
 
+  /** Writes the stacks of all threads of each node that can answer, virtual threads included. */
+  void dumpThreads(Path target, String prefix) {
+    for (ServerProcess server : servers) {
+      server.dumpThreads(target.resolve(prefix + "-" + server.name() + ".threads"));
+    }
+  }
+
   private static boolean allUp(JsonNode report) {
     return report.path("nodes").size() == NODES
         && report
