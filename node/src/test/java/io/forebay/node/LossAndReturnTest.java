@@ -15,7 +15,6 @@ import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
-@org.junit.jupiter.api.Tag("slow")
 class LossAndReturnTest {
   private static final int SLICE = 1 << 18;
 

@@ -5,47 +5,71 @@ import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.env.TestEnv;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
-import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
-import io.forebay.core.id.VolumeId;
 import io.forebay.core.log.LocalConsensus;
 import io.forebay.core.log.LoggedMachine;
 import io.forebay.core.log.NamespaceCommands;
 import io.forebay.core.namespace.NamespaceMachine;
 import io.forebay.core.sorted.MemorySortedMap;
-import io.forebay.core.volume.MemoryVolume;
 import io.forebay.node.life.ClusterLog;
+import io.forebay.store.disk.DiskSettings;
+import io.forebay.store.disk.DiskVolume;
 import io.forebay.transport.tcp.TcpNetwork;
 import io.forebay.transport.tcp.TcpSettings;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 
-/** Nodes in one process, over loopback, with disks in memory; the first one is the only voter. */
+/**
+ * Nodes in one process, over loopback, with real directories (a volume in memory would keep the
+ * transport's buffers for ever); the first node is the only voter.
+ */
 public final class NodeCluster implements AutoCloseable {
-  private static final long CAPACITY_BYTES = 1L << 30;
+  private static final DiskSettings DISK = new DiskSettings(1L << 30, 64 << 20, 2, true);
   private static final long PATIENCE_NANOS = 60_000_000_000L;
   private static final NodeId VOTER = new NodeId("n0");
 
   private record Running(TcpNetwork network, Node node) {}
 
   private final TestEnv env = new TestEnv();
-  private final List<MemoryVolume.Disk> disks = new ArrayList<>();
+  private final List<Path> disks = new ArrayList<>();
   private final List<Optional<Running>> nodes = new ArrayList<>();
   private String voterAddress = "";
 
   /** Starts so many nodes, and waits until all take writes. */
   public NodeCluster(int count) {
     for (int i = 0; i < count; i++) {
-      disks.add(
-          new MemoryVolume.Disk(new VolumeId(i + 1), new Incarnation(i + 1, 1), CAPACITY_BYTES));
+      disks.add(newDirectory());
       nodes.add(Optional.empty());
       start(i);
     }
     node(0).plane().cluster(new ClusterCommand.Initialize("c1"));
+  }
+
+  private static Path newDirectory() {
+    try {
+      return Files.createTempDirectory("forebay-node-test-");
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
+  }
+
+  private static void remove(Path directory) {
+    try (Stream<Path> tree = Files.walk(directory)) {
+      for (Path path : tree.toList().reversed()) {
+        Files.deleteIfExists(path);
+      }
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
   }
 
   /** The running node of that index. */
@@ -54,7 +78,7 @@ public final class NodeCluster implements AutoCloseable {
   }
 
   /** What is on a node's disk, whether it runs or not. */
-  public MemoryVolume.Disk disk(int index) {
+  public Path disk(int index) {
     return disks.get(index);
   }
 
@@ -76,7 +100,7 @@ public final class NodeCluster implements AutoCloseable {
         new Node(
             env,
             network,
-            List.of(new MemoryVolume(env, disks.get(index))),
+            List.of(DiskVolume.open(env, disks.get(index), DISK)),
             id.equals(VOTER) ? Optional.of(voter()) : Optional.empty(),
             new SlabPool(env, 1 << 20, 64),
             (bucket, key, etag, offset, length) -> {
@@ -123,7 +147,7 @@ public final class NodeCluster implements AutoCloseable {
 
   /** Buffers for bodies. */
   public SlabPool bodies() {
-    return new SlabPool(env, 1 << 20, 16);
+    return new SlabPool(env, 1 << 20, 96);
   }
 
   @Override
@@ -133,6 +157,7 @@ public final class NodeCluster implements AutoCloseable {
         kill(i);
       }
     }
+    disks.forEach(NodeCluster::remove);
     env.close();
   }
 }

@@ -5,7 +5,6 @@ import io.forebay.core.file.FileServiceContract;
 import org.junit.jupiter.api.AfterEach;
 
 /** The contract of the file service, kept by a whole node. */
-@org.junit.jupiter.api.Tag("slow")
 class OneNodeFilesTest extends FileServiceContract {
   private NodeCluster cluster;
 

@@ -34,7 +34,7 @@ public abstract class FileServiceContract {
   protected static final String BUCKET = "training";
 
   private final TestEnv env = new TestEnv();
-  private final SlabPool bodies = new SlabPool(env, 1 << 20, 4);
+  private final SlabPool bodies = new SlabPool(env, 1 << 20, 96);
 
   /** The service under test, without buckets. Called once for each test. */
   protected abstract FileService service() throws Exception;
