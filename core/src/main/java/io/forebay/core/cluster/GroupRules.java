@@ -200,8 +200,15 @@ final class GroupRules {
     if (group.reviving() || group.in(MemberState.IN_SYNC).isEmpty()) {
       return group;
     }
-    List<VolumeId> staying =
-        group.members().stream().map(Member::volume).filter(lost.negate()).toList();
+    List<VolumeId> staying = new ArrayList<>();
+    var domains = new TreeSet<String>();
+    // Who came back beside its own replacement may share a domain with it: one of them counts.
+    for (Member member : group.members()) {
+      if (!lost.test(member.volume())
+          && state.domain(member.volume()).map(domains::add).orElse(true)) {
+        staying.add(member.volume());
+      }
+    }
     List<VolumeId> all = group.members().stream().map(Member::volume).toList();
     List<VolumeId> added =
         placement.extend(staying, all, group.family().replicas() - staying.size());

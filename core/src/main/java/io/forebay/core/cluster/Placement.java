@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Chooses the members of groups, one after the other: in different failure domains, the volume with
@@ -115,6 +116,9 @@ final class Placement {
   }
 
   private List<VolumeId> turned(List<VolumeId> members) {
+    if (members.isEmpty()) {
+      return members; // nobody is up
+    }
     groups++;
     int first = 0;
     for (int i = 1; i < members.size(); i++) {
@@ -145,14 +149,11 @@ final class Placement {
     }
     List<VolumeId> chosen = new ArrayList<>();
     while (chosen.size() < count) {
-      Candidate best = null;
-      for (Candidate candidate : candidates.values()) {
-        if (!domains.contains(candidate.domain)
-            && !without.contains(candidate.volume)
-            && (best == null || better(candidate, best, members))) {
-          best = candidate;
-        }
-      }
+      List<Candidate> eligible =
+          candidates.values().stream()
+              .filter(each -> !domains.contains(each.domain) && !without.contains(each.volume))
+              .toList();
+      Candidate best = best(eligible, members);
       if (best == null) {
         break;
       }
@@ -167,11 +168,36 @@ final class Placement {
     return chosen;
   }
 
-  private boolean better(Candidate one, Candidate best, List<VolumeId> members) {
-    int byLoad = Long.compare((long) one.groups * best.weight, (long) best.groups * one.weight);
-    return byLoad != 0
-        ? byLoad < 0
-        : meetings(one.volume, members) < meetings(best.volume, members);
+  /**
+   * The least loaded; where there are members already, of those that are at most one group above it
+   * the one that has met them least. Load alone would pair the same volumes over and over.
+   */
+  private @Nullable Candidate best(List<Candidate> eligible, List<VolumeId> members) {
+    Candidate least = null;
+    for (Candidate candidate : eligible) {
+      if (least == null || byLoad(candidate, candidate.groups, least) < 0) {
+        least = candidate;
+      }
+    }
+    if (least == null || members.isEmpty()) {
+      return least;
+    }
+    Candidate best = least;
+    for (Candidate candidate : eligible) {
+      if (byLoad(candidate, candidate.groups - 1, least) <= 0) {
+        int byMeetings =
+            Integer.compare(meetings(candidate.volume, members), meetings(best.volume, members));
+        if (byMeetings < 0 || (byMeetings == 0 && byLoad(candidate, candidate.groups, best) < 0)) {
+          best = candidate;
+        }
+      }
+    }
+    return best;
+  }
+
+  /** Compares what one would carry with these groups with what the other carries. */
+  private static int byLoad(Candidate one, int groups, Candidate other) {
+    return Long.compare((long) groups * other.weight, (long) other.groups * one.weight);
   }
 
   private int meetings(VolumeId volume, List<VolumeId> members) {

@@ -1,0 +1,665 @@
+package io.forebay.core.cluster;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.id.BucketId;
+import io.forebay.core.id.Epoch;
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.Incarnation;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.junit.jupiter.api.Test;
+
+final class ClusterMachineTest {
+  private static final GroupId FIRST = new GroupId(1);
+
+  /** Nodes a, b, c with volumes 1, 2, 3 and four groups or more of one family. */
+  private static ClusterFixture three(int replicas, int minInSync) {
+    var cluster = new ClusterFixture(4);
+    cluster.register("a", 1);
+    cluster.register("b", 2);
+    cluster.register("c", 3);
+    cluster.bucket(replicas, minInSync);
+    return cluster;
+  }
+
+  // Rules, by the fault.
+
+  @Test
+  void r4_promotionAfterTheJoinEpochMovedIsRefused() {
+    ClusterFixture cluster = three(3, 2);
+    cluster.expel("c");
+    cluster.registerIn("c", "", 2, 3);
+    Member stale = cluster.group(FIRST).member(new VolumeId(3)).orElseThrow();
+    cluster.expel("c");
+    cluster.registerIn("c", "", 3, 3);
+    assertThat(cluster.state(FIRST, 3)).isEqualTo(MemberState.SYNCING);
+
+    ClusterResult.Refused refused =
+        cluster.refused(new ClusterCommand.Promote(FIRST, stale.volume(), stale.joinEpoch()));
+    assertThat(refused.code()).isEqualTo(ErrorCode.STALE_EPOCH);
+    assertThat(refused.message()).contains("group 1").contains(stale.joinEpoch().toString());
+
+    cluster.promote(FIRST, 3);
+    assertThat(cluster.state(FIRST, 3)).isEqualTo(MemberState.IN_SYNC);
+    assertThat(cluster.group(FIRST).fullStrength()).isTrue();
+  }
+
+  @Test
+  void r4_theJoinEpochStaysWhileOthersComeAndGo() {
+    ClusterFixture cluster = three(3, 1);
+    cluster.expel("c");
+    cluster.register("c", 3);
+    Epoch joined = cluster.group(FIRST).member(new VolumeId(3)).orElseThrow().joinEpoch();
+    cluster.expel("b");
+    cluster.register("b", 2);
+    assertThat(cluster.group(FIRST).member(new VolumeId(3)).orElseThrow().joinEpoch())
+        .isEqualTo(joined);
+    cluster.done(new ClusterCommand.Promote(FIRST, new VolumeId(3), joined));
+  }
+
+  @Test
+  void r6_aRebootedVolumeIsPutOutBeforeItCatchesUp() {
+    ClusterFixture cluster = three(3, 2);
+    Group before = cluster.group(FIRST);
+    cluster.registerIn("b", "", 2, 2); // no expulsion in between: it was back before it was missed
+    Group after = cluster.group(FIRST);
+    assertThat(after.epoch().value()).isEqualTo(before.epoch().value() + 2); // OUT, then SYNCING
+    Member member = after.member(new VolumeId(2)).orElseThrow();
+    assertThat(member)
+        .isEqualTo(
+            new Member(new VolumeId(2), new Incarnation(2, 2), MemberState.SYNCING, after.epoch()));
+    assertThat(after.remembered()).extracting(Member::volume).doesNotContain(new VolumeId(2));
+  }
+
+  @Test
+  void r6_aRestartedProcessStaysInSyncAndIsANewRun() {
+    ClusterFixture cluster = three(3, 2);
+    List<Group> before = cluster.machine.image().groups();
+    NodeRecord firstRun = cluster.machine.image().node(new NodeId("b")).orElseThrow();
+    cluster.register("b", 2);
+    assertThat(cluster.machine.image().groups()).isEqualTo(before);
+    assertThat(cluster.machine.image().node(new NodeId("b")).orElseThrow().registration())
+        .isGreaterThan(firstRun.registration());
+    // The expulsion of the first run comes too late.
+    cluster.done(
+        new ClusterCommand.ExpelNodes(
+            List.of(new ClusterCommand.ExpelNodes.Run(new NodeId("b"), firstRun.registration()))));
+    assertThat(cluster.machine.image().groups()).isEqualTo(before);
+  }
+
+  @Test
+  void r9_aGroupBelowMinInSyncTakesNoWrites() {
+    ClusterFixture cluster = three(3, 2);
+    cluster.expel("b");
+    assertThat(cluster.group(FIRST).writable()).isTrue();
+    assertThat(cluster.group(FIRST).fullStrength()).isFalse();
+    cluster.expel("c");
+    assertThat(cluster.group(FIRST).in(MemberState.IN_SYNC)).hasSize(1);
+    assertThat(cluster.group(FIRST).writable()).isFalse();
+  }
+
+  @Test
+  void r11_withTheLastInSyncMemberThoseCatchingUpGoOutInTheSameEpoch() {
+    ClusterFixture cluster = three(3, 1);
+    cluster.expel("c");
+    cluster.expel("b");
+    cluster.registerIn("b", "", 2, 2); // rebooted: not remembered, catching up with a
+    assertThat(cluster.state(FIRST, 2)).isEqualTo(MemberState.SYNCING);
+    Group before = cluster.group(FIRST);
+    cluster.expel("a");
+    Group after = cluster.group(FIRST);
+    assertThat(after.epoch().value()).isEqualTo(before.epoch().value() + 1);
+    assertThat(after.members()).extracting(Member::state).containsOnly(MemberState.OUT);
+    assertThat(after.reviving()).isFalse();
+  }
+
+  @Test
+  void r12_aRememberedMemberOfUnchangedIncarnationIsInSyncAtOnce() {
+    ClusterFixture cluster = three(3, 2);
+    cluster.expel("c");
+    cluster.expel("b"); // the last epoch with writes was that of a and b
+    cluster.expel("a");
+    cluster.register("c", 3); // missed writes: must wait
+    assertThat(cluster.state(FIRST, 3)).isEqualTo(MemberState.OUT);
+    cluster.register("b", 2);
+    assertThat(cluster.state(FIRST, 2)).isEqualTo(MemberState.IN_SYNC);
+    assertThat(cluster.state(FIRST, 3)).isEqualTo(MemberState.SYNCING);
+    assertThat(cluster.state(FIRST, 1)).isEqualTo(MemberState.OUT);
+  }
+
+  @Test
+  void r12_whoMissedWritesAcknowledgedByACatchingUpMemberIsNotRemembered() {
+    // minInSync 2 was last held by a and b; then a took writes together with c, which was catching
+    // up. b, unchanged, lacks those.
+    ClusterFixture cluster = three(3, 2);
+    cluster.expel("c");
+    cluster.expel("b");
+    cluster.registerIn("c", "", 2, 3);
+    assertThat(cluster.group(FIRST).writable()).isTrue();
+    cluster.expel("a");
+    cluster.register("b", 2);
+    assertThat(cluster.group(FIRST).in(MemberState.IN_SYNC)).isEmpty();
+  }
+
+  @Test
+  void r12_aMemberThatCaughtUpOnlyInPartButMissedNothingIsRemembered() {
+    ClusterFixture cluster = three(2, 2);
+    Group group = cluster.group(FIRST);
+    String one = nodeOf(cluster, group, 0);
+    String other = nodeOf(cluster, group, 1);
+    cluster.expel(other); // no writes from here
+    cluster.register(other, group.members().get(1).volume().value()); // writes with it again
+    cluster.expel(one);
+    assertThat(cluster.state(FIRST, group.members().get(1).volume().value()))
+        .isEqualTo(MemberState.IN_SYNC);
+  }
+
+  @Test
+  void r12_whenAllHaveRebootedAllCompareBeforeAnyoneIsInSync() {
+    ClusterFixture cluster = three(3, 2);
+    cluster.expel("a");
+    cluster.expel("b");
+    cluster.expel("c");
+    cluster.registerIn("a", "", 2, 1);
+    cluster.registerIn("b", "", 2, 2);
+    assertThat(cluster.group(FIRST).reviving()).isFalse(); // c may hold the only copy
+    cluster.registerIn("c", "", 2, 3);
+    Group reviving = cluster.group(FIRST);
+    assertThat(reviving.reviving()).isTrue();
+    assertThat(reviving.writable()).isFalse();
+    assertThat(reviving.members())
+        .allSatisfy(member -> {
+          assertThat(member.state()).isEqualTo(MemberState.SYNCING);
+          assertThat(member.joinEpoch()).isEqualTo(reviving.epoch());
+        });
+    cluster.refused(new ClusterCommand.Promote(FIRST, new VolumeId(1), reviving.epoch()));
+
+    // One goes away in between: the comparison begins again in a later epoch.
+    cluster.expel("b");
+    assertThat(cluster.group(FIRST).reviving()).isFalse();
+    cluster.registerIn("b", "", 2, 2);
+    Group again = cluster.group(FIRST);
+    assertThat(again.reviving()).isTrue();
+    assertThat(cluster.refused(new ClusterCommand.Revived(FIRST, reviving.epoch())).code())
+        .isEqualTo(ErrorCode.STALE_EPOCH);
+    cluster.done(new ClusterCommand.Revived(FIRST, again.epoch()));
+    assertThat(cluster.group(FIRST).fullStrength()).isTrue();
+    assertThat(cluster.group(FIRST).in(MemberState.IN_SYNC)).hasSize(3);
+  }
+
+  @Test
+  void r12_aReplacedDiskTakesPartAsEmpty() {
+    ClusterFixture cluster = three(3, 2);
+    cluster.expel("a");
+    cluster.expel("b");
+    cluster.expel("c");
+    cluster.registerIn("a", "", 2, 1);
+    cluster.registerIn("b", "", 2, 2);
+    cluster.registerIn("c", "", 2, 33); // volume 3 is gone for good
+    Group reviving = cluster.group(FIRST);
+    assertThat(reviving.reviving()).isTrue();
+    assertThat(reviving.members())
+        .extracting(Member::volume)
+        .containsExactlyInAnyOrder(new VolumeId(1), new VolumeId(2));
+    cluster.done(new ClusterCommand.Revived(FIRST, reviving.epoch()));
+    cluster.done(new ClusterCommand.ReplaceLost(0));
+    assertThat(cluster.state(FIRST, 33)).isEqualTo(MemberState.SYNCING);
+  }
+
+  @Test
+  void r12_salvageGivesUpWhoStaysAwayAndNamesThem() {
+    ClusterFixture cluster = three(3, 2);
+    cluster.refused(new ClusterCommand.Salvage(FIRST)); // nobody needs to be given up
+    cluster.expel("c");
+    cluster.expel("b");
+    cluster.expel("a");
+    cluster.register("c", 3);
+    assertThat(cluster.group(FIRST).in(MemberState.IN_SYNC)).isEmpty();
+    String note = cluster.done(new ClusterCommand.Salvage(FIRST)).note();
+    assertThat(note)
+        .contains("volume v1 of node a, which was last in sync")
+        .contains("volume v2 of node b, which was last in sync")
+        .contains("lost");
+    Group group = cluster.group(FIRST);
+    assertThat(group.reviving()).isTrue();
+    assertThat(group.members()).extracting(Member::volume).containsExactly(new VolumeId(3));
+    cluster.done(new ClusterCommand.Revived(FIRST, group.epoch()));
+    assertThat(cluster.state(FIRST, 3)).isEqualTo(MemberState.IN_SYNC);
+  }
+
+  @Test
+  void r12_salvageOfAGroupWithoutAnyMemberBeginsAgainEmpty() {
+    ClusterFixture cluster = three(1, 1);
+    Group group = cluster.group(FIRST);
+    String node = nodeOf(cluster, group, 0);
+    cluster.expel(node);
+    assertThat(cluster.done(new ClusterCommand.Salvage(FIRST)).note())
+        .contains("begins again empty without volume")
+        .contains("all it held is lost");
+    assertThat(cluster.group(FIRST).writable()).isTrue();
+    assertThat(cluster.group(FIRST).epoch().value()).isGreaterThan(group.epoch().value());
+  }
+
+  // Replacement.
+
+  @Test
+  void aVolumeIsReplacedAfterItsGraceAndLeavesOnceTheNewOneIsInSync() {
+    ClusterFixture cluster = three(2, 2);
+    Group group = cluster.group(FIRST);
+    long kept = group.members().get(0).volume().value();
+    long lost = group.members().get(1).volume().value();
+    cluster.expel(nodeOf(cluster, group, 1));
+    cluster.wallMillis += 9_999;
+    cluster.done(new ClusterCommand.ReplaceLost(10_000));
+    assertThat(cluster.group(FIRST).members()).hasSize(2);
+    cluster.wallMillis += 1;
+    cluster.done(new ClusterCommand.ReplaceLost(10_000));
+    Group replacing = cluster.group(FIRST);
+    assertThat(replacing.members()).hasSize(3);
+    cluster.done(new ClusterCommand.ReplaceLost(10_000));
+    assertThat(cluster.group(FIRST)).isEqualTo(replacing);
+    long added = replacing.members().get(2).volume().value();
+    cluster.promote(FIRST, added);
+    assertThat(cluster.group(FIRST).members())
+        .extracting(member -> member.volume().value())
+        .containsExactly(kept, added)
+        .doesNotContain(lost);
+    assertThat(cluster.group(FIRST).fullStrength()).isTrue();
+  }
+
+  @Test
+  void aReplacedDiskIsReplacedAtOnceByTheNewOne() {
+    ClusterFixture cluster = three(3, 2);
+    cluster.expel("c");
+    cluster.registerIn("c", "", 1, 33);
+    for (Group group : cluster.machine.image().groups()) {
+      assertThat(group.member(new VolumeId(33)).orElseThrow().state())
+          .isEqualTo(MemberState.SYNCING);
+      cluster.promote(group.id(), 33);
+    }
+    assertThat(cluster.machine.image().groups())
+        .allSatisfy(group -> {
+          assertThat(group.fullStrength()).isTrue();
+          assertThat(group.member(new VolumeId(3))).isEmpty();
+        });
+    assertThat(cluster.machine.image().volume(new VolumeId(3))).isEmpty();
+  }
+
+  @Test
+  void aDrainedNodeServesUntilItsGroupsHaveMovedAndCopiesNeverFall() {
+    var cluster = new ClusterFixture(4);
+    cluster.register("a", 1);
+    cluster.register("b", 2);
+    cluster.register("c", 3);
+    cluster.register("d", 4);
+    cluster.bucket(3, 2);
+    cluster.done(new ClusterCommand.Drain(new NodeId("a"), true));
+    assertThat(cluster.refused(new ClusterCommand.ForgetNode(new NodeId("a"))).code())
+        .isEqualTo(ErrorCode.GROUP_UNSAFE);
+    cluster.done(new ClusterCommand.ReplaceLost(600_000));
+    for (Group group : cluster.machine.image().groups()) {
+      assertThat(group.in(MemberState.IN_SYNC)).hasSize(3);
+      for (Member member : group.in(MemberState.SYNCING)) {
+        cluster.promote(group.id(), member.volume().value());
+        assertThat(cluster.group(group.id()).in(MemberState.IN_SYNC)).hasSize(3);
+      }
+      assertThat(cluster.group(group.id()).member(new VolumeId(1))).isEmpty();
+    }
+    // The mark outlives a restart of the process.
+    cluster.expel("a");
+    cluster.register("a", 1);
+    assertThat(cluster.machine.image().node(new NodeId("a")).orElseThrow().state())
+        .isEqualTo(NodeState.DRAINING);
+    cluster.done(new ClusterCommand.ForgetNode(new NodeId("a")));
+    assertThat(cluster.machine.image().node(new NodeId("a"))).isEmpty();
+    assertThat(cluster.machine.image().volume(new VolumeId(1))).isEmpty();
+    assertThat(cluster.refused(new ClusterCommand.ForgetNode(new NodeId("a"))).code())
+        .isEqualTo(ErrorCode.NOT_FOUND);
+  }
+
+  // Registration.
+
+  @Test
+  void aCopiedDataDirectoryIsRefusedAndAMovedDiskIsNot() {
+    ClusterFixture cluster = three(2, 1);
+    ClusterResult.Refused refused = cluster.refused(ClusterFixture.registration("d", "", 1, 1));
+    assertThat(refused.code()).isEqualTo(ErrorCode.CONFIGURATION);
+    assertThat(refused.message()).contains("v1").contains("node a");
+    cluster.expel("a");
+    cluster.register("d", 1);
+    assertThat(cluster.machine.image().volume(new VolumeId(1)).orElseThrow().node())
+        .isEqualTo(new NodeId("d"));
+  }
+
+  @Test
+  void aDomainThatWouldHoldTwoMembersOfAGroupIsRefused() {
+    ClusterFixture cluster = three(2, 1);
+    assertThat(cluster.refused(ClusterFixture.registration("a", "b", 1, 1)).message())
+        .contains("two members")
+        .contains("'b'");
+    cluster.registerIn("a", "rack-1", 1, 1);
+  }
+
+  @Test
+  void twoRegistrationsInOneLogEntryAreTwoRuns() {
+    ClusterFixture cluster = three(2, 1);
+    long first = cluster.machine.image().node(new NodeId("a")).orElseThrow().registration();
+    cluster.index--;
+    cluster.index--;
+    cluster.register("a", 1);
+    assertThat(cluster.machine.image().node(new NodeId("a")).orElseThrow().registration())
+        .isGreaterThan(first);
+  }
+
+  // Placement.
+
+  @Test
+  void groupsSpreadEvenlyOverVolumesPartnersAndFirstPlaces() {
+    for (int replicas = 1; replicas <= 3; replicas++) {
+      var cluster = new ClusterFixture(32);
+      for (int node = 0; node < 10; node++) {
+        cluster.register("n" + node, node + 1);
+      }
+      cluster.bucket(replicas, 1);
+      List<Group> groups = cluster.machine.image().groups();
+      assertThat(groups).hasSize((int) Math.round(320.0 / replicas));
+      Map<VolumeId, Integer> memberships = new TreeMap<>();
+      Map<VolumeId, Integer> firsts = new TreeMap<>();
+      Map<String, Integer> pairs = new TreeMap<>();
+      for (Group group : groups) {
+        assertThat(group.members()).hasSize(replicas);
+        firsts.merge(group.members().getFirst().volume(), 1, Integer::sum);
+        for (Member member : group.members()) {
+          memberships.merge(member.volume(), 1, Integer::sum);
+          for (Member other : group.members()) {
+            if (member.volume().compareTo(other.volume()) < 0) {
+              pairs.merge(member.volume() + "," + other.volume(), 1, Integer::sum);
+            }
+          }
+        }
+      }
+      assertThat(spread(memberships)).isLessThanOrEqualTo(2);
+      assertThat(spread(firsts)).isLessThanOrEqualTo(replicas == 1 ? 1 : 3);
+      if (replicas > 1) {
+        assertThat(pairs).hasSize(45);
+        assertThat(spread(pairs)).isLessThanOrEqualTo(4);
+      }
+    }
+  }
+
+  private static int spread(Map<?, Integer> counts) {
+    return counts.values().stream().max(Comparator.naturalOrder()).orElseThrow()
+        - counts.values().stream().min(Comparator.naturalOrder()).orElseThrow();
+  }
+
+  @Test
+  void aLargerVolumeIsInMoreGroups() {
+    var cluster = new ClusterFixture(30);
+    for (int node = 1; node <= 4; node++) {
+      cluster.done(
+          new ClusterCommand.RegisterNode(
+              new NodeId("n" + node),
+              "h:1",
+              "",
+              List.of(
+                  new ClusterCommand.RegisterNode.Announced(
+                      new VolumeId(node),
+                      new Incarnation(1, 0),
+                      node == 1 ? 2L << 40 : 1L << 40))));
+    }
+    cluster.bucket(1, 1);
+    long large =
+        cluster.machine.image().groups().stream()
+            .filter(group -> group.member(new VolumeId(1)).isPresent())
+            .count();
+    assertThat(large).isEqualTo(48); // two fifths of 120
+  }
+
+  @Test
+  void aNewNodeGetsGroupsOfItsOwnAndNoGroupIsSplit() {
+    ClusterFixture cluster = three(2, 1);
+    List<Group> before = cluster.machine.image().groups();
+    cluster.register("d", 4);
+    List<Group> after = cluster.machine.image().groups();
+    assertThat(after).containsAll(before);
+    assertThat(after.subList(before.size(), after.size()))
+        .hasSize(4)
+        .allSatisfy(group -> assertThat(group.member(new VolumeId(4))).isPresent());
+    var partners = new TreeSet<VolumeId>();
+    after
+        .subList(before.size(), after.size())
+        .forEach(group -> group.members().forEach(member -> partners.add(member.volume())));
+    assertThat(partners).hasSize(4);
+  }
+
+  @Test
+  void tooFewFailureDomainsAreRefusedWithBothNumbers() {
+    var cluster = new ClusterFixture(4);
+    cluster.registerIn("a", "rack", 1, 1);
+    cluster.registerIn("b", "rack", 1, 2);
+    cluster.register("c", 3);
+    ClusterCommand command = new ClusterCommand.CreateBucket(ClusterFixture.bucket("data", 3, 2));
+    assertThat(cluster.refused(command))
+        .satisfies(refused -> {
+          assertThat(refused.code()).isEqualTo(ErrorCode.CONFIGURATION);
+          assertThat(refused.message()).contains("3 replicas").contains("2 up of 2");
+        });
+    cluster.register("d", 4);
+    cluster.expel("d");
+    assertThat(cluster.refused(command).code()).isEqualTo(ErrorCode.UNAVAILABLE);
+  }
+
+  // Buckets, keys, names.
+
+  @Test
+  void bucketNamesFollowTheRulesOfS3() {
+    var cluster = new ClusterFixture(4);
+    cluster.register("a", 1);
+    for (String bad :
+        List.of(
+            "ab",
+            "a".repeat(64),
+            "Data",
+            "da_ta",
+            "-data",
+            "data-",
+            "da..ta",
+            "10.0.0.1",
+            "xn--data",
+            "data-s3alias",
+            "",
+            "da/ta",
+            "daten\u00e4")) {
+      assertThat(
+              cluster
+                  .refused(new ClusterCommand.CreateBucket(ClusterFixture.bucket(bad, 1, 1)))
+                  .code())
+          .as(bad)
+          .isEqualTo(ErrorCode.INVALID_BUCKET_NAME);
+    }
+    for (String good : List.of("abc", "a".repeat(63), "da.ta-1", "10.0.0.1a")) {
+      cluster.done(new ClusterCommand.CreateBucket(ClusterFixture.bucket(good, 1, 1)));
+    }
+  }
+
+  @Test
+  void bucketsHaveIdsThatAreNeverUsedAgain() {
+    var cluster = new ClusterFixture(4);
+    cluster.register("a", 1);
+    cluster.bucket(1, 1);
+    int groups = cluster.machine.image().groups().size();
+    assertThat(groups).isEqualTo(4);
+    Bucket first = cluster.machine.image().bucket("data").orElseThrow();
+    assertThat(first.id()).isEqualTo(new BucketId(1));
+    assertThat(first.createdMillis()).isEqualTo(cluster.wallMillis);
+    assertThat(
+            cluster
+                .refused(new ClusterCommand.CreateBucket(ClusterFixture.bucket("data", 1, 1)))
+                .code())
+        .isEqualTo(ErrorCode.BUCKET_EXISTS);
+    cluster.done(new ClusterCommand.DeleteBucket("data"));
+    assertThat(cluster.refused(new ClusterCommand.DeleteBucket("data")).code())
+        .isEqualTo(ErrorCode.NO_SUCH_BUCKET);
+    cluster.bucket(1, 1);
+    assertThat(cluster.machine.image().bucket("data").orElseThrow().id())
+        .isEqualTo(new BucketId(2));
+    assertThat(cluster.machine.image().groups()).hasSize(groups);
+  }
+
+  @Test
+  void theClusterIsNamedOnceAndKeysAreReplaced() {
+    var cluster = new ClusterFixture(4);
+    cluster.done(new ClusterCommand.Initialize("one"));
+    long version = cluster.machine.image().version();
+    assertThat(cluster.done(new ClusterCommand.Initialize("two")).version()).isEqualTo(version);
+    assertThat(cluster.machine.image().clusterId()).isEqualTo("one");
+    cluster.done(new ClusterCommand.PutAccessKey(new AccessKey("id", "s1")));
+    cluster.done(new ClusterCommand.PutAccessKey(new AccessKey("id", "s2")));
+    assertThat(cluster.machine.image().accessKeys()).containsExactly(new AccessKey("id", "s2"));
+    cluster.refused(new ClusterCommand.PutAccessKey(new AccessKey("", "s2")));
+    assertThat(cluster.reloaded().image()).isEqualTo(cluster.machine.image());
+  }
+
+  @Test
+  void commandsOfOneLogEntryGiveImagesOfDifferentVersions() {
+    var cluster = new ClusterFixture(4);
+    cluster.done(new ClusterCommand.Initialize("one"));
+    long first = cluster.machine.image().version();
+    cluster.index--;
+    cluster.done(new ClusterCommand.PutAccessKey(new AccessKey("id", "s")));
+    assertThat(cluster.machine.image().version()).isGreaterThan(first);
+  }
+
+  // Layout.
+
+  @Test
+  void everyCommandHasItsGoldenBytes() {
+    pins(new ClusterCommand.Initialize("id"), "01" + "026964");
+    pins(
+        ClusterFixture.registration("a", "r", 7, 5),
+        "02"
+            + "0161"
+            + "06613a37303030"
+            + "0172"
+            + "01"
+            + "0000000000000005"
+            + "0000000000000005"
+            + "0000000000000007"
+            + "0000010000000000");
+    pins(
+        new ClusterCommand.ExpelNodes(
+            List.of(new ClusterCommand.ExpelNodes.Run(new NodeId("a"), 9))),
+        "03" + "01" + "0161" + "0000000000000009");
+    pins(
+        new ClusterCommand.Promote(FIRST, new VolumeId(2), new Epoch(3)),
+        "04" + "00000001" + "0000000000000002" + "0000000000000003");
+    pins(new ClusterCommand.Revived(FIRST, new Epoch(3)), "05" + "00000001" + "0000000000000003");
+    pins(new ClusterCommand.Salvage(FIRST), "06" + "00000001");
+    pins(new ClusterCommand.ReplaceLost(10), "07" + "000000000000000a");
+    pins(new ClusterCommand.Drain(new NodeId("a"), true), "08" + "0161" + "01");
+    pins(
+        new ClusterCommand.CreateBucket(
+            new Bucket(
+                new BucketId(0),
+                "abc",
+                new Family(2, 1, Durability.SYNCED),
+                "dir:x",
+                FlushMode.BACK,
+                List.of(new Bucket.PrefixMode("p/", FlushMode.THROUGH)),
+                1 << 20,
+                1,
+                2,
+                0)),
+        "09"
+            + "0000000000000000"
+            + "03616263"
+            + "00000002"
+            + "00000001"
+            + "01"
+            + "056469723a78"
+            + "00"
+            + "01"
+            + "02702f"
+            + "01"
+            + "00100000"
+            + "0000000000000001"
+            + "0000000000000002"
+            + "0000000000000000");
+    pins(new ClusterCommand.DeleteBucket("abc"), "0a" + "03616263");
+    pins(new ClusterCommand.PutAccessKey(new AccessKey("i", "s")), "0b" + "0169" + "0173");
+    pins(new ClusterCommand.ForgetNode(new NodeId("a")), "0c" + "0161");
+  }
+
+  @Test
+  void groupsAndResultsHaveTheirGoldenBytes() {
+    var member =
+        new Member(new VolumeId(2), new Incarnation(3, 4), MemberState.SYNCING, new Epoch(5));
+    String memberBytes =
+        "0000000000000002" + "0000000000000003" + "0000000000000004" + "01" + "0000000000000005";
+    var group =
+        new Group(
+            FIRST,
+            new Family(1, 1, Durability.REPLICATED),
+            new Epoch(6),
+            List.of(member),
+            List.of(member),
+            true);
+    assertThat(hex(RecordCodec.of(Group.class).encode(group)))
+        .isEqualTo(
+            "00000001"
+                + "00000001"
+                + "00000001"
+                + "00"
+                + "0000000000000006"
+                + "01"
+                + memberBytes
+                + "01"
+                + memberBytes
+                + "01");
+    RecordCodec<ClusterResult> results = RecordCodec.of(ClusterResult.class);
+    assertThat(hex(results.encode(new ClusterResult.Done(1, "n"))))
+        .isEqualTo("01" + "0000000000000001" + "016e");
+    assertThat(hex(results.encode(new ClusterResult.Refused(ErrorCode.NOT_FOUND, "m"))))
+        .isEqualTo("02" + "02" + "016d");
+  }
+
+  @Test
+  void enumsKeepTheirOrder() {
+    assertThat(MemberState.values())
+        .containsExactly(MemberState.IN_SYNC, MemberState.SYNCING, MemberState.OUT);
+    assertThat(NodeState.values())
+        .containsExactly(NodeState.UP, NodeState.DOWN, NodeState.DRAINING);
+    assertThat(Durability.values()).containsExactly(Durability.REPLICATED, Durability.SYNCED);
+    assertThat(FlushMode.values())
+        .containsExactly(FlushMode.BACK, FlushMode.THROUGH, FlushMode.CACHE_ONLY);
+  }
+
+  private static void pins(ClusterCommand command, String hex) {
+    RecordCodec<ClusterCommand> codec = RecordCodec.of(ClusterCommand.class);
+    assertThat(hex(codec.encode(command))).isEqualTo(hex);
+    assertThat(codec.decode(HexFormat.of().parseHex(hex))).isEqualTo(command);
+  }
+
+  private static String hex(byte[] bytes) {
+    return HexFormat.of().formatHex(bytes);
+  }
+
+  private static String nodeOf(ClusterFixture cluster, Group group, int member) {
+    return cluster
+        .machine
+        .image()
+        .volume(group.members().get(member).volume())
+        .orElseThrow()
+        .node()
+        .name();
+  }
+}
