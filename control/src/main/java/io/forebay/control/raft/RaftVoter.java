@@ -171,6 +171,11 @@ public final class RaftVoter implements AutoCloseable {
     RaftServerConfigKeys.Log.setSegmentSizeMax(properties, SizeInBytes.valueOf("8MB"));
     RaftServerConfigKeys.Log.setPreallocatedSize(properties, SizeInBytes.valueOf("1MB"));
     RaftServerConfigKeys.Log.setWriteBufferSize(properties, SizeInBytes.valueOf("5MB"));
+    // The library's own pauses grow to 5 s: a leader would not see for that long that a dead peer is
+    // back, and a majority that needs it would stand. A refused connection four times a second
+    // costs nothing. The last count never runs out: behind it there would be no pause at all.
+    RaftServerConfigKeys.Log.Appender.setRetryPolicy(
+        properties, "10ms,10, 100ms,10, 250ms,1000000000");
     RaftServerConfigKeys.Log.Appender.setBufferByteLimit(properties, SizeInBytes.valueOf("4MB"));
     RaftServerConfigKeys.Log.setSegmentCacheNumMax(properties, 2);
     RaftServerConfigKeys.Log.setPurgeUptoSnapshotIndex(properties, true);
