@@ -110,9 +110,12 @@ final class ChaosTest {
           throw new AssertionError(
               "seed %d: %s\nreplay: mvn test -pl app -am -Dforebay.excludedGroups=slow"
                       .formatted(seed, failure)
-                  + " -Dsurefire.failIfNoSpecifiedTests=false -Dtest=ChaosTest -DargLine="
-                  + "\"-Dforebay.chaos.seed=%d\"\n%s%s".formatted(seed, story, cluster.logs()),
+                  + " -Dsurefire.failIfNoSpecifiedTests=false -Dtest=ChaosTest "
+                  + "-Dforebay.chaos.seed=%d\n%s%s".formatted(seed, story, cluster.logs()),
               failure);
+        }
+        if (dumped) {
+          System.out.print(story);
         }
         System.out.printf(
             "chaos: seed %d: %d ms, longest stall %s, %d attempts failed so far%n",

@@ -171,7 +171,8 @@ public final class RaftVoter implements AutoCloseable {
     RaftServerConfigKeys.Log.setSegmentSizeMax(properties, SizeInBytes.valueOf("8MB"));
     RaftServerConfigKeys.Log.setPreallocatedSize(properties, SizeInBytes.valueOf("1MB"));
     RaftServerConfigKeys.Log.setWriteBufferSize(properties, SizeInBytes.valueOf("5MB"));
-    // The library's own pauses grow to 5 s: a leader would not see for that long that a dead peer is
+    // The library's own pauses grow to 5 s: a leader would not see for that long that a dead peer
+    // is
     // back, and a majority that needs it would stand. A refused connection four times a second
     // costs nothing. The last count never runs out: behind it there would be no pause at all.
     RaftServerConfigKeys.Log.Appender.setRetryPolicy(
