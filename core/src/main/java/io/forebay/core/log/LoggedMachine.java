@@ -79,10 +79,11 @@ public final class LoggedMachine implements Machine {
     byte[] answer = commands.apply(position, wallMillis, submission.command(), view, out);
     out.put(key, answer);
     long answeredBelow = Math.max(forgottenBelow, submission.answeredBelow());
+    // Only what is new to be forgotten: below lie nothing but the traces of what was removed.
     for (byte[] old :
         keys(
             view,
-            answerKey(submission.clientId(), 0),
+            answerKey(submission.clientId(), forgottenBelow),
             answerKey(submission.clientId(), answeredBelow))) {
       out.remove(old);
     }
