@@ -11,6 +11,7 @@ import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.File;
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
@@ -23,6 +24,7 @@ import org.apache.ratis.protocol.Message;
 import org.apache.ratis.protocol.RaftGroupId;
 import org.apache.ratis.server.RaftServer;
 import org.apache.ratis.server.protocol.TermIndex;
+import org.apache.ratis.server.raftlog.RaftLog;
 import org.apache.ratis.server.storage.FileInfo;
 import org.apache.ratis.server.storage.RaftStorage;
 import org.apache.ratis.statemachine.StateMachineStorage;
@@ -35,16 +37,20 @@ import org.apache.ratis.util.LifeCycle;
 import org.apache.ratis.util.MD5FileUtil;
 
 /**
- * Our {@link Machine} as Ratis sees one. The map itself is the state: a restart goes on from its
- * applied index. A snapshot flushes the map, so that the log below can be purged, and dumps it into
- * one file for a voter that is too far behind to be given entries: (key length, key, value length,
- * value)*, then -1.
+ * Our {@link Machine} as Ratis sees one. The map itself is the state and knows up to where it has
+ * applied the log; Ratis knows the last snapshot only and gives all entries since then again after
+ * a restart, so that those which the map has are passed over. A snapshot flushes the map, so that
+ * the log below can be purged, and dumps it into one file for a voter that is too far behind to be
+ * given entries: (key length, key, value length, value)*, then -1.
  */
 final class RaftMachine extends BaseStateMachine {
   private final RocksSortedMap map;
   private final Machine machine;
   private final Consumer<SortedMap> onLoad;
   private final SimpleStateMachineStorage storage = new SimpleStateMachineStorage();
+
+  /** Up to where the map has applied the log; of Ratis' applying thread, after initialize. */
+  private long mapIndex = RaftLog.INVALID_LOG_INDEX;
 
   /**
    * @param onLoad told when the map holds what a restart or a snapshot has brought
@@ -58,9 +64,11 @@ final class RaftMachine extends BaseStateMachine {
   @Override
   public void initialize(RaftServer server, RaftGroupId group, RaftStorage raftStorage)
       throws IOException {
+    getLifeCycle().transition(LifeCycle.State.STARTING);
     super.initialize(server, group, raftStorage);
     storage.init(raftStorage);
     load();
+    getLifeCycle().transition(LifeCycle.State.RUNNING);
   }
 
   @Override
@@ -87,8 +95,10 @@ final class RaftMachine extends BaseStateMachine {
       restore(snapshot);
       applied = map.applied();
     }
-    applied.ifPresent(
-        position -> setLastAppliedTermIndex(TermIndex.valueOf(position.term(), position.index())));
+    mapIndex = applied.map(RocksSortedMap.Applied::index).orElse(RaftLog.INVALID_LOG_INDEX);
+    if (snapshot != null) {
+      setLastAppliedTermIndex(snapshot.getTermIndex());
+    }
     onLoad.accept(map);
   }
 
@@ -115,18 +125,22 @@ final class RaftMachine extends BaseStateMachine {
 
   @Override
   public long takeSnapshot() throws IOException {
-    TermIndex position;
-    File file;
-    File part;
-    // Applying goes on meanwhile on another thread in later versions of Ratis; the view holds
-    // still.
+    TermIndex position = getLastAppliedTermIndex();
+    if (position == null || position.getIndex() < mapIndex) {
+      // The map is ahead of what Ratis has given again: a dump would hold more than its name says.
+      return RaftLog.INVALID_LOG_INDEX;
+    }
+    // Entries of Ratis' own may have followed the last one of ours: with them counted, a restart
+    // finds the map no older than its snapshot.
+    map.write(
+        new Batch(),
+        Optional.of(new RocksSortedMap.Applied(position.getTerm(), position.getIndex())));
+    mapIndex = position.getIndex();
+    File file = storage.getSnapshotFile(position.getTerm(), position.getIndex());
+    File part = new File(file.getPath() + ".part");
     try (SortedMap.View view = map.view()) {
-      position = getLastAppliedTermIndex();
-      file = storage.getSnapshotFile(position.getTerm(), position.getIndex());
-      part = new File(file.getPath() + ".part");
-      try (DataOutputStream out =
-          new DataOutputStream(
-              new BufferedOutputStream(Files.newOutputStream(part.toPath()), 1 << 16))) {
+      try (var stream = new FileOutputStream(part);
+          DataOutputStream out = new DataOutputStream(new BufferedOutputStream(stream, 1 << 16))) {
         var failure = new IOException[1];
         view.scan(
             new byte[0],
@@ -147,6 +161,8 @@ final class RaftMachine extends BaseStateMachine {
           throw failure[0];
         }
         out.writeInt(-1);
+        out.flush();
+        stream.getFD().sync();
       }
     }
     map.flush();
@@ -175,6 +191,11 @@ final class RaftMachine extends BaseStateMachine {
   @Override
   public CompletableFuture<Message> applyTransaction(TransactionContext transaction) {
     LogEntryProto entry = transaction.getLogEntry();
+    if (entry.getIndex() <= mapIndex) {
+      updateLastAppliedTermIndex(entry.getTerm(), entry.getIndex());
+      return CompletableFuture.completedFuture(
+          Message.EMPTY); // nobody waits: it was applied by an earlier run
+    }
     var batch = new Batch();
     byte[] answer;
     try (SortedMap.View view = map.view()) {
@@ -186,6 +207,7 @@ final class RaftMachine extends BaseStateMachine {
               batch);
     }
     map.write(batch, Optional.of(new RocksSortedMap.Applied(entry.getTerm(), entry.getIndex())));
+    mapIndex = entry.getIndex();
     updateLastAppliedTermIndex(entry.getTerm(), entry.getIndex());
     return CompletableFuture.completedFuture(Message.valueOf(ByteString.copyFrom(answer)));
   }

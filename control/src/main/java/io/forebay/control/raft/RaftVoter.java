@@ -53,6 +53,16 @@ public final class RaftVoter implements AutoCloseable {
   /** A log that the voter takes part in. */
   public record Log(String name, Machine machine, Consumer<SortedMap> onLoad) {}
 
+  /**
+   * How much of a log is kept.
+   *
+   * @param segmentBytes of one file; the log is purged in whole files
+   * @param snapshotEntries between two snapshots
+   */
+  record Retention(long segmentBytes, long snapshotEntries) {
+    static final Retention NORMAL = new Retention(8L << 20, 20_000);
+  }
+
   private final Env env;
   private final RaftServer server;
   private final RaftPeerId self;
@@ -69,6 +79,16 @@ public final class RaftVoter implements AutoCloseable {
    */
   public RaftVoter(
       Env env, NodeId node, Map<NodeId, String> voters, Path directory, List<Log> wanted) {
+    this(env, node, voters, directory, wanted, Retention.NORMAL);
+  }
+
+  RaftVoter(
+      Env env,
+      NodeId node,
+      Map<NodeId, String> voters,
+      Path directory,
+      List<Log> wanted,
+      Retention retention) {
     this.env = env;
     this.self = RaftPeerId.valueOf(node.name());
     List<RaftPeer> peers =
@@ -96,7 +116,8 @@ public final class RaftVoter implements AutoCloseable {
       server =
           RaftServer.newBuilder()
               .setServerId(self)
-              .setProperties(properties(address(voters, node), raft.toFile(), voters.size()))
+              .setProperties(
+                  properties(address(voters, node), raft.toFile(), voters.size(), retention))
               .setGroup(RaftGroup.valueOf(first, peers))
               .setOption(
                   known ? RaftStorage.StartupOption.RECOVER : RaftStorage.StartupOption.FORMAT)
@@ -147,7 +168,8 @@ public final class RaftVoter implements AutoCloseable {
         UUID.nameUUIDFromBytes(("forebay/" + name).getBytes(StandardCharsets.UTF_8)));
   }
 
-  private static RaftProperties properties(String address, File directory, int voters) {
+  private static RaftProperties properties(
+      String address, File directory, int voters, Retention retention) {
     var properties = new RaftProperties();
     RaftServerConfigKeys.setStorageDir(properties, List.of(directory));
     int colon = address.lastIndexOf(':');
@@ -168,8 +190,10 @@ public final class RaftVoter implements AutoCloseable {
     RaftServerConfigKeys.Read.setOption(properties, RaftServerConfigKeys.Read.Option.LINEARIZABLE);
     RaftServerConfigKeys.Read.setLeaderLeaseEnabled(properties, false);
     RaftServerConfigKeys.Read.setTimeout(properties, millis(2_000));
-    RaftServerConfigKeys.Log.setSegmentSizeMax(properties, SizeInBytes.valueOf("8MB"));
-    RaftServerConfigKeys.Log.setPreallocatedSize(properties, SizeInBytes.valueOf("1MB"));
+    RaftServerConfigKeys.Log.setSegmentSizeMax(
+        properties, SizeInBytes.valueOf(retention.segmentBytes()));
+    RaftServerConfigKeys.Log.setPreallocatedSize(
+        properties, SizeInBytes.valueOf(Math.min(1L << 20, retention.segmentBytes())));
     RaftServerConfigKeys.Log.setWriteBufferSize(properties, SizeInBytes.valueOf("5MB"));
     // The library's own pauses grow to 5 s: a leader would not see for that long that a dead peer
     // is
@@ -180,9 +204,10 @@ public final class RaftVoter implements AutoCloseable {
     RaftServerConfigKeys.Log.Appender.setBufferByteLimit(properties, SizeInBytes.valueOf("4MB"));
     RaftServerConfigKeys.Log.setSegmentCacheNumMax(properties, 2);
     RaftServerConfigKeys.Log.setPurgeUptoSnapshotIndex(properties, true);
-    RaftServerConfigKeys.Log.setPurgeGap(properties, 1_024);
+    RaftServerConfigKeys.Log.setPurgeGap(
+        properties, (int) Math.min(1_024, retention.snapshotEntries()));
     RaftServerConfigKeys.Snapshot.setAutoTriggerEnabled(properties, true);
-    RaftServerConfigKeys.Snapshot.setAutoTriggerThreshold(properties, 20_000L);
+    RaftServerConfigKeys.Snapshot.setAutoTriggerThreshold(properties, retention.snapshotEntries());
     RaftServerConfigKeys.Snapshot.setRetentionFileNum(properties, 2);
     return properties;
   }

@@ -9,6 +9,8 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
 import org.rocksdb.BlockBasedTableConfig;
 import org.rocksdb.BloomFilter;
 import org.rocksdb.FlushOptions;
@@ -47,6 +49,10 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
   private final BloomFilter filter;
   private final WriteOptions unlogged;
   private final RocksDB db;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition viewClosed = lock.newCondition();
+  private int openViews; // guarded by lock
+  private boolean closed; // guarded by lock
 
   /**
    * Opens or makes the database of a directory.
@@ -79,6 +85,16 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
 
   @Override
   public View view() {
+    lock.lock();
+    try {
+      if (closed) {
+        throw new ForebayException(
+            ErrorCode.UNAVAILABLE, directory + " is closed: this voter has stopped");
+      }
+      openViews++;
+    } finally {
+      lock.unlock();
+    }
     return new RocksView();
   }
 
@@ -158,8 +174,21 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
         failure);
   }
 
+  /** Waits for the views that are open, since native memory is freed under them. Idempotent. */
   @Override
   public void close() {
+    lock.lock();
+    try {
+      if (closed) {
+        return;
+      }
+      closed = true;
+      while (openViews > 0) {
+        viewClosed.awaitUninterruptibly();
+      }
+    } finally {
+      lock.unlock();
+    }
     db.close();
     unlogged.close();
     options.close();
@@ -201,6 +230,13 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
       read.close();
       db.releaseSnapshot(snapshot);
       snapshot.close();
+      lock.lock();
+      try {
+        openViews--;
+        viewClosed.signalAll();
+      } finally {
+        lock.unlock();
+      }
     }
   }
 }
