@@ -15,16 +15,18 @@ import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.VolumeId;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * A {@link Volume} in memory, for simulations and tests: keeps the slices as they came, so
  * synthetic content takes no room. A disk outlives its process: the simulator hands the same {@link
- * Disk} to the next run.
+ * Disk} to the next run, whose volume drops what the one before had not committed.
  */
 public final class MemoryVolume implements Volume {
   /** What is on the disk; survives the process. */
@@ -38,6 +40,8 @@ public final class MemoryVolume implements Volume {
     private final Map<GroupId, TreeMap<ChunkId, Held>> groups = new TreeMap<>();
     private long usedBytes;
     private boolean full;
+    private boolean failsNextWrite;
+    private final Set<MemoryAppender> unended = new LinkedHashSet<>();
 
     /**
      * An empty disk.
@@ -88,6 +92,16 @@ public final class MemoryVolume implements Volume {
       }
     }
 
+    /** Makes the next slice that is written fail with IO_ERROR. */
+    public void failNextWrite() {
+      lock.lock();
+      try {
+        failsNextWrite = true;
+      } finally {
+        lock.unlock();
+      }
+    }
+
     /** Every chunk that is held, ascending. For invariants. */
     public List<StoredChunk> all() {
       lock.lock();
@@ -99,6 +113,7 @@ public final class MemoryVolume implements Volume {
     }
 
     private void clear() {
+      List.copyOf(unended).forEach(MemoryAppender::abort);
       chunks.values().forEach(held -> held.slices.forEach(Bytes::release));
       chunks.clear();
       groups.clear();
@@ -120,9 +135,16 @@ public final class MemoryVolume implements Volume {
   private final Env env;
   private final Disk disk;
 
+  /** The volume of a disk for one run of its process; ends the appends of the run before. */
   public MemoryVolume(Env env, Disk disk) {
     this.env = env;
     this.disk = disk;
+    disk.lock.lock();
+    try {
+      List.copyOf(disk.unended).forEach(MemoryAppender::abort);
+    } finally {
+      disk.lock.unlock();
+    }
   }
 
   @Override
@@ -169,10 +191,12 @@ public final class MemoryVolume implements Volume {
                 + " are used");
       }
       disk.usedBytes += maxLengthBytes;
+      var appender = new MemoryAppender(id, group, epoch, maxLengthBytes);
+      disk.unended.add(appender);
+      return appender;
     } finally {
       disk.lock.unlock();
     }
-    return new MemoryAppender(id, group, epoch, maxLengthBytes);
   }
 
   @Override
@@ -309,6 +333,7 @@ public final class MemoryVolume implements Volume {
     private int lengthBytes;
     private int crc32c;
     private boolean ended;
+    private boolean failed;
 
     MemoryAppender(ChunkId id, GroupId group, Epoch epoch, int reservedBytes) {
       this.id = id;
@@ -335,6 +360,13 @@ public final class MemoryVolume implements Volume {
                   + " of "
                   + reservedBytes);
         }
+        if (disk.failsNextWrite) {
+          disk.failsNextWrite = false;
+          failed = true;
+        }
+        if (failed) {
+          return Outcome.failed(env, ioError());
+        }
         slices.add(slice.retain());
         crc32c = Crc32cCombiner.combine(crc32c, crc, slice.length());
         lengthBytes += slice.length();
@@ -348,12 +380,21 @@ public final class MemoryVolume implements Volume {
       }
     }
 
+    private ForebayException ioError() {
+      return new ForebayException(
+          ErrorCode.IO_ERROR, "writing chunk " + id + " on volume " + disk.id + " failed");
+    }
+
     @Override
     public StoredChunk commit(int length, int crc) {
       disk.lock.lock();
       try {
         if (ended) {
           throw new ForebayException(ErrorCode.CANCELLED, "append of " + id + " was ended before");
+        }
+        if (failed) {
+          abort();
+          throw ioError();
         }
         if (length != lengthBytes || crc != crc32c) {
           abort();
@@ -373,6 +414,7 @@ public final class MemoryVolume implements Volume {
           return before.chunk;
         }
         ended = true;
+        disk.unended.remove(this);
         var held = new Held(new StoredChunk(id, group, epoch, length, crc), List.copyOf(slices));
         disk.chunks.put(id, held);
         disk.groups.computeIfAbsent(group, any -> new TreeMap<>()).put(id, held);
@@ -389,6 +431,7 @@ public final class MemoryVolume implements Volume {
       try {
         if (!ended) {
           ended = true;
+          disk.unended.remove(this);
           slices.forEach(Bytes::release);
           slices.clear();
           disk.usedBytes -= reservedBytes;

@@ -61,6 +61,11 @@ import org.slf4j.LoggerFactory;
  * exist); a slot is cleared before its room is given to another chunk (a chunk that was deleted
  * does not come back).
  *
+ * <p>A kill leaves each slot old or new whole, so a slot that is neither free nor right, a segment
+ * that is cut short or missing, and room that is claimed twice mean that acknowledged chunks may be
+ * lost. Then the volume opens as another incarnation (rule R6): it is put OUT and fetches what it
+ * lacks, instead of answering "absent" as an in-sync member.
+ *
  * <p>Locks: {@code lock} guards allocation (segments, extents, slots, sizes) and is held across no
  * I/O but the making of a segment; the index is concurrent. Platform threads of the volume do all
  * I/O.
@@ -71,8 +76,12 @@ public final class DiskVolume implements Volume {
   private static final double DEFAULT_SHARE = 0.8;
   // A bounce buffer holds the largest slice and a block on each side.
   private static final int BOUNCE_BYTES = (1 << 20) + (256 << 10);
+  private static final ByteBuffer ZEROS = aligned(BLOCK_BYTES).asReadOnlyBuffer();
 
   private record Entry(Segment segment, int slot, Slot content) {}
+
+  /** A slot that is to be cleared. */
+  private record Unbelieved(Segment segment, int slot) {}
 
   private final Env env;
   private final Path directory;
@@ -92,6 +101,8 @@ public final class DiskVolume implements Volume {
   private final AtomicLong queuedBytes = new AtomicLong();
   private final ReentrantLock lock = new ReentrantLock();
   private final List<Segment> segments = new ArrayList<>(); // guarded by lock
+  private final List<Integer> missing = new ArrayList<>(); // used while opening only
+  private final List<Unbelieved> unbelieved = new ArrayList<>(); // used while opening only
   private long usedBytes; // guarded by lock
   private VolumeMeta meta; // guarded by lock
   private volatile boolean closed;
@@ -119,6 +130,14 @@ public final class DiskVolume implements Volume {
       VolumeMeta meta;
       if (Files.exists(directory.resolve(VolumeMeta.FILE))) {
         meta = VolumeMeta.read(directory);
+      } else if (!segmentFiles(directory).isEmpty()) {
+        throw new ForebayException(
+            ErrorCode.CORRUPT,
+            "the data directory "
+                + directory
+                + " has segments and no "
+                + VolumeMeta.FILE
+                + "; restore that file, or empty the directory if its data are not needed");
       } else {
         meta =
             new VolumeMeta(
@@ -191,22 +210,48 @@ public final class DiskVolume implements Volume {
     this.lockFile = lockFile;
     this.id = new VolumeId(meta.volume());
     this.segmentBytes = meta.segmentBytes();
-    this.incarnation = new Incarnation(meta.disk(), bootId());
     this.direct = settings.directIo() && DirectIo.option().isPresent() && takesDirectIo(directory);
-    List<Path> files;
-    try (var listing = Files.list(directory.resolve("segments"))) {
-      files =
-          listing
-              .filter(file -> String.valueOf(file.getFileName()).matches("[0-9]{8}\\.seg"))
-              .sorted()
-              .toList();
-    }
     this.capacityBytes =
         settings.capacityBytes() > 0 ? settings.capacityBytes() : meta.capacityBytes();
     this.writers = pool("write", settings.ioThreads());
     this.readers = pool("read", settings.ioThreads());
-    for (Path file : files) {
-      load(file);
+    try {
+      if (load(segmentFiles(directory))) {
+        // Synced before anything is cleared: a crash in between finds the damage again.
+        this.meta =
+            new VolumeMeta(
+                meta.volume(),
+                env.random().nextLong(),
+                meta.segmentBytes(),
+                meta.capacityBytes(),
+                meta.cluster());
+        this.meta.write(directory);
+        LOG.error(
+            "volume {} at {} may have lost chunks; it goes on as another incarnation",
+            id,
+            directory);
+      }
+      for (int number : missing) {
+        Segment.make(directory, number, segmentBytes); // used from the next start on
+      }
+      for (Unbelieved each : unbelieved) {
+        each.segment().writeFully(ZEROS.duplicate(), (long) each.slot() * BLOCK_BYTES);
+      }
+    } catch (IOException | RuntimeException failure) {
+      for (Segment segment : segments) {
+        closeQuietly(segment.channel);
+      }
+      throw failure;
+    }
+    this.incarnation = new Incarnation(this.meta.disk(), bootId());
+  }
+
+  private static List<Path> segmentFiles(Path directory) throws IOException {
+    try (var listing = Files.list(directory.resolve("segments"))) {
+      return listing
+          .filter(file -> String.valueOf(file.getFileName()).matches("[0-9]{8}\\.seg"))
+          .sorted()
+          .toList();
     }
   }
 
@@ -270,18 +315,48 @@ public final class DiskVolume implements Volume {
    * two good ones, a power cut after a deletion that was not synced a stale one. What is not
    * believed is cleared before its room can be given away, else it might be believed at the next
    * start.
+   *
+   * @return whether chunks may be missing that were acknowledged
    */
-  private void load(Path file) throws IOException {
-    String name = String.valueOf(file.getFileName());
-    int number = Integer.parseInt(name.substring(0, name.indexOf('.')));
-    var segment = new Segment(number, file, segmentBytes, direct);
-    segments.add(segment);
-    ByteBuffer table = aligned(segment.slots * BLOCK_BYTES);
-    segment.readFully(table, 0);
+  private boolean load(List<Path> files) throws IOException {
+    boolean damaged = false;
+    var seen = new BitSet();
+    ByteBuffer table = aligned(Segment.tableBytes(segmentBytes));
+    for (Path file : files) {
+      String name = String.valueOf(file.getFileName());
+      int number = Integer.parseInt(name.substring(0, name.indexOf('.')));
+      for (int lost = seen.nextClearBit(0); lost < number; lost = seen.nextClearBit(0)) {
+        LOG.error("{} is missing; what it held is lost", Segment.file(directory, lost));
+        missing.add(lost);
+        seen.set(lost);
+        damaged = true;
+      }
+      seen.set(number);
+      long size = Files.size(file);
+      if (size < segmentBytes) {
+        LOG.error("{} has {} bytes of {}", file, size, segmentBytes);
+        damaged = true;
+      }
+      var segment = new Segment(number, file, segmentBytes, direct);
+      segments.add(segment);
+      segment.readFully(table.clear(), 0);
+      damaged |= load(segment, table);
+    }
+    return damaged;
+  }
+
+  private boolean load(Segment segment, ByteBuffer table) throws IOException {
+    boolean damaged = false;
     var whole = new ArrayList<Entry>();
     for (int i = 0; i < segment.slots; i++) {
-      int at = i;
-      Slot.read(table, i * BLOCK_BYTES).ifPresent(slot -> whole.add(new Entry(segment, at, slot)));
+      Optional<Slot> slot = Slot.read(table, i * BLOCK_BYTES);
+      if (slot.isPresent()) {
+        whole.add(new Entry(segment, i, slot.get()));
+      } else if (table.slice(i * BLOCK_BYTES, BLOCK_BYTES).mismatch(ZEROS) >= 0) {
+        LOG.error("{} slot {} is damaged; its chunk, if it had one, is lost", segment.path, i);
+        unbelieved.add(new Unbelieved(segment, i));
+        damaged = true;
+      }
     }
     whole.sort(Comparator.comparingInt(entry -> entry.content().offsetBlocks()));
     var doubted = new BitSet();
@@ -309,11 +384,12 @@ public final class DiskVolume implements Volume {
       Slot slot = entry.content();
       Entry before = index.get(slot.chunk().id());
       if (doubted.get(i) || (before != null && isWhole(before))) {
-        clear(entry);
+        damaged |= doubted.get(i);
+        disbelieve(entry);
         continue;
       }
       if (before != null) {
-        clear(before);
+        disbelieve(before);
         take(before);
         free(
             before.segment(),
@@ -328,15 +404,16 @@ public final class DiskVolume implements Volume {
       usedBytes += (long) blocks * BLOCK_BYTES;
       put(entry);
     }
+    return damaged;
   }
 
-  private void clear(Entry entry) throws IOException {
+  private void disbelieve(Entry entry) {
     LOG.error(
         "{} slot {} is cleared: {} is kept elsewhere too, or its room is claimed twice",
         entry.segment().path,
         entry.slot(),
         entry.content().chunk());
-    entry.segment().writeFully(aligned(BLOCK_BYTES), (long) entry.slot() * BLOCK_BYTES);
+    unbelieved.add(new Unbelieved(entry.segment(), entry.slot()));
   }
 
   /** Whether all data of a chunk are what its slot says. */
@@ -430,7 +507,8 @@ public final class DiskVolume implements Volume {
   }
 
   private ForebayException fault(String what, IOException failure) {
-    boolean full = String.valueOf(failure.getMessage()).contains("No space left");
+    String said = String.valueOf(failure.getMessage());
+    boolean full = said.contains("No space left") || said.contains("quota exceeded");
     return new ForebayException(
         full ? ErrorCode.NO_SPACE : ErrorCode.IO_ERROR,
         "volume " + id + " at " + directory + ": " + what + ": " + failure.getMessage(),
@@ -470,13 +548,8 @@ public final class DiskVolume implements Volume {
         throw noSpace(maxLengthBytes);
       }
       int number = segments.isEmpty() ? 0 : segments.getLast().number + 1;
-      var segment =
-          new Segment(
-              number,
-              directory.resolve("segments").resolve(String.format("%08d.seg", number)),
-              segmentBytes,
-              direct);
-      syncDirectory(directory.resolve("segments"));
+      Segment.make(directory, number, segmentBytes);
+      var segment = new Segment(number, Segment.file(directory, number), segmentBytes, direct);
       segments.add(segment);
       return reserve(segment, blocks, chunk, group, epoch, maxLengthBytes, durability)
           .orElseThrow(() -> new IllegalStateException("a new segment has no room for " + blocks));
@@ -484,13 +557,6 @@ public final class DiskVolume implements Volume {
       throw fault("a new segment", failure);
     } finally {
       lock.unlock();
-    }
-  }
-
-  /** A new file's name is durable only when its directory is. */
-  private static void syncDirectory(Path directory) throws IOException {
-    try (FileChannel entry = FileChannel.open(directory, StandardOpenOption.READ)) {
-      entry.force(true);
     }
   }
 
@@ -687,23 +753,47 @@ public final class DiskVolume implements Volume {
     submit(
             writers,
             () -> {
-              ByteBuffer zeros = aligned(BLOCK_BYTES);
-              for (Entry entry : gone) {
-                entry.segment().writeFully(zeros.clear(), (long) entry.slot() * BLOCK_BYTES);
-                lock.lock();
-                try {
-                  free(
-                      entry.segment(),
-                      entry.slot(),
-                      entry.content().offsetBlocks(),
-                      blocks(entry.content().chunk().lengthBytes()));
-                } finally {
-                  lock.unlock();
+              int cleared = 0;
+              try {
+                for (Entry entry : gone) {
+                  entry
+                      .segment()
+                      .writeFully(ZEROS.duplicate(), (long) entry.slot() * BLOCK_BYTES);
+                  cleared++;
+                  lock.lock();
+                  try {
+                    free(
+                        entry.segment(),
+                        entry.slot(),
+                        entry.content().offsetBlocks(),
+                        blocks(entry.content().chunk().lengthBytes()));
+                  } finally {
+                    lock.unlock();
+                  }
                 }
+              } finally {
+                putBack(gone.subList(cleared, gone.size()));
               }
               return true;
             })
         .await();
+  }
+
+  /**
+   * Slots that could not be cleared are on the disk still: their chunks are held again, so that a
+   * second try does not take them for deleted.
+   */
+  private void putBack(List<Entry> entries) {
+    lock.lock();
+    try {
+      for (Entry entry : entries) {
+        if (!index.containsKey(entry.content().chunk().id())) {
+          put(entry);
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
   }
 
   private void free(Segment segment, int slot, int start, int blocks) {
@@ -1058,7 +1148,7 @@ public final class DiskVolume implements Volume {
           submit(
               writers,
               () -> {
-                segment.writeFully(aligned(BLOCK_BYTES), (long) slot * BLOCK_BYTES);
+                segment.writeFully(ZEROS.duplicate(), (long) slot * BLOCK_BYTES);
                 lock.lock();
                 try {
                   free(segment, slot, start, blocks);

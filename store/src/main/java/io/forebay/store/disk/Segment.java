@@ -3,8 +3,10 @@ package io.forebay.store.disk;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.OpenOption;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.BitSet;
 import java.util.LinkedHashSet;
@@ -38,16 +40,45 @@ final class Segment {
     }
     this.channel = FileChannel.open(path, options);
     try {
+      // One that was cut short reads as zeros behind its end, and its chunks as damaged.
       if (channel.size() < segmentBytes) {
-        ByteBuffer last = ByteBuffer.allocateDirect(2 * BLOCK_BYTES).alignedSlice(BLOCK_BYTES);
-        last.limit(BLOCK_BYTES);
-        channel.write(last, segmentBytes - BLOCK_BYTES);
+        extend(channel, segmentBytes);
       }
     } catch (IOException failure) {
       channel.close();
       throw failure;
     }
     this.extents = new Extents(slots, segmentBytes / BLOCK_BYTES);
+  }
+
+  /** Where the segment of a number lies. */
+  static Path file(Path directory, int number) {
+    return directory.resolve("segments").resolve(String.format("%08d.seg", number));
+  }
+
+  /** Makes the file of a new segment. It has its name when it has its size, not before. */
+  static void make(Path directory, int number, int segmentBytes) throws IOException {
+    Path file = file(directory, number);
+    Path part = file.resolveSibling("new.part");
+    try (FileChannel out =
+        FileChannel.open(
+            part,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.WRITE,
+            StandardOpenOption.TRUNCATE_EXISTING)) {
+      extend(out, segmentBytes);
+      out.force(true);
+    }
+    Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+    // The name is durable only when its directory is.
+    try (FileChannel entry = FileChannel.open(file.getParent(), StandardOpenOption.READ)) {
+      entry.force(true);
+    }
+  }
+
+  private static void extend(FileChannel channel, int segmentBytes) throws IOException {
+    ByteBuffer last = ByteBuffer.allocateDirect(2 * BLOCK_BYTES).alignedSlice(BLOCK_BYTES);
+    channel.write(last.limit(BLOCK_BYTES), segmentBytes - BLOCK_BYTES);
   }
 
   /** Size of the header table. */

@@ -162,9 +162,15 @@ final class DiskVolumeTest {
       store(volume, 1, 200_000);
       store(volume, 2, 200_000);
     }
+    long disk = VolumeMeta.read(directory).disk();
     flip(53);
     try (DiskVolume volume = open()) {
+      assertThat(volume.incarnation().disk()).isNotEqualTo(disk);
       assertThat(volume.find(id(1))).isEmpty();
+      disk = volume.incarnation().disk();
+    }
+    try (DiskVolume volume = open()) {
+      assertThat(volume.incarnation().disk()).isEqualTo(disk);
       verify(volume, 2, 200_000);
       store(volume, 1, 200_000);
       verify(volume, 1, 200_000);
@@ -180,9 +186,47 @@ final class DiskVolumeTest {
     try (FileChannel file = FileChannel.open(segment(0), StandardOpenOption.WRITE)) {
       file.truncate(DATA_START + 4096 + 1000);
     }
+    long disk = VolumeMeta.read(directory).disk();
     try (DiskVolume volume = open()) {
+      assertThat(volume.incarnation().disk()).isNotEqualTo(disk);
       verify(volume, 1, 4096);
       assertFails(ErrorCode.CORRUPT, () -> volume.read(id(2), 0, 1, pool), id(2).toString());
+    }
+  }
+
+  @Test
+  void aVolumeThatLostASegmentIsAnotherIncarnationOnce() throws IOException {
+    try (DiskVolume volume = open()) {
+      store(volume, 1, 14 << 20);
+      store(volume, 2, 14 << 20);
+    }
+    long disk = VolumeMeta.read(directory).disk();
+    Files.delete(segment(0));
+    try (DiskVolume volume = open()) {
+      assertThat(volume.incarnation().disk()).isNotEqualTo(disk);
+      assertThat(volume.find(id(1))).isEmpty();
+      verify(volume, 2, 14 << 20);
+      disk = volume.incarnation().disk();
+    }
+    try (DiskVolume volume = open()) {
+      assertThat(volume.incarnation().disk()).isEqualTo(disk);
+      store(volume, 1, 14 << 20);
+      verify(volume, 2, 14 << 20);
+    }
+  }
+
+  @Test
+  void segmentsWithoutTheirMetaAreNotFormattedOver() throws IOException {
+    try (DiskVolume volume = open()) {
+      store(volume, 1, 5000);
+    }
+    Path meta = directory.resolve("volume.meta");
+    byte[] text = Files.readAllBytes(meta);
+    Files.delete(meta);
+    assertFails(ErrorCode.CORRUPT, this::open, directory.toString(), "volume.meta");
+    Files.write(meta, text);
+    try (DiskVolume volume = open()) {
+      verify(volume, 1, 5000);
     }
   }
 
@@ -445,7 +489,7 @@ final class DiskVolumeTest {
 
   @Tag("e2e")
   @ParameterizedTest
-  @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
+  @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
   void whatAKilledProcessAcknowledgedIsBack(long seed) throws Exception {
     var random = new Random(seed);
     int acknowledgements = 20 + random.nextInt(400);
@@ -486,7 +530,9 @@ final class DiskVolumeTest {
     }
     assertThat(child.exitValue()).isEqualTo(137);
     assertThat(held).isNotEmpty();
+    long disk = VolumeMeta.read(directory).disk();
     try (DiskVolume volume = open()) {
+      assertThat(volume.incarnation().disk()).isEqualTo(disk); // a kill is no damage
       held.forEach((sequence, length) -> verify(volume, sequence, length));
       gone.forEach(sequence -> assertThat(volume.find(id(sequence))).isEmpty());
       for (StoredChunk chunk : volume.list(GROUP, Optional.empty(), 100_000)) {
