@@ -756,9 +756,7 @@ public final class DiskVolume implements Volume {
               int cleared = 0;
               try {
                 for (Entry entry : gone) {
-                  entry
-                      .segment()
-                      .writeFully(ZEROS.duplicate(), (long) entry.slot() * BLOCK_BYTES);
+                  entry.segment().writeFully(ZEROS.duplicate(), (long) entry.slot() * BLOCK_BYTES);
                   cleared++;
                   lock.lock();
                   try {
