@@ -30,6 +30,8 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
@@ -38,6 +40,7 @@ import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Stream;
 
 /**
  * An object store in a local directory: what a single node has without a cloud.
@@ -58,11 +61,15 @@ public final class DirStore implements ObjectStore {
   private static final int TRAILER_BYTES = 12;
   private static final int LOCKS = 64;
   private static final int MAX_SEGMENT = 200;
+  private static final int MOVES = 16;
+  // Of the process, not of the store: file locks are the process's, and two stores of one directory
+  // would be refused each other's.
+  private static final List<ReentrantLock> PROCESS_LOCKS =
+      Stream.generate(ReentrantLock::new).limit(LOCKS).toList();
 
   private final Path root;
   private final Path hidden;
   private final RequestCounter counter = new RequestCounter();
-  private final ReentrantLock[] locks = new ReentrantLock[LOCKS];
   private final SplittableRandom names = new SplittableRandom();
   private final ReentrantLock namesLock = new ReentrantLock();
 
@@ -78,9 +85,6 @@ public final class DirStore implements ObjectStore {
   public DirStore(Path root) {
     this.root = root.toAbsolutePath().normalize();
     this.hidden = this.root.resolve(".forebay-store");
-    for (int i = 0; i < LOCKS; i++) {
-      locks[i] = new ReentrantLock();
-    }
     try {
       Files.createDirectories(hidden.resolve("tmp"));
       Files.createDirectories(hidden.resolve("locks"));
@@ -166,18 +170,22 @@ public final class DirStore implements ObjectStore {
     }
     if (name.length() > MAX_SEGMENT) {
       // A name that a file system does not take is cut, and told apart by a digest of all of it.
-      String digest = HexFormat.of().toHexDigits(longHash(segment));
-      return name.substring(0, MAX_SEGMENT - 20).replaceAll("%[0-9A-F]?$", "") + "%~" + digest;
+      return name.substring(0, MAX_SEGMENT - 70).replaceAll("%[0-9A-F]?$", "")
+          + "%~"
+          + digest(segment);
     }
     return name.toString();
   }
 
-  private static long longHash(String text) {
-    long hash = 0xcbf29ce484222325L;
-    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
-      hash = (hash ^ (b & 0xff)) * 0x100000001b3L;
+  private static String digest(String segment) {
+    try {
+      return HexFormat.of()
+          .formatHex(
+              MessageDigest.getInstance("SHA-256")
+                  .digest(segment.getBytes(StandardCharsets.UTF_8)));
+    } catch (NoSuchAlgorithmException impossible) {
+      throw new IllegalStateException("every JDK has SHA-256", impossible);
     }
-    return hash;
   }
 
   private interface Action<T> {
@@ -187,7 +195,7 @@ public final class DirStore implements ObjectStore {
   /** Runs under the key's lock, of this process and of others on this machine. */
   private <T> T locked(String operation, String key, Action<T> action) {
     int place = Math.floorMod(key.hashCode(), LOCKS);
-    ReentrantLock lock = locks[place];
+    ReentrantLock lock = PROCESS_LOCKS.get(place);
     lock.lock();
     try (FileChannel channel =
             FileChannel.open(
@@ -393,9 +401,7 @@ public final class DirStore implements ObjectStore {
             if (!holds(options.condition(), inspect(file))) {
               return new PutResult.Refused();
             }
-            makeParent(file);
-            Files.move(
-                part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            move(part, file);
             return new PutResult.Stored(etag);
           });
     } catch (IOException failure) {
@@ -410,10 +416,47 @@ public final class DirStore implements ObjectStore {
     }
   }
 
-  private static void makeParent(Path file) throws IOException {
-    Path parent = file.getParent();
-    if (parent != null) {
-      Files.createDirectories(parent);
+  /** A deletion of a neighbour may take the directory away between its making and the move. */
+  private void move(Path part, Path file) throws IOException {
+    for (int attempt = 1; ; attempt++) {
+      try {
+        for (Path made : makeParents(file)) {
+          sync(made);
+        }
+        Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        // What was answered survives a loss of power: the cache may drop its own copies then.
+        sync(parent(file));
+        return;
+      } catch (NoSuchFileException gone) {
+        if (attempt == MOVES) {
+          throw gone;
+        }
+      }
+    }
+  }
+
+  /** Makes the directories above a file; returns those that got a new entry. */
+  private List<Path> makeParents(Path file) throws IOException {
+    var changed = new ArrayList<Path>();
+    Path parent = parent(file);
+    for (Path at = parent; !at.equals(root) && Files.notExists(at); at = parent(at)) {
+      changed.add(parent(at));
+    }
+    Files.createDirectories(parent);
+    return changed;
+  }
+
+  private static Path parent(Path path) throws IOException {
+    Path parent = path.getParent();
+    if (parent == null) {
+      throw new IOException(path + " is in no directory");
+    }
+    return parent;
+  }
+
+  private static void sync(Path directory) throws IOException {
+    try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
+      channel.force(true);
     }
   }
 
@@ -463,6 +506,19 @@ public final class DirStore implements ObjectStore {
   public PutResult commit(String key, String upload, List<String> tags, PutOptions options) {
     counter.count(Kind.COMMIT);
     Path directory = upload(key, upload);
+    for (String tag : tags) {
+      if (tag.contains("/") || Files.notExists(directory.resolve(tag))) {
+        throw new ForebayException(
+            ErrorCode.NO_SUCH_UPLOAD,
+            "committing '"
+                + key
+                + "' in the store "
+                + description()
+                + ": the part '"
+                + tag
+                + "' is not there; the upload begins anew");
+      }
+    }
     PutResult result =
         replace(
             key,

@@ -54,7 +54,12 @@ public interface ObjectStore extends AutoCloseable {
    */
   String stage(String key, String upload, int part, List<Bytes> body);
 
-  /** Makes the object of its parts, in the order of their tags. */
+  /**
+   * Makes the object of its parts, in the order of their tags.
+   *
+   * @throws io.forebay.core.error.ForebayException NO_SUCH_UPLOAD when a part is not there; nothing
+   *     was changed
+   */
   PutResult commit(String key, String upload, List<String> tags, PutOptions options);
 
   /** Drops an upload. Idempotent; what a store drops by itself needs nothing. */

@@ -254,7 +254,13 @@ public final class Flusher {
     } catch (ForebayException failure) {
       failed.incrementAndGet();
       switch (failure.code()) {
-        case STORE_DENIED, STORE_MISSING, STORE_THROTTLED, CHUNK_ABSENT, CORRUPT, GENERATION_GONE ->
+        case STORE_DENIED,
+            STORE_MISSING,
+            STORE_THROTTLED,
+            NO_SUCH_UPLOAD,
+            CHUNK_ABSENT,
+            CORRUPT,
+            GENERATION_GONE ->
             refuse(task, item, failure.code(), String.valueOf(failure.getMessage()));
         default ->
             plane.namespace(
