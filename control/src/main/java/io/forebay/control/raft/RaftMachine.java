@@ -44,21 +44,33 @@ import org.apache.ratis.util.MD5FileUtil;
  * given entries: (key length, key, value length, value)*, then -1.
  */
 final class RaftMachine extends BaseStateMachine {
+  /** How many entries are kept beyond the retention's count when they confirm reads only. */
+  private static final long READS_PER_CHANGE = 10;
+
   private final RocksSortedMap map;
   private final Machine machine;
   private final Consumer<SortedMap> onLoad;
+  private final RaftVoter.Retention retention;
   private final SimpleStateMachineStorage storage = new SimpleStateMachineStorage();
 
   /** Up to where the map has applied the log; of Ratis' applying thread, after initialize. */
   private long mapIndex = RaftLog.INVALID_LOG_INDEX;
 
+  /** Entries that changed the map since the last snapshot of this run; the applying thread's. */
+  private long sinceSnapshot;
+
   /**
    * @param onLoad told when the map holds what a restart or a snapshot has brought
    */
-  RaftMachine(RocksSortedMap map, Machine machine, Consumer<SortedMap> onLoad) {
+  RaftMachine(
+      RocksSortedMap map,
+      Machine machine,
+      Consumer<SortedMap> onLoad,
+      RaftVoter.Retention retention) {
     this.map = map;
     this.machine = machine;
     this.onLoad = onLoad;
+    this.retention = retention;
   }
 
   @Override
@@ -130,6 +142,13 @@ final class RaftMachine extends BaseStateMachine {
       // The map is ahead of what Ratis has given again: a dump would hold more than its name says.
       return RaftLog.INVALID_LOG_INDEX;
     }
+    SingleFileSnapshotInfo last = storage.getLatestSnapshot();
+    long since = position.getIndex() - (last == null ? 0 : last.getIndex());
+    if (sinceSnapshot < retention.snapshotEntries()
+        && since < READS_PER_CHANGE * retention.snapshotEntries()) {
+      // Mostly confirmations of reads: a dump of the state would cost more than their few bytes.
+      return RaftLog.INVALID_LOG_INDEX;
+    }
     // Entries of Ratis' own may have followed the last one of ours: with them counted, a restart
     // finds the map no older than its snapshot.
     map.write(
@@ -173,6 +192,7 @@ final class RaftMachine extends BaseStateMachine {
         StandardCopyOption.ATOMIC_MOVE,
         StandardCopyOption.REPLACE_EXISTING);
     MD5FileUtil.saveMD5File(file, digest);
+    sinceSnapshot = 0;
     storage.updateLatestSnapshot(
         new SingleFileSnapshotInfo(new FileInfo(file.toPath(), digest), position));
     return position.getIndex();
@@ -191,32 +211,22 @@ final class RaftMachine extends BaseStateMachine {
   @Override
   public CompletableFuture<Message> applyTransaction(TransactionContext transaction) {
     LogEntryProto entry = transaction.getLogEntry();
-    if (entry.getIndex() <= mapIndex) {
+    ByteString content = entry.getStateMachineLogEntry().getLogData();
+    // Nobody waits for what an earlier run has applied; an empty entry confirms a leader's reads.
+    if (entry.getIndex() <= mapIndex || content.isEmpty()) {
       updateLastAppliedTermIndex(entry.getTerm(), entry.getIndex());
-      return CompletableFuture.completedFuture(
-          Message.EMPTY); // nobody waits: it was applied by an earlier run
+      return CompletableFuture.completedFuture(Message.EMPTY);
     }
     var batch = new Batch();
     byte[] answer;
     try (SortedMap.View view = map.view()) {
-      answer =
-          machine.apply(
-              entry.getIndex(),
-              entry.getStateMachineLogEntry().getLogData().toByteArray(),
-              view,
-              batch);
+      answer = machine.apply(entry.getIndex(), content.toByteArray(), view, batch);
     }
     map.write(batch, Optional.of(new RocksSortedMap.Applied(entry.getTerm(), entry.getIndex())));
     mapIndex = entry.getIndex();
+    sinceSnapshot++;
     updateLastAppliedTermIndex(entry.getTerm(), entry.getIndex());
     return CompletableFuture.completedFuture(Message.valueOf(ByteString.copyFrom(answer)));
-  }
-
-  @Override
-  public CompletableFuture<Message> query(Message request) {
-    // Ratis has confirmed leadership and applied up to the read index: the caller takes its own
-    // view now.
-    return CompletableFuture.completedFuture(Message.EMPTY);
   }
 
   @Override

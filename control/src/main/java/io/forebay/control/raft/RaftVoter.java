@@ -45,9 +45,10 @@ import org.apache.ratis.util.SizeInBytes;
 import org.apache.ratis.util.TimeDuration;
 
 /**
- * One voter: an Apache Ratis server that takes part in several logs, each with a map on RocksDB.
- * The leader lease of Ratis stays off (rule V6: its clock may stop with the machine); reads confirm
- * leadership by a round.
+ * One voter: an Apache Ratis server that takes part in several logs, each with a map on RocksDB. A
+ * read confirms leadership by an entry of its own that says nothing (rule V6). Neither of Ratis'
+ * own ways will do: a leader lease trusts a clock that may stop with the machine, and its read
+ * index confirms an index once, so that a deposed leader goes on answering from it (decision 0006).
  */
 public final class RaftVoter implements AutoCloseable {
   /** A log that the voter takes part in. */
@@ -57,7 +58,7 @@ public final class RaftVoter implements AutoCloseable {
    * How much of a log is kept.
    *
    * @param segmentBytes of one file; the log is purged in whole files
-   * @param snapshotEntries between two snapshots
+   * @param snapshotEntries between two snapshots, those of reads not counted
    */
   record Retention(long segmentBytes, long snapshotEntries) {
     static final Retention NORMAL = new Retention(8L << 20, 20_000);
@@ -66,6 +67,7 @@ public final class RaftVoter implements AutoCloseable {
   private final Env env;
   private final RaftServer server;
   private final RaftPeerId self;
+  private final int voters;
   private final ClientId client = ClientId.randomId();
   private final AtomicLong calls = new AtomicLong();
   private final Map<String, GroupLog> logs = new TreeMap<>();
@@ -91,6 +93,7 @@ public final class RaftVoter implements AutoCloseable {
       Retention retention) {
     this.env = env;
     this.self = RaftPeerId.valueOf(node.name());
+    this.voters = voters.size();
     List<RaftPeer> peers =
         new TreeMap<>(voters)
             .entrySet().stream()
@@ -108,7 +111,7 @@ public final class RaftVoter implements AutoCloseable {
         var map = new RocksSortedMap(directory.resolve("state-" + log.name()));
         byGroup.put(
             groupId(log.name()).getUuid().toString(),
-            new RaftMachine(map, log.machine(), log.onLoad()));
+            new RaftMachine(map, log.machine(), log.onLoad(), retention));
         logs.put(log.name(), new GroupLog(groupId(log.name()), map));
       }
       RaftGroupId first = groupId(wanted.getFirst().name());
@@ -177,8 +180,7 @@ public final class RaftVoter implements AutoCloseable {
     GrpcConfigKeys.Server.setPort(properties, Integer.parseInt(address.substring(colon + 1)));
     GrpcConfigKeys.setMessageSizeMax(properties, SizeInBytes.valueOf("16MB"));
     // One voter elects itself at once. Several must outlast a pause of a loaded machine, and still
-    // elect within
-    // a second, so that a dead leader is known within three.
+    // elect within a second, so that a dead leader is known within three.
     TimeDuration least = millis(voters == 1 ? 20 : 500);
     TimeDuration most = millis(voters == 1 ? 40 : 800);
     RaftServerConfigKeys.Rpc.setTimeoutMin(properties, least);
@@ -187,17 +189,13 @@ public final class RaftVoter implements AutoCloseable {
     RaftServerConfigKeys.Rpc.setFirstElectionTimeoutMax(properties, millis(voters == 1 ? 40 : 600));
     RaftServerConfigKeys.Rpc.setRequestTimeout(properties, millis(1_000));
     RaftServerConfigKeys.Rpc.setSleepTime(properties, millis(200));
-    RaftServerConfigKeys.Read.setOption(properties, RaftServerConfigKeys.Read.Option.LINEARIZABLE);
-    RaftServerConfigKeys.Read.setLeaderLeaseEnabled(properties, false);
-    RaftServerConfigKeys.Read.setTimeout(properties, millis(2_000));
     RaftServerConfigKeys.Log.setSegmentSizeMax(
         properties, SizeInBytes.valueOf(retention.segmentBytes()));
     RaftServerConfigKeys.Log.setPreallocatedSize(
         properties, SizeInBytes.valueOf(Math.min(1L << 20, retention.segmentBytes())));
     RaftServerConfigKeys.Log.setWriteBufferSize(properties, SizeInBytes.valueOf("5MB"));
     // The library's own pauses grow to 5 s: a leader would not see for that long that a dead peer
-    // is
-    // back, and a majority that needs it would stand. A refused connection four times a second
+    // is back, and a majority that needs it would stand. A refused connection four times a second
     // costs nothing. The last count never runs out: behind it there would be no pause at all.
     RaftServerConfigKeys.Log.Appender.setRetryPolicy(
         properties, "10ms,10, 100ms,10, 250ms,1000000000");
@@ -244,7 +242,12 @@ public final class RaftVoter implements AutoCloseable {
       this.map = map;
     }
 
-    private Outcome<byte[]> send(RaftClientRequest.Type type, ByteString content) {
+    @Override
+    public Outcome<byte[]> propose(byte[] entry) {
+      return send(ByteString.copyFrom(entry));
+    }
+
+    private Outcome<byte[]> send(ByteString content) {
       var outcome = new Outcome<byte[]>(env);
       RaftClientRequest request =
           RaftClientRequest.newBuilder()
@@ -253,7 +256,7 @@ public final class RaftVoter implements AutoCloseable {
               .setGroupId(group)
               .setCallId(calls.incrementAndGet())
               .setMessage(Message.valueOf(content))
-              .setType(type)
+              .setType(RaftClientRequest.writeRequestType())
               .build();
       CompletableFuture<RaftClientReply> reply;
       try {
@@ -289,18 +292,14 @@ public final class RaftVoter implements AutoCloseable {
     }
 
     @Override
-    public Outcome<byte[]> propose(byte[] entry) {
-      return send(RaftClientRequest.writeRequestType(), ByteString.copyFrom(entry));
-    }
-
-    @Override
     public void confirmRead(long timeoutNanos) {
       if (!leadership().self()) {
         throw new ForebayException(
             ErrorCode.NOT_LEADER, leadership().leader().map(NodeId::name).orElse(""));
       }
-      send(RaftClientRequest.readRequestType(), ByteString.EMPTY)
-          .await(timeoutNanos, "confirming leadership");
+      if (voters > 1) {
+        send(ByteString.EMPTY).await(timeoutNanos, "confirming leadership");
+      }
     }
 
     @Override

@@ -18,6 +18,14 @@ public interface Commands {
    */
   byte[] apply(long position, long wallMillis, byte[] command, SortedMap.View in, Batch out);
 
+  /**
+   * Checks that bytes are a command, before they are logged: an entry that no voter can apply would
+   * stop all of them, and again after each restart.
+   *
+   * @throws io.forebay.core.error.ForebayException CORRUPT, naming what is wrong with them
+   */
+  void check(byte[] command);
+
   /** Answers a query from a picture of the map; changes nothing. */
   byte[] query(SortedMap.View in, byte[] query);
 }

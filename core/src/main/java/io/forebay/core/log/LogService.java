@@ -61,13 +61,15 @@ public final class LogService implements AutoCloseable {
    * Logs what a {@link Submitter} sent and waits for the answers.
    *
    * @return encoded answers
-   * @throws ForebayException NOT_LEADER; BUSY when too many wait; UNAVAILABLE or TIMEOUT with an
-   *     unknown outcome
+   * @throws ForebayException NOT_LEADER; CORRUPT for what is no command, and then none is logged;
+   *     BUSY when too many wait; UNAVAILABLE or TIMEOUT with an unknown outcome
    */
   public byte[] submit(byte[] request) {
     requireLeader();
+    List<Submission> submissions = REQUESTS.decode(request).submissions();
+    submissions.forEach(submission -> commands.check(submission.command()));
     var waiting = new ArrayList<Waiting>();
-    for (Submission submission : REQUESTS.decode(request).submissions()) {
+    for (Submission submission : submissions) {
       var one = new Waiting(submission, new Outcome<>(env));
       if (!queue.offer(one)) {
         throw new ForebayException(

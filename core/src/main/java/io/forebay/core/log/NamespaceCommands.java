@@ -31,6 +31,11 @@ public final class NamespaceCommands implements Commands {
   }
 
   @Override
+  public void check(byte[] command) {
+    RecordCodec.of(NamespaceCommand.class).decode(command);
+  }
+
+  @Override
   public byte[] query(SortedMap.View in, byte[] query) {
     return RecordCodec.of(NamespaceAnswer.class)
         .encode(machine.query(in, RecordCodec.of(NamespaceQuery.class).decode(query)));

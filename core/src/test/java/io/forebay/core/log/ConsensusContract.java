@@ -2,6 +2,7 @@ package io.forebay.core.log;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.env.Scope;
@@ -146,6 +147,19 @@ public abstract class ConsensusContract {
     service.submit(many.encode(new Submission.Many(List.of(first))));
     assertThat(Ledger.texts(voters.get(leader()).map()))
         .containsExactly("first", "second", "third");
+  }
+
+  @Test
+  void whatIsNoCommandIsRefusedAndNothingBesideItIsLogged() {
+    RecordCodec<Submission.Many> many = RecordCodec.of(Submission.Many.class);
+    var good = new Submission(9, 1, 1, "good".getBytes(UTF_8));
+    var malformed = new Submission(9, 2, 1, new byte[0]);
+    byte[] request = many.encode(new Submission.Many(List.of(good, malformed)));
+    LogService service = services.get(leader());
+    assertThatThrownBy(() -> service.submit(request))
+        .isInstanceOfSatisfying(
+            ForebayException.class, wrong -> assertThat(wrong.code()).isEqualTo(ErrorCode.CORRUPT));
+    assertThat(Ledger.number(client().submit("next".getBytes(UTF_8), PATIENCE_NANOS))).isEqualTo(1);
   }
 
   @Test

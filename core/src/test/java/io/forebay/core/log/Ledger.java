@@ -1,5 +1,7 @@
 package io.forebay.core.log;
 
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.SortedMap;
 import java.nio.ByteBuffer;
@@ -21,6 +23,13 @@ public final class Ledger implements Commands {
     out.put(COUNT, count);
     out.put(ByteBuffer.allocate(1 + Long.BYTES).put((byte) 1).putLong(position).array(), command);
     return count;
+  }
+
+  @Override
+  public void check(byte[] command) {
+    if (command.length == 0) {
+      throw new ForebayException(ErrorCode.CORRUPT, "a command without a byte");
+    }
   }
 
   @Override

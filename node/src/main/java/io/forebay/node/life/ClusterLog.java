@@ -100,6 +100,11 @@ public final class ClusterLog implements Commands {
   }
 
   @Override
+  public void check(byte[] command) {
+    COMMANDS.decode(command);
+  }
+
+  @Override
   public byte[] query(SortedMap.View in, byte[] query) {
     // The one query there is: the image.
     return IMAGES.encode(image);
