@@ -577,6 +577,14 @@ public final class OperatorCommands {
           groups.path("degraded").asInt(),
           groups.path("unwritable").asInt(),
           groups.path("syncing").asInt());
+      int awaited = groups.path("awaitedNodes").asInt();
+      if (awaited > 0) {
+        System.out.printf(
+            Locale.ROOT,
+            "%d nodes are away, more than a tenth: their volumes are waited for, not replaced;"
+                + " 'forebay node drain NAME' gives one up%n",
+            awaited);
+      }
       for (String part : List.of("resync", "flush", "storeRequests")) {
         System.out.println(part + ": " + root.path(part));
       }

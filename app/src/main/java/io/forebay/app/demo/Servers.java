@@ -109,8 +109,12 @@ public final class Servers implements AutoCloseable {
     return member;
   }
 
-  /** Starts a node's process. */
-  public void start(String name) throws IOException {
+  /**
+   * Starts a node's process.
+   *
+   * @param options of {@code serve}, beside its configuration
+   */
+  public void start(String name, String... options) throws IOException {
     Member member = member(name);
     Files.deleteIfExists(member.directory.resolve("endpoint.json"));
     var command =
@@ -132,6 +136,7 @@ public final class Servers implements AutoCloseable {
                 "serve",
                 "--config",
                 member.directory.resolve("forebay.yaml").toString()));
+    command.addAll(List.of(options));
     var builder =
         new ProcessBuilder(command)
             .redirectErrorStream(true)

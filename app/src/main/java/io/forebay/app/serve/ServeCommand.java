@@ -70,11 +70,18 @@ public final class ServeCommand implements Callable<Integer> {
           "Configuration of a node of a cluster; the settings are listed in docs/configuration.md.")
   private @Nullable Path config;
 
+  @Option(
+      names = "--accept-empty-volume",
+      description =
+          "Once, after a disk was replaced: take a data directory that had a volume and is empty now for a new disk."
+              + " Without it the start is refused, for the disk may only be not mounted.")
+  private boolean acceptEmptyVolume;
+
   @Override
   public Integer call() throws IOException, InterruptedException {
     ServerConfig settings = config != null ? ConfigReader.read(config) : single();
     var stopped = new CountDownLatch(1);
-    try (Server server = new Server(settings)) {
+    try (Server server = new Server(settings, acceptEmptyVolume)) {
       Runtime.getRuntime().addShutdownHook(new Thread(stopped::countDown, "forebay-stop"));
       server.join();
       writeEndpoint(settings, server);

@@ -4,6 +4,7 @@ import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.Group;
 import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.NodeRecord;
+import io.forebay.core.cluster.Outage;
 import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.node.NodeStatus;
 import io.forebay.node.resync.Resync;
@@ -49,8 +50,11 @@ public record Report(
    * @param degraded fewer, and taking writes
    * @param unwritable below minInSync
    * @param syncing members that are catching up
+   * @param awaitedNodes nodes that are away, and whose volumes are not replaced because too many
+   *     are away at once; 0 otherwise
    */
-  public record GroupFacts(int total, int full, int degraded, int unwritable, int syncing) {}
+  public record GroupFacts(
+      int total, int full, int degraded, int unwritable, int syncing, int awaitedNodes) {}
 
   /** A volume of the node that was asked. */
   public record VolumeFacts(
@@ -65,6 +69,7 @@ public record Report(
       Map<String, Long> storeRequests,
       Defaults defaults) {
     ClusterImage image = status.image();
+    Outage outage = Outage.of(image);
     int full = 0;
     int degraded = 0;
     int unwritable = 0;
@@ -88,7 +93,13 @@ public record Report(
         status.clusterLeader().name(),
         status.leaseHeld(),
         nodes,
-        new GroupFacts(image.groups().size(), full, degraded, unwritable, syncing),
+        new GroupFacts(
+            image.groups().size(),
+            full,
+            degraded,
+            unwritable,
+            syncing,
+            outage.waits() ? outage.away() : 0),
         status.volumes().stream()
             .map(volume ->
                 new VolumeFacts(

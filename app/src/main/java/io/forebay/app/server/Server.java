@@ -66,13 +66,19 @@ public final class Server implements AutoCloseable {
   /**
    * Starts a server; returns when its ports are bound, before it has joined the cluster.
    *
+   * @param acceptEmptyVolumes whether a disk where another volume was before is taken for a
+   *     replaced one
    * @throws ForebayException CONFIGURATION and others, naming what is wrong and what to do
    */
-  public Server(ServerConfig config) {
+  public Server(ServerConfig config, boolean acceptEmptyVolumes) {
     this.config = config;
     this.env = new JdkEnv(Server::dieOf);
     open.push(env);
     try {
+      var known = KnownVolumes.read(config.meta());
+      if (!acceptEmptyVolumes) {
+        known.requirePresent(config.data());
+      }
       var volumes = new ArrayList<Volume>();
       for (int i = 0; i < config.data().size(); i++) {
         DiskVolume volume =
@@ -88,6 +94,7 @@ public final class Server implements AutoCloseable {
         open.push(volume);
         volume.bindCluster(clusterId());
       }
+      known.keep(config.data(), volumes);
       network =
           TcpNetwork.start(
               env,

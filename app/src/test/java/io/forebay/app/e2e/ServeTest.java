@@ -94,6 +94,28 @@ final class ServeTest {
     assertThat(status.path("nodes").size()).isEqualTo(1);
   }
 
+  @Test
+  void aDiskThatIsNotMountedIsRefusedUntilSomebodySaysThatItWasReplaced() throws Exception {
+    server.kill();
+    ServerProcess.wipe(Path.of(data(), "disk0"));
+    List<String> arguments = List.of("serve", "--data", data(), "--s3", "127.0.0.1:0");
+    Process refused =
+        new ProcessBuilder(ServerProcess.forebay(arguments)).redirectErrorStream(true).start();
+    String said = new String(refused.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertThat(refused.waitFor()).as(said).isNotZero();
+    assertThat(said).contains("disk0", "mount it", "--accept-empty-volume");
+
+    var accepting = new ArrayList<>(arguments);
+    accepting.add("--accept-empty-volume");
+    server = new ServerProcess("node", temp.resolve("log"), List.of(), accepting);
+    server.start();
+    server.awaitBanner();
+    server.kill();
+    server = new ServerProcess("node", temp.resolve("log"), List.of(), arguments);
+    server.start();
+    server.awaitBanner();
+  }
+
   private String data() {
     return temp.resolve("data").toString();
   }

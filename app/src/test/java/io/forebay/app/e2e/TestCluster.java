@@ -112,6 +112,8 @@ final class TestCluster implements AutoCloseable {
       throw new IllegalStateException("n" + node + " runs");
     }
     ServerProcess.wipe(disk(node));
+    // As an operator says that the disk was replaced.
+    ServerProcess.wipe(home(node).resolve("meta/volumes.known"));
   }
 
   /** Waits until what a node reports satisfies a condition; a node that cannot answer does not. */

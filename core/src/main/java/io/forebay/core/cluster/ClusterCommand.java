@@ -49,6 +49,8 @@ public sealed interface ClusterCommand {
 
   /**
    * Replaces volumes that have been down longer than the grace period, and those of draining nodes.
+   * In an {@link Outage} that is too wide only the draining ones, and lost ones in groups with a
+   * single copy.
    */
   @Tag(7)
   record ReplaceLost(long graceMillis) implements ClusterCommand {}

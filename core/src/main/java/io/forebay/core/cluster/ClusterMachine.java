@@ -389,19 +389,34 @@ public final class ClusterMachine {
     if (command.graceMillis() < 0) {
       return refused(ErrorCode.INVALID_ARGUMENT, "a grace period is not negative");
     }
-    replace(
-        List.copyOf(state.groups()),
+    Outage outage = Outage.of(image);
+    Predicate<VolumeId> given = volume -> state.gone(volume) || state.leaving(volume);
+    Predicate<VolumeId> lost =
         volume ->
-            state.gone(volume)
-                || state.leaving(volume)
+            given.test(volume)
                 || state
                     .volume(volume)
                     .filter(record -> record.downSinceMillis() != 0)
                     .filter(
                         record -> wallMillis - record.downSinceMillis() >= command.graceMillis())
-                    .isPresent());
+                    .isPresent();
+    List<Group> waiting =
+        state.groups().stream()
+            .filter(group -> outage.waits() && group.in(MemberState.IN_SYNC).size() > 1)
+            .toList();
+    // The only copies first: they are to have the room.
+    replace(state.groups().stream().filter(group -> !waiting.contains(group)).toList(), lost);
+    replace(waiting, given);
     addGroups();
-    return done();
+    return outage.waits()
+        ? new ClusterResult.Done(
+            0,
+            outage.away()
+                + " of "
+                + outage.nodes()
+                + " nodes are away: their volumes are waited for, except for groups with one copy;"
+                + " draining a node gives it up")
+        : done();
   }
 
   private void settle(Collection<VolumeId> volumes) {

@@ -276,6 +276,120 @@ final class ClusterMachineTest {
     assertThat(cluster.group(FIRST).fullStrength()).isTrue();
   }
 
+  /** So many nodes n10, n11…, each with a volume of that number. */
+  private static ClusterFixture many(int nodes, int replicas) {
+    var cluster = new ClusterFixture(4);
+    for (int i = 10; i < 10 + nodes; i++) {
+      cluster.register("n" + i, i);
+    }
+    cluster.bucket(replicas, 1);
+    return cluster;
+  }
+
+  private static long catchingUp(ClusterFixture cluster) {
+    return cluster.machine.image().groups().stream()
+        .filter(group -> !group.in(MemberState.SYNCING).isEmpty())
+        .count();
+  }
+
+  private static long membersOf(ClusterFixture cluster, long volume) {
+    return cluster.machine.image().groups().stream()
+        .filter(group -> group.member(new VolumeId(volume)).isPresent())
+        .count();
+  }
+
+  @Test
+  void withMoreThanATenthOfTheNodesAwayTheyAreWaitedFor() {
+    ClusterFixture cluster = many(20, 3);
+    cluster.expel("n10");
+    cluster.expel("n11");
+    assertThat(Outage.of(cluster.machine.image())).isEqualTo(new Outage(2, 20));
+    cluster.expel("n12");
+    cluster.wallMillis += 100_000;
+    ClusterResult.Done told = cluster.done(new ClusterCommand.ReplaceLost(10_000));
+    assertThat(told.note()).contains("3 of 20 nodes are away").contains("draining");
+    for (Group group : cluster.machine.image().groups()) {
+      // Only where a single copy is left another is made.
+      assertThat(group.in(MemberState.SYNCING).isEmpty())
+          .as("%s", group)
+          .isEqualTo(group.in(MemberState.IN_SYNC).size() != 1);
+    }
+
+    // One comes back: a tenth is away, and made up for.
+    cluster.register("n12", 12);
+    for (Group group : cluster.machine.image().groups()) {
+      for (Member member : group.in(MemberState.SYNCING)) {
+        cluster.promote(group.id(), member.volume().value());
+      }
+    }
+    assertThat(cluster.done(new ClusterCommand.ReplaceLost(10_000)).note()).isEmpty();
+    assertThat(catchingUp(cluster)).isPositive();
+    for (Group group : cluster.machine.image().groups()) {
+      assertThat(group.writers()).hasSize(3);
+    }
+  }
+
+  @Test
+  void whoWasMadeUpForIsAwayNoLonger() {
+    ClusterFixture cluster = many(10, 2);
+    for (String lost : List.of("n10", "n11", "n12")) {
+      cluster.expel(lost);
+      cluster.wallMillis += 100_000;
+      assertThat(cluster.done(new ClusterCommand.ReplaceLost(10_000)).note()).isEmpty();
+      for (Group group : cluster.machine.image().groups()) {
+        for (Member member : group.in(MemberState.SYNCING)) {
+          cluster.promote(group.id(), member.volume().value());
+        }
+        assertThat(cluster.group(group.id()).fullStrength()).isTrue();
+      }
+    }
+    assertThat(Outage.of(cluster.machine.image()).away()).isZero();
+  }
+
+  @Test
+  void anOperatorGivesUpWhoIsWaitedFor() {
+    ClusterFixture cluster = many(5, 3);
+    cluster.expel("n10");
+    cluster.expel("n11");
+    cluster.wallMillis += 100_000;
+    cluster.done(new ClusterCommand.ReplaceLost(10_000));
+    long before = membersOf(cluster, 10);
+    assertThat(before).isPositive();
+    cluster.done(new ClusterCommand.Drain(new NodeId("n10"), true));
+    cluster.done(new ClusterCommand.ReplaceLost(10_000));
+    for (Group group : cluster.machine.image().groups()) {
+      for (Member member : group.in(MemberState.SYNCING)) {
+        cluster.promote(group.id(), member.volume().value());
+      }
+    }
+    assertThat(catchingUp(cluster)).isZero();
+    assertThat(
+            cluster.machine.image().groups().stream()
+                .filter(group -> group.member(new VolumeId(10)).isPresent())
+                .filter(group -> group.member(new VolumeId(11)).isEmpty()))
+        .as("groups that lack only the node that was given up")
+        .isEmpty();
+  }
+
+  @Test
+  void oneNodeOfThreeIsReplacedAndADiskTooWhateverIsAway() {
+    ClusterFixture cluster = three(2, 1);
+    cluster.expel("c");
+    cluster.wallMillis += 100_000;
+    assertThat(cluster.done(new ClusterCommand.ReplaceLost(10_000)).note()).isEmpty();
+    for (Group group : cluster.machine.image().groups()) {
+      assertThat(group.writers()).hasSize(2);
+    }
+
+    ClusterFixture five = many(5, 3);
+    five.expel("n10");
+    five.expel("n11");
+    five.registerIn("n12", "", 1, 99); // a replaced disk
+    assertThat(Outage.of(five.machine.image()).waits()).isTrue();
+    five.done(new ClusterCommand.ReplaceLost(10_000));
+    assertThat(membersOf(five, 99)).isPositive();
+  }
+
   @Test
   void aReplacedDiskIsReplacedAtOnceByTheNewOne() {
     ClusterFixture cluster = three(3, 2);

@@ -161,6 +161,17 @@ public final class DiskVolume implements Volume {
     }
   }
 
+  /**
+   * The volume of a directory, without opening or changing anything; empty when there is none.
+   *
+   * @throws ForebayException as {@link #open} does for a meta file that cannot be read
+   */
+  public static Optional<VolumeId> identify(Path directory) {
+    return Files.exists(directory.resolve(VolumeMeta.FILE))
+        ? Optional.of(new VolumeId(VolumeMeta.read(directory).volume()))
+        : Optional.empty();
+  }
+
   private static FileChannel lockDirectory(Path directory) {
     Path file = directory.resolve("volume.lock");
     FileChannel channel = null;

@@ -1,0 +1,2 @@
+/** What does a server refuse before it starts? */
+package io.forebay.app.server;
