@@ -61,7 +61,7 @@ module_jar app/target/classes app
 
 # A running server keeps the jars it has opened: the old directory is moved away whole, never changed in place.
 mkdir -p "$home"
-rm -f "$stamp"
+rm -f "$stamp" "$home/forebay.aot"
 if [[ -d "$home/lib" ]]; then
   old="$(mktemp -d app/target/.old.XXXXXX)"
   mv "$home/lib" "$old/"
@@ -70,3 +70,5 @@ fi
 chmod 755 "$fresh"
 mv "$fresh" "$home/lib"
 mv "$begun" "$stamp"
+
+scripts/train.sh

@@ -2,6 +2,7 @@ package io.forebay.app.bench;
 
 import io.forebay.app.command.Connection;
 import io.forebay.app.command.Json;
+import io.forebay.app.runtime.Launcher;
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Slab;
 import io.forebay.core.cluster.Durability;
@@ -213,30 +214,14 @@ public final class CheckpointBench implements Callable<Integer> {
       throws IOException {
     var full = new ArrayList<>(prefix);
     full.addAll(command);
-    return new ProcessBuilder(full)
-        .redirectErrorStream(true)
-        .redirectOutput(output.toFile())
-        .start();
-  }
-
-  private static List<String> java(String... arguments) {
-    var command =
-        new ArrayList<>(
-            List.of(
-                ProcessHandle.current().info().command().orElse("java"),
-                "-Xms384m",
-                "-Xmx384m",
-                "-XX:+AlwaysPreTouch",
-                "-XX:MaxDirectMemorySize=1g",
-                "--enable-native-access=ALL-UNNAMED",
-                "--sun-misc-unsafe-memory-access=allow",
-                "--add-opens",
-                "java.base/java.lang=ALL-UNNAMED",
-                "-cp",
-                System.getProperty("java.class.path", ""),
-                "io.forebay.app.Main"));
-    command.addAll(List.of(arguments));
-    return command;
+    var builder =
+        new ProcessBuilder(full).redirectErrorStream(true).redirectOutput(output.toFile());
+    builder
+        .environment()
+        .put(
+            Launcher.JAVA_OPTIONS,
+            "-Xms384m -Xmx384m -XX:+AlwaysPreTouch -XX:MaxDirectMemorySize=1g");
+    return builder.start();
   }
 
   private void startServers(ShapedHosts hosts, Path root) throws IOException, InterruptedException {
@@ -263,7 +248,11 @@ public final class CheckpointBench implements Callable<Integer> {
       servers.add(
           start(
               hosts.on(i),
-              java("serve", "--config", directory.resolve("forebay.yaml").toString()),
+              List.of(
+                  Launcher.path(),
+                  "serve",
+                  "--config",
+                  directory.resolve("forebay.yaml").toString()),
               directory.resolve("log")));
     }
     long end = System.nanoTime() + 60_000_000_000L;
@@ -297,7 +286,8 @@ public final class CheckpointBench implements Callable<Integer> {
       workers.add(
           start(
               hosts.on(i),
-              java(
+              List.of(
+                  Launcher.path(),
                   "bench",
                   "checkpoint",
                   "--worker",

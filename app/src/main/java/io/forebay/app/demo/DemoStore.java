@@ -1,5 +1,6 @@
 package io.forebay.app.demo;
 
+import io.forebay.app.runtime.Launcher;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import java.io.IOException;
@@ -40,7 +41,7 @@ final class DemoStore implements AutoCloseable {
   }
 
   private static DemoStore azurite(Path root) throws IOException {
-    Path home = Path.of(System.getProperty("forebay.root", "."));
+    Path home = Launcher.root();
     Path program = home.resolve(".tools/node/node_modules/.bin/azurite-blob");
     if (!Files.exists(program)) {
       System.out.println("Azurite is fetched from npm (once)...");

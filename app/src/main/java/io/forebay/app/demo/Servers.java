@@ -2,6 +2,7 @@ package io.forebay.app.demo;
 
 import io.forebay.app.command.Connection;
 import io.forebay.app.command.Json;
+import io.forebay.app.runtime.Launcher;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import java.io.IOException;
@@ -120,19 +121,7 @@ public final class Servers implements AutoCloseable {
     var command =
         new ArrayList<>(
             List.of(
-                ProcessHandle.current().info().command().orElse("java"),
-                "-Xms256m",
-                "-Xmx384m",
-                "-XX:MaxDirectMemorySize=1g",
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=4",
-                "--enable-native-access=ALL-UNNAMED",
-                "--sun-misc-unsafe-memory-access=allow",
-                "--add-opens",
-                "java.base/java.lang=ALL-UNNAMED",
-                "-cp",
-                System.getProperty("java.class.path", ""),
-                "io.forebay.app.Main",
+                Launcher.path(),
                 "serve",
                 "--config",
                 member.directory.resolve("forebay.yaml").toString()));
@@ -142,6 +131,10 @@ public final class Servers implements AutoCloseable {
             .redirectErrorStream(true)
             .redirectOutput(
                 ProcessBuilder.Redirect.appendTo(member.directory.resolve("log").toFile()));
+    builder
+        .environment()
+        .put(
+            Launcher.JAVA_OPTIONS, "-Xms256m -Xmx384m -XX:MaxDirectMemorySize=1g -XX:+UseSerialGC");
     builder.environment().putAll(environment);
     member.process = builder.start();
   }

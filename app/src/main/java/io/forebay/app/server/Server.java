@@ -38,6 +38,8 @@ import io.forebay.transport.tcp.TcpNetwork;
 import io.forebay.transport.tcp.TcpSettings;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HexFormat;
@@ -153,8 +155,15 @@ public final class Server implements AutoCloseable {
   }
 
   private String clusterId() {
-    // All nodes of a cluster share a secret; its digest names the cluster before the log does.
-    return HexFormat.of().toHexDigits(config.secret().hashCode());
+    // All nodes of a cluster share a secret; a digest of it names the cluster before the log does.
+    try {
+      byte[] digest =
+          MessageDigest.getInstance("SHA-256")
+              .digest(("forebay cluster " + config.secret()).getBytes(StandardCharsets.UTF_8));
+      return HexFormat.of().formatHex(digest, 0, 8);
+    } catch (NoSuchAlgorithmException impossible) {
+      throw new IllegalStateException(impossible);
+    }
   }
 
   private Voter startVoter() {
@@ -165,6 +174,7 @@ public final class Server implements AutoCloseable {
     var voter =
         new RaftVoter(
             env,
+            clusterId(),
             config.node(),
             addresses,
             config.meta(),

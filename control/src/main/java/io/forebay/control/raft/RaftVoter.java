@@ -18,12 +18,14 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.apache.ratis.conf.RaftProperties;
 import org.apache.ratis.grpc.GrpcConfigKeys;
 import org.apache.ratis.protocol.ClientId;
@@ -75,17 +77,25 @@ public final class RaftVoter implements AutoCloseable {
   /**
    * Starts.
    *
+   * @param clusterId names the cluster: voters of another one are not understood, whatever their
+   *     addresses
    * @param voters every voter's consensus HOST:PORT, this one's too
    * @param directory for logs and maps; made if absent
    * @throws ForebayException CONFIGURATION when the address or the directory cannot be used
    */
   public RaftVoter(
-      Env env, NodeId node, Map<NodeId, String> voters, Path directory, List<Log> wanted) {
-    this(env, node, voters, directory, wanted, Retention.NORMAL);
+      Env env,
+      String clusterId,
+      NodeId node,
+      Map<NodeId, String> voters,
+      Path directory,
+      List<Log> wanted) {
+    this(env, clusterId, node, voters, directory, wanted, Retention.NORMAL);
   }
 
   RaftVoter(
       Env env,
+      String clusterId,
       NodeId node,
       Map<NodeId, String> voters,
       Path directory,
@@ -110,12 +120,27 @@ public final class RaftVoter implements AutoCloseable {
       for (Log log : wanted) {
         var map = new RocksSortedMap(directory.resolve("state-" + log.name()));
         byGroup.put(
-            groupId(log.name()).getUuid().toString(),
+            groupId(clusterId, log.name()).getUuid().toString(),
             new RaftMachine(map, log.machine(), log.onLoad(), retention));
-        logs.put(log.name(), new GroupLog(groupId(log.name()), map));
+        logs.put(log.name(), new GroupLog(groupId(clusterId, log.name()), map));
       }
-      RaftGroupId first = groupId(wanted.getFirst().name());
+      RaftGroupId first = groupId(clusterId, wanted.getFirst().name());
       boolean known = Files.exists(raft.resolve(first.getUuid().toString()).resolve("current"));
+      requireOwn(raft, byGroup.keySet());
+      for (GroupLog log : logs.values()) {
+        if (!known && log.map.applied().isPresent()) {
+          // A fresh log begins at index 0 again, and would be taken for applied.
+          throw new ForebayException(
+              ErrorCode.CONFIGURATION,
+              directory
+                  + " holds a voter's state, but its log in "
+                  + raft
+                  + " is gone: bring the log back; or, when a majority of the other voters runs,"
+                  + " move "
+                  + directory
+                  + " away, and this voter is filled by them");
+        }
+      }
       server =
           RaftServer.newBuilder()
               .setServerId(self)
@@ -134,7 +159,7 @@ public final class RaftVoter implements AutoCloseable {
               .build();
       server.start();
       for (Log log : wanted) {
-        RaftGroupId id = groupId(log.name());
+        RaftGroupId id = groupId(clusterId, log.name());
         boolean present = false;
         for (RaftGroupId served : server.getGroupIds()) {
           present |= served.equals(id);
@@ -145,7 +170,11 @@ public final class RaftVoter implements AutoCloseable {
                   client, self, calls.incrementAndGet(), RaftGroup.valueOf(id, peers)));
         }
       }
+    } catch (ForebayException failure) {
+      closeMaps();
+      throw failure;
     } catch (IOException failure) {
+      closeMaps();
       throw new ForebayException(
           ErrorCode.CONFIGURATION,
           "the control plane's voter at "
@@ -158,6 +187,28 @@ public final class RaftVoter implements AutoCloseable {
     }
   }
 
+  private void closeMaps() {
+    logs.values().forEach(log -> log.map.close());
+  }
+
+  private static void requireOwn(Path raft, Set<String> groups) throws IOException {
+    try (Stream<Path> present = Files.list(raft)) {
+      Optional<Path> other =
+          present
+              .filter(Files::isDirectory)
+              .filter(group -> !groups.contains(group.getFileName().toString()))
+              .findFirst();
+      if (other.isPresent()) {
+        throw new ForebayException(
+            ErrorCode.CONFIGURATION,
+            raft
+                + " holds the log of another cluster ("
+                + other.get().getFileName()
+                + "): name this cluster's directory under 'meta', or its secret under 'secret'");
+      }
+    }
+  }
+
   private static String address(Map<NodeId, String> voters, NodeId node) {
     String address = voters.get(node);
     if (address == null) {
@@ -166,9 +217,10 @@ public final class RaftVoter implements AutoCloseable {
     return address;
   }
 
-  private static RaftGroupId groupId(String name) {
+  private static RaftGroupId groupId(String clusterId, String name) {
     return RaftGroupId.valueOf(
-        UUID.nameUUIDFromBytes(("forebay/" + name).getBytes(StandardCharsets.UTF_8)));
+        UUID.nameUUIDFromBytes(
+            ("forebay/" + clusterId + "/" + name).getBytes(StandardCharsets.UTF_8)));
   }
 
   private static RaftProperties properties(

@@ -27,6 +27,7 @@ final class KilledVoter {
   static RaftVoter open(TestEnv env, String address, Path directory) {
     return new RaftVoter(
         env,
+        "c1",
         NODE,
         Map.of(NODE, address),
         directory,

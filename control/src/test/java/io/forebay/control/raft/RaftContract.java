@@ -60,9 +60,14 @@ abstract class RaftContract extends ConsensusContract {
   }
 
   final void start(NodeId node) {
+    start(node, "c1");
+  }
+
+  final void start(NodeId node, String clusterId) {
     var voter =
         new RaftVoter(
             env,
+            clusterId,
             node,
             addresses,
             directory.resolve(node.name()),
