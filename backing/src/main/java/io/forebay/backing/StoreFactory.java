@@ -8,15 +8,9 @@ import io.forebay.core.error.ForebayException;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /** Opens stores by their URLs. */
 public final class StoreFactory {
-  // Account, container, prefix, and whether to create the container.
-  private static final Pattern AZURE =
-      Pattern.compile("azblob://([a-z0-9]{3,24})/([a-z0-9-]{3,63})(?:/([^?]*))?(\\?create=true)?");
-
   private StoreFactory() {}
 
   /** Opens a store with the credentials of this process's environment. */
@@ -25,25 +19,23 @@ public final class StoreFactory {
   }
 
   /**
-   * Opens a store.
+   * Opens a store. Azure's credentials come from the environment: {@code
+   * AZURE_STORAGE_CONNECTION_STRING}, {@code AZURE_STORAGE_KEY} or {@code AZURE_STORAGE_SAS_TOKEN},
+   * and without these the machine's identity.
    *
    * @param environment where credentials are looked up
-   * @param url {@code dir:PATH} or {@code azblob://ACCOUNT/CONTAINER[/PREFIX]}
+   * @param url {@code dir:PATH} or {@code azblob://ACCOUNT/CONTAINER[/PREFIX]}, the latter with the
+   *     options {@code ?create=true&endpoint=URL}
    * @throws ForebayException CONFIGURATION for a URL that is none of these; what opening fails with
    */
   public static ObjectStore open(String url, Map<String, String> environment) {
     if (url.startsWith("dir:")) {
       return new DirStore(Path.of(url.substring("dir:".length())));
     }
-    Matcher azure = AZURE.matcher(url);
-    if (azure.matches()) {
-      String prefix = Optional.ofNullable(azure.group(3)).orElse("");
-      return new AzureStore(
-          azure.group(1),
-          azure.group(2),
-          prefix.isEmpty() || prefix.endsWith("/") ? prefix : prefix + "/",
-          environment,
-          azure.group(4) != null);
+    if (url.startsWith("azblob://")) {
+      return AzureStore.open(
+          url,
+          name -> Optional.ofNullable(environment.get(name)).filter(value -> !value.isBlank()));
     }
     throw new ForebayException(
         ErrorCode.CONFIGURATION,

@@ -1,24 +1,29 @@
 package io.forebay.backing.azure;
 
-import com.azure.core.http.rest.Response;
-import com.azure.core.util.BinaryData;
-import com.azure.core.util.Context;
+import com.azure.core.credential.TokenCredential;
+import com.azure.core.credential.TokenRequestContext;
+import com.azure.core.exception.HttpResponseException;
+import com.azure.core.http.HttpAuthorization;
+import com.azure.core.http.HttpMethod;
+import com.azure.core.http.netty.NettyAsyncHttpClientBuilder;
+import com.azure.core.http.policy.HttpPipelinePolicy;
+import com.azure.core.util.UrlBuilder;
 import com.azure.identity.DefaultAzureCredentialBuilder;
-import com.azure.storage.blob.BlobContainerClient;
-import com.azure.storage.blob.BlobServiceClientBuilder;
-import com.azure.storage.blob.models.BlobErrorCode;
+import com.azure.storage.blob.BlobContainerAsyncClient;
+import com.azure.storage.blob.BlobContainerClientBuilder;
 import com.azure.storage.blob.models.BlobHttpHeaders;
 import com.azure.storage.blob.models.BlobProperties;
 import com.azure.storage.blob.models.BlobRange;
 import com.azure.storage.blob.models.BlobRequestConditions;
-import com.azure.storage.blob.models.BlobStorageException;
-import com.azure.storage.blob.models.BlockBlobItem;
+import com.azure.storage.blob.models.DownloadRetryOptions;
+import com.azure.storage.blob.options.BlobCopyFromUrlOptions;
 import com.azure.storage.blob.options.BlockBlobCommitBlockListOptions;
 import com.azure.storage.blob.options.BlockBlobSimpleUploadOptions;
-import com.azure.storage.blob.options.BlockBlobStageBlockOptions;
-import com.azure.storage.blob.specialized.BlockBlobClient;
+import com.azure.storage.blob.options.BlockBlobStageBlockFromUrlOptions;
+import com.azure.storage.blob.sas.BlobSasPermission;
+import com.azure.storage.blob.sas.BlobServiceSasSignatureValues;
+import com.azure.storage.blob.specialized.BlockBlobAsyncClient;
 import com.azure.storage.common.StorageSharedKeyCredential;
-import com.azure.storage.common.Utility;
 import com.azure.storage.common.policy.RequestRetryOptions;
 import com.azure.storage.common.policy.RetryPolicyType;
 import io.forebay.core.backing.ObjectStore;
@@ -31,14 +36,13 @@ import io.forebay.core.backing.StoreObject;
 import io.forebay.core.backing.StoreRequests;
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Slab;
-import io.forebay.core.bytes.SlabPart;
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
-import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
@@ -46,87 +50,156 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Mono;
+import reactor.netty.http.client.HttpClient;
+import reactor.netty.resources.ConnectionProvider;
 
 /**
- * A container of Azure Blob Storage, through the official SDK.
+ * An Azure Blob container. Two clients share one pool of connections: reads are tried three times,
+ * changes are sent once (F1), by the SDK and by the HTTP client below it, and with a server-side
+ * time-out, so that what was sent cannot land for ever (F2).
  *
- * <p>Credentials, the first that is there: a connection string, an account key, a SAS token, or
- * whatever DefaultAzureCredential finds (environment, workload or managed identity, the Azure CLI).
- *
- * <p>The SDK's own retries are off: a change that is sent twice could not be told from two (rule
- * F1). Staged blocks are one pool for each blob name, so that block ids carry the attempt, and all
- * have one length (F10).
+ * <p>Staged blocks are one pool per blob name (F10): a block's id is the base64 of the stamp,
+ * filled up with '.' to 40 characters, '-' and six digits of the part's number.
  */
 public final class AzureStore implements ObjectStore {
   private static final StoreLimits LIMITS = new StoreLimits(50_000, 1, 4000L << 20);
-  private static final int STAMP_CHARACTERS = 40;
-  private static final int TRY_SECONDS = 60;
-  private static final Duration TIMEOUT = Duration.ofSeconds(TRY_SECONDS);
-  private static final int COPY_BYTES = 1 << 20;
+  // The flusher takes a request for landed or lost after 90 s.
+  private static final Duration REQUEST = Duration.ofSeconds(50);
+  private static final int CONNECTIONS = 64;
+  private static final int STAMP_LENGTH = 40;
+  // The most that Copy Blob From URL and Put Block From URL take is 256 MiB and more.
+  private static final long COPY_BYTES = 256L << 20;
+  private static final TokenRequestContext STORAGE =
+      new TokenRequestContext().addScopes("https://storage.azure.com/.default");
 
-  private final BlobContainerClient container;
-  private final String prefix;
-  private final String description;
+  private final AzureAddress address;
+  private final Duration timeout;
+  private final AzureFaults faults;
+  private final ConnectionProvider connections;
+  private final BlobContainerAsyncClient reads;
+  private final BlobContainerAsyncClient changes;
+  private final Optional<TokenCredential> identity;
   private final RequestCounter counter = new RequestCounter();
+  private volatile boolean containerKnown;
 
   /**
-   * Opens a container.
+   * Opens a container; sends nothing yet.
    *
-   * @param account name, for the endpoint and for a shared key
-   * @param prefix of every blob's name; empty or ending in '/'
-   * @param environment of the process: credentials
-   * @param create whether to make the container when it is not there
-   * @throws ForebayException CONFIGURATION for credentials that cannot be read
+   * @param settings a setting of the environment by name
+   * @throws ForebayException CONFIGURATION for a URL or a credential that is malformed
    */
-  public AzureStore(
-      String account,
-      String containerName,
-      String prefix,
-      Map<String, String> environment,
-      boolean create) {
-    this.prefix = prefix;
-    this.description = "azblob://" + account + "/" + containerName + "/" + prefix;
-    var builder =
-        new BlobServiceClientBuilder()
-            .retryOptions(
-                new RequestRetryOptions(RetryPolicyType.FIXED, 1, TRY_SECONDS, null, null, null));
-    String connection = environment.getOrDefault("AZURE_STORAGE_CONNECTION_STRING", "");
-    String key = environment.getOrDefault("AZURE_STORAGE_KEY", "");
-    String sas = environment.getOrDefault("AZURE_STORAGE_SAS_TOKEN", "");
+  public static AzureStore open(String url, Function<String, Optional<String>> settings) {
+    return open(url, settings, REQUEST);
+  }
+
+  static AzureStore open(
+      String url, Function<String, Optional<String>> settings, Duration timeout) {
+    AzureAddress address = AzureAddress.parse(url, settings);
     try {
-      if (!connection.isEmpty()) {
-        builder.connectionString(connection);
-      } else {
-        builder.endpoint(
-            environment.getOrDefault(
-                "AZURE_STORAGE_ENDPOINT", "https://" + account + ".blob.core.windows.net"));
-        if (!key.isEmpty()) {
-          builder.credential(new StorageSharedKeyCredential(account, key));
-        } else if (!sas.isEmpty()) {
-          builder.sasToken(sas);
-        } else {
-          builder.credential(new DefaultAzureCredentialBuilder().build());
-        }
-      }
-      this.container = builder.buildClient().getBlobContainerClient(containerName);
-    } catch (IllegalArgumentException | NullPointerException wrong) {
+      return new AzureStore(address, timeout);
+    } catch (IllegalArgumentException malformed) {
       throw new ForebayException(
           ErrorCode.CONFIGURATION,
           "the store "
-              + description
-              + ": the credentials in AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY or"
-              + " AZURE_STORAGE_SAS_TOKEN cannot be read; copy them again from the account's page",
-          wrong);
+              + address.description()
+              + " cannot be opened: its credential or endpoint is malformed",
+          malformed);
     }
-    if (create) {
-      call("making the container of", "", () -> container.createIfNotExists());
+  }
+
+  private AzureStore(AzureAddress address, Duration timeout) {
+    this.address = address;
+    this.timeout = timeout;
+    this.faults = new AzureFaults(address);
+    this.identity =
+        address.credential() instanceof AzureAddress.Credential.Identity
+            ? Optional.of(new DefaultAzureCredentialBuilder().build())
+            : Optional.empty();
+    this.connections =
+        ConnectionProvider.builder("forebay-azure")
+            .maxConnections(CONNECTIONS)
+            .maxIdleTime(Duration.ofSeconds(30))
+            .pendingAcquireTimeout(timeout)
+            .build();
+    // Below the SDK the HTTP client repeats a request whose connection broke: off.
+    com.azure.core.http.HttpClient http =
+        new NettyAsyncHttpClientBuilder(HttpClient.create(connections).disableRetry(true))
+            .connectTimeout(Duration.ofSeconds(5))
+            .writeTimeout(timeout)
+            .responseTimeout(timeout)
+            .readTimeout(timeout)
+            .build();
+    this.reads = client(http, 3);
+    this.changes = client(http, 1);
+  }
+
+  private BlobContainerAsyncClient client(com.azure.core.http.HttpClient http, int tries) {
+    long seconds = Math.max(1, timeout.toSeconds());
+    // Before the signature is made, for it covers the URL.
+    HttpPipelinePolicy serverTimeout = new ServerTimeout(seconds);
+    BlobContainerClientBuilder builder =
+        new BlobContainerClientBuilder()
+            .endpoint(address.endpoint())
+            .containerName(address.container())
+            .httpClient(http)
+            .addPolicy(serverTimeout)
+            .retryOptions(
+                new RequestRetryOptions(
+                    RetryPolicyType.EXPONENTIAL,
+                    tries,
+                    timeout,
+                    Duration.ofMillis(200),
+                    Duration.ofSeconds(2),
+                    null));
+    if (tries > 1) {
+      builder.addPolicy(new ReadCounter(counter));
+    }
+    switch (address.credential()) {
+      case AzureAddress.Credential.Key(var key) ->
+          builder.credential(new StorageSharedKeyCredential(address.account(), key));
+      case AzureAddress.Credential.Sas(var token) -> builder.sasToken(token);
+      case AzureAddress.Credential.Identity _ -> builder.credential(identity.orElseThrow());
+    }
+    return builder.buildAsyncClient();
+  }
+
+  /** Asks the server to give up as well. */
+  private record ServerTimeout(long seconds) implements HttpPipelinePolicy {
+    @Override
+    public Mono<com.azure.core.http.HttpResponse> process(
+        com.azure.core.http.HttpPipelineCallContext context,
+        com.azure.core.http.HttpPipelineNextPolicy next) {
+      UrlBuilder url = UrlBuilder.parse(context.getHttpRequest().getUrl());
+      url.setQueryParameter("timeout", Long.toString(seconds));
+      context.getHttpRequest().setUrl(url.toString());
+      return next.process();
+    }
+
+    @Override
+    public com.azure.core.http.HttpPipelinePosition getPipelinePosition() {
+      return com.azure.core.http.HttpPipelinePosition.PER_CALL;
+    }
+  }
+
+  /** Counts reads as they are sent, repeated ones too. */
+  private record ReadCounter(RequestCounter counter) implements HttpPipelinePolicy {
+    @Override
+    public Mono<com.azure.core.http.HttpResponse> process(
+        com.azure.core.http.HttpPipelineCallContext context,
+        com.azure.core.http.HttpPipelineNextPolicy next) {
+      counter.count(
+          context.getHttpRequest().getHttpMethod() == HttpMethod.HEAD ? Kind.HEAD : Kind.READ);
+      return next.process();
     }
   }
 
   @Override
   public String description() {
-    return description;
+    return address.description();
   }
 
   @Override
@@ -134,92 +207,309 @@ public final class AzureStore implements ObjectStore {
     return LIMITS;
   }
 
-  private BlockBlobClient blob(String key) {
-    return container.getBlobClient(Utility.urlEncode(prefix + key)).getBlockBlobClient();
+  private BlockBlobAsyncClient blob(BlobContainerAsyncClient container, String key) {
+    return container.getBlobAsyncClient(address.prefix() + key).getBlockBlobAsyncClient();
   }
 
-  private <T> T call(String operation, String key, Supplier<T> request) {
+  /** Sends a request, and waits for its answer; null for an answer without a value. */
+  private <T> @Nullable T ask(Mono<T> request) {
+    return request.timeout(timeout).block();
+  }
+
+  private void ensureContainer() {
+    if (!address.create() || containerKnown) {
+      return;
+    }
     try {
-      return request.get();
-    } catch (BlobStorageException refused) {
-      throw fault(operation, key, refused);
-    } catch (ForebayException known) {
-      throw known;
-    } catch (RuntimeException broken) {
-      throw new ForebayException(
-          ErrorCode.STORE_UNREACHABLE,
-          operation
-              + " '"
-              + key
-              + "' in the store "
-              + description
-              + " got no answer ("
-              + broken
-              + "); check the network, the endpoint and the credentials",
-          broken);
+      ask(changes.createIfNotExistsWithResponse(null));
+      containerKnown = true;
+    } catch (RuntimeException failure) {
+      throw faults.fault("creating the container of", "", failure);
     }
   }
 
-  private ForebayException fault(String operation, String key, BlobStorageException refused) {
-    int status = refused.getStatusCode();
-    BlobErrorCode reason = refused.getErrorCode();
-    ErrorCode code;
-    String advice;
-    if (status == 401 || status == 403) {
-      code = ErrorCode.STORE_DENIED;
-      advice =
-          "the credentials do not allow it: check the key, the SAS token's rights and expiry, or the role";
-    } else if (BlobErrorCode.CONTAINER_NOT_FOUND.equals(reason)
-        || BlobErrorCode.CONTAINER_BEING_DELETED.equals(reason)
-        || (status == 404 && key.isEmpty())) {
-      code = ErrorCode.STORE_MISSING;
-      advice = "there is no such container: create it, or add ?create=true to the store's URL";
-    } else if (status == 429 || status == 503 || BlobErrorCode.INVALID_BLOCK_LIST.equals(reason)) {
-      code = ErrorCode.STORE_THROTTLED;
-      advice = "the account is busy, or an upload was dropped: it is tried again later";
-    } else {
-      code = ErrorCode.STORE_UNREACHABLE;
-      advice = "the store failed: it is tried again later";
+  @Override
+  public Optional<StoreObject> head(String key) {
+    ensureContainer();
+    try {
+      BlobProperties found = ask(blob(reads, key).getProperties());
+      if (found == null) {
+        throw new IllegalStateException("an answer without properties");
+      }
+      var metadata = new TreeMap<String, String>();
+      found
+          .getMetadata()
+          .forEach((name, value) ->
+              metadata.put(name.toLowerCase(Locale.ROOT), MetadataText.decode(value)));
+      return Optional.of(
+          new StoreObject(
+              key,
+              found.getBlobSize(),
+              bare(found.getETag()),
+              Optional.ofNullable(found.getContentType()).orElse(""),
+              metadata,
+              found.getLastModified().toInstant().toEpochMilli()));
+    } catch (RuntimeException failure) {
+      if (AzureFaults.code(failure).equals("BlobNotFound")) {
+        return Optional.empty();
+      }
+      throw faults.fault("looking at", key, failure);
     }
-    return new ForebayException(
-        code,
-        operation
-            + " '"
-            + key
-            + "' in the store "
-            + description
-            + " was answered with "
-            + status
-            + " "
-            + reason
-            + "; "
-            + advice,
-        refused);
   }
 
-  private static boolean conditionFailed(BlobStorageException refused) {
-    return refused.getStatusCode() == 412
-        || (refused.getStatusCode() == 409
-            && BlobErrorCode.BLOB_ALREADY_EXISTS.equals(refused.getErrorCode()));
+  @Override
+  public ReadResult read(
+      String key, long offset, int length, Optional<String> ifMatchEtag, SlabPool pool) {
+    ensureContainer();
+    var conditions = new BlobRequestConditions();
+    ifMatchEtag.ifPresent(etag -> conditions.setIfMatch(quoted(etag)));
+    Slab slab = pool.take();
+    try {
+      ByteBuffer target = slab.buffer().limit(length);
+      try (Transfer transfer = new Transfer()) {
+        ask(
+            blob(reads, key)
+                .downloadStreamWithResponse(
+                    new BlobRange(offset, (long) length),
+                    new DownloadRetryOptions().setMaxRetryRequests(0),
+                    conditions,
+                    false)
+                .flatMap(response ->
+                    response
+                        .getValue()
+                        .doOnNext(arrived -> transfer.receive(arrived, target))
+                        .then()));
+      }
+      if (target.hasRemaining()) {
+        throw new ForebayException(
+            ErrorCode.STORE_UNREACHABLE,
+            "reading '"
+                + key
+                + "' in the store "
+                + description()
+                + " gave "
+                + target.position()
+                + " of "
+                + length
+                + " bytes at "
+                + offset);
+      }
+      return new ReadResult.Data(slab.bytes(0, length));
+    } catch (RuntimeException failure) {
+      return switch (AzureFaults.code(failure)) {
+        case "BlobNotFound" -> new ReadResult.Missing();
+        case "ConditionNotMet" -> new ReadResult.Changed();
+        default -> throw faults.fault("reading", key, failure);
+      };
+    } finally {
+      slab.release();
+    }
   }
 
-  private static boolean absent(BlobStorageException refused) {
-    return refused.getStatusCode() == 404
-        && !BlobErrorCode.CONTAINER_NOT_FOUND.equals(refused.getErrorCode());
+  private PutResult change(String operation, String key, Supplier<String> request) {
+    ensureContainer();
+    try {
+      return new PutResult.Stored(bare(request.get()));
+    } catch (RuntimeException failure) {
+      return switch (AzureFaults.code(failure)) {
+        case "ConditionNotMet", "TargetConditionNotMet", "BlobAlreadyExists" ->
+            new PutResult.Refused();
+        default -> throw faults.fault(operation, key, failure);
+      };
+    }
   }
 
-  private static String unquoted(String etag) {
-    return etag.length() >= 2 && etag.startsWith("\"") && etag.endsWith("\"")
-        ? etag.substring(1, etag.length() - 1)
-        : etag;
+  private static <T> T present(@Nullable T answer) {
+    if (answer == null) {
+      throw new IllegalStateException("an answer without a value");
+    }
+    return answer;
+  }
+
+  @Override
+  public PutResult put(String key, List<Bytes> body, PutOptions options) {
+    return change(
+        "storing",
+        key,
+        () -> {
+          counter.count(Kind.PUT);
+          try (Transfer transfer = new Transfer()) {
+            return present(
+                    ask(
+                        blob(changes, key)
+                            .uploadWithResponse(
+                                new BlockBlobSimpleUploadOptions(
+                                        transfer.body(body), Transfer.length(body))
+                                    .setHeaders(headers(options))
+                                    .setMetadata(metadata(options))
+                                    .setRequestConditions(conditions(options.condition())))))
+                .getValue()
+                .getETag();
+          }
+        });
+  }
+
+  @Override
+  public String begin(String key, String stamp, PutOptions options) {
+    if (!stamp.matches("[a-z0-9-]{1," + STAMP_LENGTH + "}")) {
+      throw new IllegalArgumentException("'" + stamp + "' cannot be a part of block ids");
+    }
+    return stamp;
+  }
+
+  static String blockId(String stamp, int part) {
+    String id = stamp + ".".repeat(STAMP_LENGTH - stamp.length()) + "-%06d".formatted(part);
+    return Base64.getEncoder().encodeToString(id.getBytes(StandardCharsets.US_ASCII));
+  }
+
+  @Override
+  public String stage(String key, String upload, int part, List<Bytes> body) {
+    ensureContainer();
+    String id = blockId(upload, part);
+    counter.count(Kind.STAGE);
+    try (Transfer transfer = new Transfer()) {
+      ask(
+          blob(changes, key)
+              .stageBlockWithResponse(id, transfer.body(body), Transfer.length(body), null, null));
+      return id;
+    } catch (RuntimeException failure) {
+      throw faults.fault("sending a part of", key, failure);
+    }
+  }
+
+  @Override
+  public PutResult commit(String key, String upload, List<String> tags, PutOptions options) {
+    return change("committing", key, () -> commitBlocks(key, tags, options));
+  }
+
+  private String commitBlocks(String key, List<String> ids, PutOptions options) {
+    counter.count(Kind.COMMIT);
+    return present(
+            ask(
+                blob(changes, key)
+                    .commitBlockListWithResponse(
+                        new BlockBlobCommitBlockListOptions(ids)
+                            .setHeaders(headers(options))
+                            .setMetadata(metadata(options))
+                            .setRequestConditions(conditions(options.condition())))))
+        .getValue()
+        .getETag();
+  }
+
+  /** Nothing to do: the next commit drops what is staged under the name, and else a week does. */
+  @Override
+  public void abort(String key, String upload) {}
+
+  @Override
+  public PutResult copy(String sourceKey, String sourceEtag, String key, PutOptions options) {
+    Optional<StoreObject> source = head(sourceKey);
+    if (source.isEmpty() || !source.get().etag().equals(sourceEtag)) {
+      return new PutResult.Refused();
+    }
+    try {
+      return change(
+          "copying '" + sourceKey + "' to",
+          key,
+          () ->
+              source.get().lengthBytes() <= COPY_BYTES
+                  ? copyWhole(sourceKey, sourceEtag, key, options)
+                  : copyInBlocks(source.get(), key, options));
+    } catch (ForebayException failure) {
+      if (failure.getCause() instanceof HttpResponseException cause && sourceWent(cause)) {
+        // The source went between the look and the copy: definite, and the HEAD that follows says
+        // why.
+        return new PutResult.Refused();
+      }
+      throw failure;
+    }
+  }
+
+  private static boolean sourceWent(HttpResponseException failure) {
+    return switch (AzureFaults.code(failure)) {
+      case "SourceConditionNotMet" -> true;
+      case "CannotVerifyCopySource" -> failure.getResponse().getStatusCode() == 404;
+      default -> false;
+    };
+  }
+
+  private String copyWhole(String sourceKey, String sourceEtag, String key, PutOptions options) {
+    counter.count(Kind.COPY);
+    var copy =
+        new BlobCopyFromUrlOptions(sourceUrl(sourceKey))
+            .setMetadata(metadata(options))
+            .setSourceRequestConditions(new BlobRequestConditions().setIfMatch(quoted(sourceEtag)))
+            .setDestinationRequestConditions(conditions(options.condition()));
+    authorization().ifPresent(copy::setSourceAuthorization);
+    return present(ask(blob(changes, key).copyFromUrlWithResponse(copy)))
+        .getHeaders()
+        .getValue(com.azure.core.http.HttpHeaderName.ETAG);
+  }
+
+  private String copyInBlocks(StoreObject source, String key, PutOptions options) {
+    // A copy is an attempt like any other: its blocks carry the same stamp.
+    String stamp =
+        options.metadata().getOrDefault("forebay_generation", "0")
+            + "-"
+            + options.metadata().getOrDefault("forebay_attempt", "0");
+    var ids = new ArrayList<String>();
+    for (long offset = 0; offset < source.lengthBytes(); offset += COPY_BYTES) {
+      counter.count(Kind.COPY);
+      String id = blockId(stamp, ids.size() + 1);
+      var part =
+          new BlockBlobStageBlockFromUrlOptions(id, sourceUrl(source.key()))
+              .setSourceRange(
+                  new BlobRange(offset, Math.min(COPY_BYTES, source.lengthBytes() - offset)))
+              .setSourceRequestConditions(
+                  new BlobRequestConditions().setIfMatch(quoted(source.etag())));
+      authorization().ifPresent(part::setSourceAuthorization);
+      ask(blob(changes, key).stageBlockFromUrlWithResponse(part));
+      ids.add(id);
+    }
+    return commitBlocks(key, ids, options);
+  }
+
+  /** The source's URL with what allows reading it, for some minutes. */
+  private String sourceUrl(String key) {
+    BlockBlobAsyncClient source = blob(changes, key);
+    return switch (address.credential()) {
+      case AzureAddress.Credential.Key _ ->
+          source.getBlobUrl()
+              + "?"
+              + source.generateSas(
+                  new BlobServiceSasSignatureValues(
+                      OffsetDateTime.now(java.time.ZoneOffset.UTC).plusMinutes(15),
+                      new BlobSasPermission().setReadPermission(true)));
+      case AzureAddress.Credential.Sas(var token) -> source.getBlobUrl() + "?" + token;
+      case AzureAddress.Credential.Identity _ -> source.getBlobUrl();
+    };
+  }
+
+  private Optional<HttpAuthorization> authorization() {
+    return identity.map(credential ->
+        new HttpAuthorization("Bearer", present(ask(credential.getToken(STORAGE))).getToken()));
+  }
+
+  @Override
+  public DeleteResult delete(String key, StoreCondition condition) {
+    ensureContainer();
+    counter.count(Kind.DELETE);
+    try {
+      ask(blob(changes, key).deleteWithResponse(null, conditions(condition)));
+      return new DeleteResult.Deleted();
+    } catch (RuntimeException failure) {
+      return switch (AzureFaults.code(failure)) {
+        case "BlobNotFound" -> new DeleteResult.Missing();
+        case "ConditionNotMet" -> new DeleteResult.Refused();
+        default -> throw faults.fault("deleting", key, failure);
+      };
+    }
   }
 
   private static BlobRequestConditions conditions(StoreCondition condition) {
-    var conditions = new BlobRequestConditions();
     return switch (condition) {
-      case StoreCondition.Any _ -> conditions;
-      case StoreCondition.IfAbsent _ -> conditions.setIfNoneMatch("*");
-      case StoreCondition.IfMatch(var etag) -> conditions.setIfMatch("\"" + etag + "\"");
+      case StoreCondition.Any _ -> new BlobRequestConditions();
+      case StoreCondition.IfAbsent _ -> new BlobRequestConditions().setIfNoneMatch("*");
+      case StoreCondition.IfMatch(var etag) -> new BlobRequestConditions().setIfMatch(quoted(etag));
     };
   }
 
@@ -228,286 +518,27 @@ public final class AzureStore implements ObjectStore {
     if (!options.contentType().isEmpty()) {
       headers.setContentType(options.contentType());
     }
-    options
-        .headers()
-        .forEach((name, value) -> {
-          switch (name.toLowerCase(Locale.ROOT)) {
-            case "cache-control" -> headers.setCacheControl(value);
-            case "content-encoding" -> headers.setContentEncoding(value);
-            case "content-disposition" -> headers.setContentDisposition(value);
-            case "content-language" -> headers.setContentLanguage(value);
-            default -> {
-              // Azure has no place for it; ours keeps it in the log.
-            }
-          }
-        });
+    Map<String, String> others = options.headers();
+    Optional.ofNullable(others.get("cache-control")).ifPresent(headers::setCacheControl);
+    Optional.ofNullable(others.get("content-disposition"))
+        .ifPresent(headers::setContentDisposition);
+    Optional.ofNullable(others.get("content-encoding")).ifPresent(headers::setContentEncoding);
+    Optional.ofNullable(others.get("content-language")).ifPresent(headers::setContentLanguage);
     return headers;
   }
 
-  private static BinaryData data(List<Bytes> body) {
-    var buffers = new ArrayList<ByteBuffer>();
-    for (Bytes bytes : body) {
-      buffers.add(
-          bytes instanceof SlabPart part ? part.buffer() : ByteBuffer.wrap(bytes.toArray()));
-    }
-    return BinaryData.fromListByteBuffer(buffers);
+  private static Map<String, String> metadata(PutOptions options) {
+    var metadata = new TreeMap<String, String>();
+    options.metadata().forEach((name, value) -> metadata.put(name, MetadataText.encode(value)));
+    return metadata;
   }
 
-  @Override
-  public Optional<StoreObject> head(String key) {
-    counter.count(Kind.HEAD);
-    return call(
-        "looking at",
-        key,
-        () -> {
-          try {
-            BlobProperties found = blob(key).getProperties();
-            var metadata = new TreeMap<String, String>();
-            found
-                .getMetadata()
-                .forEach((name, value) -> metadata.put(name.toLowerCase(Locale.ROOT), value));
-            return Optional.of(
-                new StoreObject(
-                    key,
-                    found.getBlobSize(),
-                    unquoted(found.getETag()),
-                    Optional.ofNullable(found.getContentType()).orElse(""),
-                    metadata,
-                    found.getLastModified().toInstant().toEpochMilli()));
-          } catch (BlobStorageException refused) {
-            if (absent(refused)) {
-              return Optional.empty();
-            }
-            throw refused;
-          }
-        });
+  private static String bare(@Nullable String etag) {
+    return etag == null ? "" : etag.replace("\"", "");
   }
 
-  @Override
-  public ReadResult read(
-      String key, long offset, int length, Optional<String> ifMatchEtag, SlabPool pool) {
-    counter.count(Kind.READ);
-    Slab slab = pool.take();
-    try {
-      return call(
-          "reading",
-          key,
-          () -> {
-            try {
-              ByteBuffer target = slab.buffer().limit(length);
-              var conditions = new BlobRequestConditions();
-              ifMatchEtag.ifPresent(etag -> conditions.setIfMatch("\"" + etag + "\""));
-              blob(key)
-                  .downloadStreamWithResponse(
-                      into(target),
-                      new BlobRange(offset, (long) length),
-                      null,
-                      conditions,
-                      false,
-                      TIMEOUT,
-                      Context.NONE);
-              if (target.hasRemaining()) {
-                throw new ForebayException(
-                    ErrorCode.STORE_UNREACHABLE,
-                    "reading '" + key + "' gave " + target.remaining() + " bytes too few");
-              }
-              return new ReadResult.Data(slab.bytes(0, length));
-            } catch (BlobStorageException refused) {
-              if (absent(refused)) {
-                return new ReadResult.Missing();
-              }
-              if (conditionFailed(refused)) {
-                return new ReadResult.Changed();
-              }
-              throw refused;
-            }
-          });
-    } finally {
-      slab.release();
-    }
-  }
-
-  private static OutputStream into(ByteBuffer target) {
-    return new OutputStream() {
-      @Override
-      public void write(int value) {
-        target.put((byte) value);
-      }
-
-      @Override
-      public void write(byte[] bytes, int from, int count) {
-        target.put(bytes, from, count);
-      }
-    };
-  }
-
-  private PutResult change(
-      String operation, String key, Supplier<Response<BlockBlobItem>> request) {
-    return call(
-        operation,
-        key,
-        () -> {
-          try {
-            return new PutResult.Stored(unquoted(request.get().getValue().getETag()));
-          } catch (BlobStorageException refused) {
-            if (conditionFailed(refused)) {
-              return new PutResult.Refused();
-            }
-            throw refused;
-          }
-        });
-  }
-
-  @Override
-  public PutResult put(String key, List<Bytes> body, PutOptions options) {
-    counter.count(Kind.PUT);
-    return change(
-        "storing",
-        key,
-        () ->
-            blob(key)
-                .uploadWithResponse(
-                    new BlockBlobSimpleUploadOptions(data(body))
-                        .setHeaders(headers(options))
-                        .setMetadata(options.metadata())
-                        .setRequestConditions(conditions(options.condition())),
-                    TIMEOUT,
-                    Context.NONE));
-  }
-
-  @Override
-  public String begin(String key, String stamp, PutOptions options) {
-    if (stamp.length() > STAMP_CHARACTERS) {
-      throw new IllegalArgumentException(
-          "a stamp has at most " + STAMP_CHARACTERS + " characters: " + stamp);
-    }
-    // Nothing is sent: blocks are staged under the blob's name, and their ids carry the stamp.
-    return stamp + "_".repeat(STAMP_CHARACTERS - stamp.length());
-  }
-
-  @Override
-  public String stage(String key, String upload, int part, List<Bytes> body) {
-    counter.count(Kind.STAGE);
-    String id =
-        Base64.getEncoder()
-            .encodeToString(
-                String.format(Locale.ROOT, "%s%05d", upload, part)
-                    .getBytes(StandardCharsets.US_ASCII));
-    return call(
-        "sending a part of",
-        key,
-        () -> {
-          blob(key)
-              .stageBlockWithResponse(
-                  new BlockBlobStageBlockOptions(id, data(body)), TIMEOUT, Context.NONE);
-          return id;
-        });
-  }
-
-  @Override
-  public PutResult commit(String key, String upload, List<String> tags, PutOptions options) {
-    counter.count(Kind.COMMIT);
-    return change(
-        "committing",
-        key,
-        () ->
-            blob(key)
-                .commitBlockListWithResponse(
-                    new BlockBlobCommitBlockListOptions(tags)
-                        .setHeaders(headers(options))
-                        .setMetadata(options.metadata())
-                        .setRequestConditions(conditions(options.condition())),
-                    TIMEOUT,
-                    Context.NONE));
-  }
-
-  @Override
-  public void abort(String key, String upload) {
-    // Azure drops staged blocks a week after the last, or with the next commit of the blob.
-  }
-
-  /** Through this node, part by part: what works with every account and every emulator. */
-  @Override
-  public PutResult copy(String sourceKey, String sourceEtag, String key, PutOptions options) {
-    Optional<StoreObject> source = head(sourceKey);
-    if (source.isEmpty() || !source.get().etag().equals(sourceEtag)) {
-      return new PutResult.Refused();
-    }
-    counter.count(Kind.COPY);
-    String upload =
-        begin(key, "copy-" + options.metadata().getOrDefault("forebay_attempt", "0"), options);
-    var tags = new ArrayList<String>();
-    var range = new byte[COPY_BYTES * 8];
-    for (long offset = 0; offset < source.get().lengthBytes(); offset += range.length) {
-      int length = (int) Math.min(range.length, source.get().lengthBytes() - offset);
-      long from = offset;
-      ByteBuffer target = ByteBuffer.wrap(range, 0, length);
-      boolean same =
-          call(
-              "copying",
-              sourceKey,
-              () -> {
-                try {
-                  blob(sourceKey)
-                      .downloadStreamWithResponse(
-                          into(target),
-                          new BlobRange(from, (long) length),
-                          null,
-                          new BlobRequestConditions().setIfMatch("\"" + sourceEtag + "\""),
-                          false,
-                          TIMEOUT,
-                          Context.NONE);
-                  return true;
-                } catch (BlobStorageException refused) {
-                  if (conditionFailed(refused) || absent(refused)) {
-                    return false;
-                  }
-                  throw refused;
-                }
-              });
-      if (!same) {
-        return new PutResult.Refused();
-      }
-      String id =
-          Base64.getEncoder()
-              .encodeToString(
-                  String.format(Locale.ROOT, "%s%05d", upload, tags.size() + 1)
-                      .getBytes(StandardCharsets.US_ASCII));
-      call(
-          "copying",
-          key,
-          () ->
-              blob(key)
-                  .stageBlockWithResponse(
-                      new BlockBlobStageBlockOptions(
-                          id, BinaryData.fromByteBuffer(ByteBuffer.wrap(range, 0, length))),
-                      TIMEOUT,
-                      Context.NONE));
-      tags.add(id);
-    }
-    return commit(key, upload, tags, options);
-  }
-
-  @Override
-  public DeleteResult delete(String key, StoreCondition condition) {
-    counter.count(Kind.DELETE);
-    return call(
-        "deleting",
-        key,
-        () -> {
-          try {
-            blob(key).deleteWithResponse(null, conditions(condition), TIMEOUT, Context.NONE);
-            return new DeleteResult.Deleted();
-          } catch (BlobStorageException refused) {
-            if (absent(refused)) {
-              return new DeleteResult.Missing();
-            }
-            if (conditionFailed(refused)) {
-              return new DeleteResult.Refused();
-            }
-            throw refused;
-          }
-        });
+  private static String quoted(String etag) {
+    return "\"" + etag + "\"";
   }
 
   @Override
@@ -516,5 +547,7 @@ public final class AzureStore implements ObjectStore {
   }
 
   @Override
-  public void close() {}
+  public void close() {
+    connections.dispose();
+  }
 }

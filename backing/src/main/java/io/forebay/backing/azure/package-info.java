@@ -1,13 +1,14 @@
 /**
- * How is a container of Azure Blob Storage an object store? Through the official SDK.
+ * How does an Azure Blob container hold objects? As block blobs, through the official SDK.
  *
- * <p>It never retries a change, and keeps no credentials of its own.
+ * <p>It never sends a change twice, and never believes an answer that is not Azure's.
  *
- * <p>Called through core's ObjectStore port; opened by StoreFactory.
+ * <p>Opened by the factory, and loaded only then: the SDK is slow to start.
  *
- * <p>Threading: for all threads.
+ * <p>Threading: for all threads; blocking. The SDK's event loops move the bytes; a buffer is never
+ * touched after the call that named it has returned.
  *
- * <p>Failure: STORE_* with the container, the key, the status and what to check.
+ * <p>Failure: as the port says; each message names the container, the key and Azure's own code.
  */
 @NullMarked
 package io.forebay.backing.azure;
