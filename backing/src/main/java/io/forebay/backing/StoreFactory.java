@@ -19,13 +19,12 @@ public final class StoreFactory {
   }
 
   /**
-   * Opens a store. Azure's credentials come from the environment: {@code
+   * Opens a store; nothing is sent yet. Azure's credentials come from the environment: {@code
    * AZURE_STORAGE_CONNECTION_STRING}, {@code AZURE_STORAGE_KEY} or {@code AZURE_STORAGE_SAS_TOKEN},
    * and without these the machine's identity.
    *
    * @param environment where credentials are looked up
-   * @param url {@code dir:PATH} or {@code azblob://ACCOUNT/CONTAINER[/PREFIX]}, the latter with the
-   *     options {@code ?create=true&endpoint=URL}
+   * @param url {@code dir:PATH} or {@code azblob://ACCOUNT/CONTAINER[/PREFIX][?create=true]}
    * @throws ForebayException CONFIGURATION for a URL that is none of these; what opening fails with
    */
   public static ObjectStore open(String url, Map<String, String> environment) {

@@ -3,8 +3,10 @@ package io.forebay.backing.azure;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
+import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -13,8 +15,9 @@ import java.util.TreeMap;
 import java.util.function.Function;
 
 /**
- * What {@code azblob://ACCOUNT/CONTAINER[/PREFIX][?create=true&endpoint=URL]} and the environment
- * say. Secrets are never part of the URL, for buckets show theirs.
+ * What {@code azblob://ACCOUNT/CONTAINER[/PREFIX][?create=true]} and the environment say. Secrets
+ * are never part of the URL, for buckets show theirs; and where they are sent to is never part of
+ * it either, for whoever may name a bucket's store could have them sent to himself.
  *
  * @param prefix empty, or ends with '/'
  * @param endpoint of the Blob service, without '/' at its end
@@ -30,6 +33,8 @@ record AzureAddress(
   static final String CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING";
   static final String KEY = "AZURE_STORAGE_KEY";
   static final String SAS_TOKEN = "AZURE_STORAGE_SAS_TOKEN";
+  static final String ACCOUNT = "AZURE_STORAGE_ACCOUNT";
+  static final String ENDPOINT = "AZURE_STORAGE_ENDPOINT";
   private static final String SCHEME = "azblob://";
 
   /** How requests are authorised. */
@@ -73,32 +78,35 @@ record AzureAddress(
     if (!parts[1].matches("\\$root|(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")) {
       throw wrong(url, "a container has 3 to 63 lower-case letters, digits and single '-'");
     }
+    String account = parts[0];
     String prefix = parts.length < 3 ? "" : parts[2].replaceAll("/+$", "");
-    Map<String, String> options = options(url, question);
-    String create = options.getOrDefault("create", "false");
+    if (BlobNames.wrong(prefix).isPresent()) {
+      throw wrong(url, "in its prefix " + BlobNames.wrong(prefix).get());
+    }
+    String create = options(url, question).getOrDefault("create", "false");
     if (!List.of("true", "false").contains(create)) {
       throw wrong(url, "create is true or false, not '" + create + "'");
     }
     Optional<Map<String, String>> connection =
         settings.apply(CONNECTION_STRING).map(AzureAddress::connection);
-    String account = parts[0];
-    String endpoint = options.get("endpoint");
-    if (endpoint == null) {
-      endpoint =
-          connection
-              .flatMap(values -> Optional.ofNullable(values.get("blobendpoint")))
-              .orElseGet(() -> defaultEndpoint(account, connection.orElse(Map.of())));
-    }
-    if (!endpoint.matches("https?://.+")) {
-      throw wrong(url, "the endpoint '" + endpoint + "' is no http or https URL");
-    }
+    Credential credential =
+        connection
+            .map(fields -> ofConnection(url, account, fields))
+            .orElseGet(() -> ofSettings(url, account, settings));
+    String endpoint =
+        connection
+            .flatMap(fields -> Optional.ofNullable(fields.get("blobendpoint")))
+            .or(() -> settings.apply(ENDPOINT))
+            .orElseGet(() -> defaultEndpoint(account, connection.orElse(Map.of())))
+            .replaceAll("/+$", "");
+    requireSafe(url, endpoint, credential);
     return new AzureAddress(
         account,
         parts[1],
         prefix.isEmpty() ? "" : prefix + "/",
-        endpoint.replaceAll("/+$", ""),
+        endpoint,
         create.equals("true"),
-        credential(url, account, connection, settings));
+        credential);
   }
 
   private static String defaultEndpoint(String account, Map<String, String> connection) {
@@ -109,36 +117,95 @@ record AzureAddress(
         + connection.getOrDefault("endpointsuffix", "core.windows.net");
   }
 
-  private static Credential credential(
-      String url,
-      String account,
-      Optional<Map<String, String>> connection,
-      Function<String, Optional<String>> settings) {
-    if (connection.isPresent()) {
-      String named = connection.get().getOrDefault("accountname", account);
-      if (!named.equals(account)) {
-        throw wrong(
-            url, CONNECTION_STRING + " is of the account '" + named + "', not '" + account + "'");
-      }
-      String key = connection.get().get("accountkey");
-      String sas = connection.get().get("sharedaccesssignature");
-      if (key != null) {
+  /** A key signs and stays here; the others travel, and do so encrypted. */
+  private static void requireSafe(String url, String endpoint, Credential credential) {
+    URI place;
+    try {
+      place = new URI(endpoint);
+    } catch (URISyntaxException malformed) {
+      throw wrong(url, "its endpoint is no URL");
+    }
+    boolean plain = "http".equals(place.getScheme());
+    if (place.getHost() == null
+        || place.getUserInfo() != null
+        || place.getQuery() != null
+        || !(plain || "https".equals(place.getScheme()))) {
+      throw wrong(url, "its endpoint is not of the form http[s]://HOST[:PORT][/PATH]");
+    }
+    boolean loopback = List.of("127.0.0.1", "localhost", "[::1]").contains(place.getHost());
+    boolean travels =
+        switch (credential) {
+          case Credential.Key _ -> false;
+          case Credential.Sas _ -> !loopback;
+          case Credential.Identity _ -> true;
+        };
+    if (plain && travels) {
+      throw wrong(
+          url, "its endpoint " + endpoint + " is not encrypted, and would show the credential");
+    }
+  }
+
+  private static Credential ofConnection(
+      String url, String account, Map<String, String> connection) {
+    // A signature's connection string names no account but in its endpoint.
+    String named =
+        Optional.ofNullable(connection.get("accountname"))
+            .or(() ->
+                Optional.ofNullable(connection.get("blobendpoint")).map(AzureAddress::accountOf))
+            .orElse(account);
+    if (!named.equals(account)) {
+      throw wrong(
+          url, CONNECTION_STRING + " is of the account '" + named + "', not '" + account + "'");
+    }
+    String key = connection.get("accountkey");
+    String sas = connection.get("sharedaccesssignature");
+    if (key != null) {
+      return key(url, CONNECTION_STRING, key);
+    }
+    if (sas != null) {
+      return sas(url, CONNECTION_STRING, sas);
+    }
+    throw wrong(url, CONNECTION_STRING + " has neither an AccountKey nor a SharedAccessSignature");
+  }
+
+  /** {@code https://ACCOUNT.blob...} or, as emulators have it, {@code http://HOST/ACCOUNT}. */
+  private static String accountOf(String endpoint) {
+    String[] parts = endpoint.replaceFirst("^https?://", "").split("/", -1);
+    return parts.length > 1 && !parts[1].isEmpty() ? parts[1] : parts[0].replaceFirst("\\..*", "");
+  }
+
+  private static Credential ofSettings(
+      String url, String account, Function<String, Optional<String>> settings) {
+    Optional<String> key = settings.apply(KEY);
+    Optional<String> sas = settings.apply(SAS_TOKEN);
+    if (key.isEmpty() && sas.isEmpty()) {
+      return new Credential.Identity();
+    }
+    String named = settings.apply(ACCOUNT).orElse(account);
+    if (!named.equals(account)) {
+      throw wrong(url, ACCOUNT + " is '" + named + "', not '" + account + "'");
+    }
+    return key.isPresent() ? key(url, KEY, key.get()) : sas(url, SAS_TOKEN, sas.orElseThrow());
+  }
+
+  private static Credential key(String url, String setting, String key) {
+    try {
+      if (Base64.getDecoder().decode(key).length > 0) {
         return new Credential.Key(key);
       }
-      if (sas != null) {
-        return new Credential.Sas(sas.replaceFirst("^\\?", ""));
-      }
-      throw wrong(
-          url, CONNECTION_STRING + " has neither an AccountKey nor a SharedAccessSignature");
+    } catch (IllegalArgumentException malformed) {
+      // The decoder's message would quote it.
+      throw wrong(url, "the key in " + setting + " is not base64; copy it again");
     }
-    return settings
-        .apply(KEY)
-        .<Credential>map(Credential.Key::new)
-        .or(() ->
-            settings
-                .apply(SAS_TOKEN)
-                .map(token -> new Credential.Sas(token.replaceFirst("^\\?", ""))))
-        .orElseGet(Credential.Identity::new);
+    throw wrong(url, "the key in " + setting + " is empty");
+  }
+
+  private static Credential sas(String url, String setting, String text) {
+    String token = text.replaceFirst("^\\?", "");
+    if (!token.matches("[!-~]+") || !token.contains("sig=")) {
+      throw wrong(url, "the token in " + setting + " is no shared access signature; copy it again");
+    }
+    return new Credential.Sas(token);
   }
 
   private static Map<String, String> options(String url, int question) {
@@ -149,8 +216,8 @@ record AzureAddress(
     for (String option : url.substring(question + 1).split("&", -1)) {
       int equals = option.indexOf('=');
       String name = equals < 0 ? option : option.substring(0, equals);
-      if (!List.of("create", "endpoint").contains(name)) {
-        throw wrong(url, "'" + name + "' is no option; there are create and endpoint");
+      if (!name.equals("create")) {
+        throw wrong(url, "'" + name + "' is no option; there is only create");
       }
       options.put(
           name,
@@ -176,14 +243,16 @@ record AzureAddress(
   }
 
   private static ForebayException wrong(String url, String why) {
-    int question = url.indexOf('?');
+    // Without what people put secrets into.
+    String shown = url.replaceFirst("\\?.*", "").replaceFirst("//[^/]*@", "//");
     return new ForebayException(
         ErrorCode.CONFIGURATION,
         "the store '"
-            + (question < 0 ? url : url.substring(0, question))
+            + shown
             + "' cannot be opened: "
             + why
-            + "; write azblob://ACCOUNT/CONTAINER[/PREFIX][?create=true&endpoint=URL]");
+            + "; write azblob://ACCOUNT/CONTAINER[/PREFIX][?create=true], with the credentials in the"
+            + " environment");
   }
 
   /** For messages. */

@@ -4,10 +4,8 @@ import com.azure.core.exception.ClientAuthenticationException;
 import com.azure.core.exception.HttpResponseException;
 import com.azure.core.http.HttpHeaderName;
 import com.azure.core.http.HttpResponse;
-import com.azure.identity.CredentialUnavailableException;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
-import java.io.IOException;
 import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 import reactor.core.Exceptions;
@@ -16,10 +14,12 @@ import reactor.core.Exceptions;
  * What a failed request means.
  *
  * <p>Only an answer that carries Azure's own error code is believed about what was, or was not,
- * done: a proxy's 404 or 503 says nothing about the blob.
+ * done: a proxy's 404 or 503 says nothing about the blob. The one exception is 429, which nobody
+ * sends who has passed the request on.
  */
 final class AzureFaults {
   private static final HttpHeaderName ERROR_CODE = HttpHeaderName.fromString("x-ms-error-code");
+  private static final int REASON_CHARACTERS = 300;
 
   private final AzureAddress address;
 
@@ -37,30 +37,34 @@ final class AzureFaults {
     return "";
   }
 
+  /** What was attempted, for a message. */
+  String attempted(String operation, String key) {
+    return operation
+        + (key.isEmpty() ? "" : " '" + key + "'")
+        + " in the store "
+        + address.description();
+  }
+
   /** The fault of a failure whose code is none that the operation expects. */
   ForebayException fault(String operation, String key, Throwable thrown) {
     Throwable failure = Exceptions.unwrap(thrown);
     if (failure instanceof ForebayException known) {
       return known;
     }
-    String what =
-        operation
-            + (key.isEmpty() ? "" : " '" + key + "'")
-            + " in the store "
-            + address.description();
-    if (interrupted(failure)) {
+    String what = attempted(operation, key);
+    if (caused(failure, InterruptedException.class)) {
       Thread.currentThread().interrupt();
-      return new ForebayException(ErrorCode.CANCELLED, what + " was interrupted", failure);
+      return new ForebayException(
+          ErrorCode.CANCELLED, what + " was interrupted; it may have been carried out", failure);
     }
-    if (failure instanceof HttpResponseException answered && answered.getResponse() != null) {
-      return answered(what, answered, code(failure));
-    }
-    if (failure instanceof CredentialUnavailableException
-        || failure instanceof ClientAuthenticationException) {
+    if (failure instanceof ClientAuthenticationException) {
+      // Of the token's issuer; the store's own refusals come as answers. Nothing was sent.
       return new ForebayException(
           ErrorCode.STORE_DENIED,
           what
-              + " failed: no credentials were found; set "
+              + " was not sent, for no token could be had ("
+              + reason(failure)
+              + "); set "
               + AzureAddress.CONNECTION_STRING
               + ", "
               + AzureAddress.KEY
@@ -69,99 +73,119 @@ final class AzureFaults {
               + ", or give this machine an identity",
           failure);
     }
-    if (timedOut(failure)) {
+    if (failure instanceof HttpResponseException answered && answered.getResponse() != null) {
+      return answered(what, answered, code(failure));
+    }
+    if (caused(failure, TimeoutException.class)
+        || caused(failure, io.netty.handler.timeout.TimeoutException.class)) {
       return new ForebayException(
           ErrorCode.TIMEOUT,
-          what + " was not answered in time; it may have been carried out",
-          failure);
-    }
-    if (failure instanceof IllegalArgumentException) {
-      return new ForebayException(
-          ErrorCode.STORE_DENIED,
-          what + " cannot be sent: " + failure.getMessage() + "; check the credentials",
+          what
+              + " was not answered in time; it may have been carried out; check the network and"
+              + " whether the account is slow",
           failure);
     }
     return new ForebayException(
         ErrorCode.STORE_UNREACHABLE,
-        what + " failed: " + failure + "; check the network and the endpoint " + address.endpoint(),
+        what
+            + " got no answer to rely on ("
+            + reason(failure)
+            + "); it may have been carried out; check the network and the endpoint "
+            + address.endpoint(),
         failure);
   }
 
   private ForebayException answered(String what, HttpResponseException failure, String code) {
     int status = failure.getResponse().getStatusCode();
     String answer = " was answered " + status + (code.isEmpty() ? "" : " " + code);
-    if (status == 429 || (status == 503 && code.equals("ServerBusy"))) {
+    if (status == 429 || code.equals("ServerBusy")) {
       String after = failure.getResponse().getHeaderValue(HttpHeaderName.RETRY_AFTER);
       return new ForebayException(
           ErrorCode.STORE_THROTTLED,
           what
               + answer
               + (after == null ? "" : ", to be tried again after " + after + " s")
-              + ": the account is over its limits; it is sent more slowly",
+              + ": the account is over its limits; it is sent again, more slowly",
           failure);
     }
-    if (status == 401 || status == 403) {
-      return new ForebayException(
-          ErrorCode.STORE_DENIED,
-          what
-              + answer
-              + ": the credentials do not allow it; check their rights, their end, the"
-              + " account's firewall and this machine's clock",
-          failure);
-    }
-    if (code.equals("ContainerNotFound") || code.equals("ContainerBeingDeleted")) {
-      return new ForebayException(
-          ErrorCode.STORE_MISSING,
-          what
-              + answer
-              + ": there is no container '"
-              + address.container()
-              + "'; create it, or add ?create=true to the store's URL",
-          failure);
-    }
-    if (code.equals("InvalidBlockList")) {
-      return new ForebayException(
-          ErrorCode.NO_SUCH_UPLOAD,
-          what + answer + ": its parts are gone; the upload begins anew",
-          failure);
-    }
-    if (status == 408 || code.equals("OperationTimedOut")) {
-      return new ForebayException(
-          ErrorCode.TIMEOUT, what + answer + "; it may have been carried out", failure);
-    }
-    if (status >= 500 || code.isEmpty()) {
+    if (code.isEmpty()) {
       return new ForebayException(
           ErrorCode.STORE_UNREACHABLE,
-          what + answer + "; it may have been carried out; check the endpoint and the service",
+          what
+              + answer
+              + " by something that is not Azure Blob Storage; it may have been carried out; check"
+              + " proxies, firewalls and the endpoint "
+              + address.endpoint(),
           failure);
     }
-    return new ForebayException(
-        ErrorCode.STORE_DENIED,
-        what + answer + ": the store refuses it (a lease, a policy, a snapshot or a bad value)",
-        failure);
-  }
-
-  private static boolean interrupted(Throwable failure) {
-    for (@Nullable Throwable at = failure; at != null; at = at.getCause()) {
-      if (at instanceof InterruptedException) {
-        return true;
-      }
+    if (code.equals("OperationTimedOut") || status == 408) {
+      return new ForebayException(
+          ErrorCode.TIMEOUT,
+          what + answer + "; it may have been carried out; it is looked at again",
+          failure);
     }
-    return false;
+    if (status >= 500 || status < 400) {
+      return new ForebayException(
+          ErrorCode.STORE_UNREACHABLE,
+          what + answer + "; it may have been carried out; check the service's health",
+          failure);
+    }
+    return refused(what + answer, status, code, failure);
   }
 
-  private static boolean timedOut(Throwable failure) {
-    for (@Nullable Throwable at = failure; at != null; at = at.getCause()) {
-      if (at instanceof TimeoutException
-          || at instanceof io.netty.handler.timeout.TimeoutException) {
+  /** Azure says that it did not do it. */
+  private ForebayException refused(
+      String what, int status, String code, HttpResponseException failure) {
+    return switch (code) {
+      case "ContainerNotFound", "ContainerBeingDeleted" ->
+          new ForebayException(
+              ErrorCode.STORE_MISSING,
+              what
+                  + ": there is no container '"
+                  + address.container()
+                  + "'; create it, or add ?create=true to the store's URL",
+              failure);
+      case "InvalidBlockList" ->
+          new ForebayException(
+              ErrorCode.NO_SUCH_UPLOAD,
+              what + ": its parts are gone; the upload begins anew",
+              failure);
+      case "InvalidRange" ->
+          new ForebayException(
+              ErrorCode.RANGE_NOT_SATISFIABLE,
+              what + ": the object ends before; look at it again",
+              failure);
+      default ->
+          new ForebayException(
+              ErrorCode.STORE_DENIED,
+              what
+                  + (status == 401 || status == 403
+                      ? ": the credentials do not allow it; check their rights, their end, the"
+                          + " account's firewall and this machine's clock"
+                      : ": the store refuses it; look the code up: a lease, a policy, a limit or a"
+                          + " value that Azure does not take"),
+              failure);
+    };
+  }
+
+  /** The innermost reason, on one line, without what might be a secret of a URL. */
+  private static String reason(Throwable failure) {
+    Throwable cause = failure;
+    for (int depth = 0; depth < 16 && cause.getCause() != null; depth++) {
+      cause = cause.getCause();
+    }
+    String text =
+        cause.toString().replaceAll("(?i)sig=[^&\\s'\"]*", "sig=(hidden)").replaceAll("\\s+", " ");
+    return text.length() <= REASON_CHARACTERS ? text : text.substring(0, REASON_CHARACTERS) + "...";
+  }
+
+  private static boolean caused(Throwable failure, Class<? extends Throwable> kind) {
+    @Nullable Throwable at = failure;
+    for (int depth = 0; depth < 16 && at != null; depth++) {
+      if (kind.isInstance(at)) {
         return true;
       }
-      // Before a connection stood, nothing was sent.
-      if (at instanceof IOException
-          && at.getMessage() != null
-          && at.getMessage().startsWith("connection timed out")) {
-        return false;
-      }
+      at = at.getCause();
     }
     return false;
   }

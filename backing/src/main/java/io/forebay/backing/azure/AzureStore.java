@@ -4,13 +4,20 @@ import com.azure.core.credential.TokenCredential;
 import com.azure.core.credential.TokenRequestContext;
 import com.azure.core.exception.HttpResponseException;
 import com.azure.core.http.HttpAuthorization;
+import com.azure.core.http.HttpHeaderName;
 import com.azure.core.http.HttpMethod;
+import com.azure.core.http.HttpPipelineCallContext;
+import com.azure.core.http.HttpPipelineNextPolicy;
+import com.azure.core.http.HttpPipelinePosition;
+import com.azure.core.http.HttpResponse;
 import com.azure.core.http.netty.NettyAsyncHttpClientBuilder;
 import com.azure.core.http.policy.HttpPipelinePolicy;
 import com.azure.core.util.UrlBuilder;
 import com.azure.identity.DefaultAzureCredentialBuilder;
 import com.azure.storage.blob.BlobContainerAsyncClient;
 import com.azure.storage.blob.BlobContainerClientBuilder;
+import com.azure.storage.blob.models.BlobDownloadAsyncResponse;
+import com.azure.storage.blob.models.BlobDownloadHeaders;
 import com.azure.storage.blob.models.BlobHttpHeaders;
 import com.azure.storage.blob.models.BlobProperties;
 import com.azure.storage.blob.models.BlobRange;
@@ -39,17 +46,21 @@ import io.forebay.core.bytes.Slab;
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
+import io.netty.channel.ChannelOption;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.OffsetDateTime;
-import java.util.ArrayList;
+import java.time.ZoneOffset;
 import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.UUID;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -59,20 +70,30 @@ import reactor.netty.resources.ConnectionProvider;
 
 /**
  * An Azure Blob container. Two clients share one pool of connections: reads are tried three times,
- * changes are sent once (F1), by the SDK and by the HTTP client below it, and with a server-side
- * time-out, so that what was sent cannot land for ever (F2).
+ * changes are sent once (F1), by the SDK and by the HTTP client below it.
+ *
+ * <p>When a change can no longer land (F2): the call gives up 40 s after it began, and resets the
+ * connection, so that what lies in the socket is not sent either. The server has been told to give
+ * up on its own 40 s after it got the request. Hence 80 s from the beginning of the call, below
+ * {@link ObjectStore#MAX_CHANGE_MILLIS}. A process that was stopped in between is caught by {@link
+ * LateGuard}.
+ *
+ * <p>Bodies are copied into small arrays on their way out, and arrive through a window that is shut
+ * when the call returns ({@link Transfer}): no slab is touched afterwards.
  *
  * <p>Staged blocks are one pool per blob name (F10): a block's id is the base64 of the stamp,
  * filled up with '.' to 40 characters, '-' and six digits of the part's number.
  */
 public final class AzureStore implements ObjectStore {
-  private static final StoreLimits LIMITS = new StoreLimits(50_000, 1, 4000L << 20);
-  // The flusher takes a request for landed or lost after 90 s.
-  private static final Duration REQUEST = Duration.ofSeconds(50);
+  // Copy Blob From URL takes 256 MiB.
+  private static final long COPY_BYTES = 256L << 20;
+  private static final StoreLimits LIMITS = new StoreLimits(50_000, 1, 4000L << 20, COPY_BYTES);
+  private static final Duration REQUEST = Duration.ofSeconds(40);
   private static final int CONNECTIONS = 64;
   private static final int STAMP_LENGTH = 40;
-  // The most that Copy Blob From URL and Put Block From URL take is 256 MiB and more.
-  private static final long COPY_BYTES = 256L << 20;
+  // Servers that close what is idle close it later than this, Azurite after 5 s: a change that
+  // meets a connection being closed has an unclear outcome.
+  private static final Duration IDLE = Duration.ofSeconds(4);
   private static final TokenRequestContext STORAGE =
       new TokenRequestContext().addScopes("https://storage.azure.com/.default");
 
@@ -122,31 +143,32 @@ public final class AzureStore implements ObjectStore {
     this.connections =
         ConnectionProvider.builder("forebay-azure")
             .maxConnections(CONNECTIONS)
-            .maxIdleTime(Duration.ofSeconds(30))
+            .maxIdleTime(IDLE)
             .pendingAcquireTimeout(timeout)
             .build();
     // Below the SDK the HTTP client repeats a request whose connection broke: off.
     com.azure.core.http.HttpClient http =
-        new NettyAsyncHttpClientBuilder(HttpClient.create(connections).disableRetry(true))
-            .connectTimeout(Duration.ofSeconds(5))
-            .writeTimeout(timeout)
-            .responseTimeout(timeout)
-            .readTimeout(timeout)
-            .build();
+        new LateGuard(
+            new NettyAsyncHttpClientBuilder(
+                    HttpClient.create(connections)
+                        .disableRetry(true)
+                        .option(ChannelOption.SO_LINGER, 0))
+                .connectTimeout(Duration.ofSeconds(5))
+                .writeTimeout(timeout)
+                .responseTimeout(timeout)
+                .readTimeout(timeout)
+                .build());
     this.reads = client(http, 3);
     this.changes = client(http, 1);
   }
 
   private BlobContainerAsyncClient client(com.azure.core.http.HttpClient http, int tries) {
-    long seconds = Math.max(1, timeout.toSeconds());
-    // Before the signature is made, for it covers the URL.
-    HttpPipelinePolicy serverTimeout = new ServerTimeout(seconds);
     BlobContainerClientBuilder builder =
         new BlobContainerClientBuilder()
             .endpoint(address.endpoint())
             .containerName(address.container())
             .httpClient(http)
-            .addPolicy(serverTimeout)
+            .addPolicy(new Limits(timeout))
             .retryOptions(
                 new RequestRetryOptions(
                     RetryPolicyType.EXPONENTIAL,
@@ -167,30 +189,32 @@ public final class AzureStore implements ObjectStore {
     return builder.buildAsyncClient();
   }
 
-  /** Asks the server to give up as well. */
-  private record ServerTimeout(long seconds) implements HttpPipelinePolicy {
+  /**
+   * Asks the server to give up as well, and notes until when the request may be sent. It stands
+   * before the signature is made, for that covers the URL.
+   */
+  private record Limits(Duration timeout) implements HttpPipelinePolicy {
     @Override
-    public Mono<com.azure.core.http.HttpResponse> process(
-        com.azure.core.http.HttpPipelineCallContext context,
-        com.azure.core.http.HttpPipelineNextPolicy next) {
+    public Mono<HttpResponse> process(
+        HttpPipelineCallContext context, HttpPipelineNextPolicy next) {
       UrlBuilder url = UrlBuilder.parse(context.getHttpRequest().getUrl());
-      url.setQueryParameter("timeout", Long.toString(seconds));
+      url.setQueryParameter("timeout", Long.toString(Math.max(1, timeout.toSeconds())));
       context.getHttpRequest().setUrl(url.toString());
+      context.setData(LateGuard.DEADLINE, Deadline.in(timeout));
       return next.process();
     }
 
     @Override
-    public com.azure.core.http.HttpPipelinePosition getPipelinePosition() {
-      return com.azure.core.http.HttpPipelinePosition.PER_CALL;
+    public HttpPipelinePosition getPipelinePosition() {
+      return HttpPipelinePosition.PER_CALL;
     }
   }
 
   /** Counts reads as they are sent, repeated ones too. */
   private record ReadCounter(RequestCounter counter) implements HttpPipelinePolicy {
     @Override
-    public Mono<com.azure.core.http.HttpResponse> process(
-        com.azure.core.http.HttpPipelineCallContext context,
-        com.azure.core.http.HttpPipelineNextPolicy next) {
+    public Mono<HttpResponse> process(
+        HttpPipelineCallContext context, HttpPipelineNextPolicy next) {
       counter.count(
           context.getHttpRequest().getHttpMethod() == HttpMethod.HEAD ? Kind.HEAD : Kind.READ);
       return next.process();
@@ -212,141 +236,253 @@ public final class AzureStore implements ObjectStore {
   }
 
   /** Sends a request, and waits for its answer; null for an answer without a value. */
-  private <T> @Nullable T ask(Mono<T> request) {
-    return request.timeout(timeout).block();
+  private static <T> @Nullable T ask(Mono<T> request, Deadline deadline) {
+    return request.timeout(deadline.left()).block();
   }
 
-  private void ensureContainer() {
-    if (!address.create() || containerKnown) {
-      return;
+  private static <T> T present(@Nullable T answer) {
+    if (answer == null) {
+      throw new IllegalStateException("an answer lacks what it must have");
     }
-    try {
-      ask(changes.createIfNotExistsWithResponse(null));
+    return answer;
+  }
+
+  /** What is done before each call: refuses what Azure cannot hold, and makes the container. */
+  private Deadline begin(String operation, String key) {
+    BlobNames.wrong(address.prefix() + key)
+        .ifPresent(why -> {
+          throw refused(operation, key, why + "; rename the object");
+        });
+    Deadline deadline = Deadline.in(timeout);
+    if (address.create() && !containerKnown) {
+      try {
+        ask(changes.createIfNotExistsWithResponse(null), deadline);
+      } catch (RuntimeException failure) {
+        ForebayException fault = faults.fault("creating the container of", "", failure);
+        if (fault.code() != ErrorCode.STORE_DENIED) {
+          throw fault;
+        }
+        // Who may not create it may well use it; if it is not there, the call says so.
+      }
       containerKnown = true;
-    } catch (RuntimeException failure) {
-      throw faults.fault("creating the container of", "", failure);
     }
+    return deadline;
+  }
+
+  /** Before anything was sent. */
+  private ForebayException refused(String operation, String key, String why) {
+    return new ForebayException(
+        ErrorCode.STORE_DENIED, faults.attempted(operation, key) + " was not sent: " + why);
+  }
+
+  private ForebayException fault(String operation, String key, Throwable failure) {
+    ForebayException fault = faults.fault(operation, key, failure);
+    if (fault.code() == ErrorCode.STORE_MISSING) {
+      containerKnown = false;
+    }
+    return fault;
   }
 
   @Override
   public Optional<StoreObject> head(String key) {
-    ensureContainer();
+    Deadline deadline = begin("looking at", key);
     try {
-      BlobProperties found = ask(blob(reads, key).getProperties());
-      if (found == null) {
-        throw new IllegalStateException("an answer without properties");
-      }
-      var metadata = new TreeMap<String, String>();
-      found
-          .getMetadata()
-          .forEach((name, value) ->
-              metadata.put(name.toLowerCase(Locale.ROOT), MetadataText.decode(value)));
-      return Optional.of(
-          new StoreObject(
-              key,
-              found.getBlobSize(),
-              bare(found.getETag()),
-              Optional.ofNullable(found.getContentType()).orElse(""),
-              metadata,
-              found.getLastModified().toInstant().toEpochMilli()));
+      return Optional.of(object(key, properties(key, deadline)));
     } catch (RuntimeException failure) {
       if (AzureFaults.code(failure).equals("BlobNotFound")) {
         return Optional.empty();
       }
-      throw faults.fault("looking at", key, failure);
+      throw fault("looking at", key, failure);
     }
+  }
+
+  private BlobProperties properties(String key, Deadline deadline) {
+    return present(ask(blob(reads, key).getProperties(), deadline));
+  }
+
+  private static StoreObject object(String key, BlobProperties found) {
+    var metadata = new TreeMap<String, String>();
+    found
+        .getMetadata()
+        .forEach((name, value) ->
+            metadata.put(name.toLowerCase(Locale.ROOT), MetadataText.decode(value)));
+    return new StoreObject(
+        key,
+        found.getBlobSize(),
+        bare(found.getETag()),
+        Optional.ofNullable(found.getContentType()).orElse(""),
+        metadata,
+        found.getLastModified().toInstant().toEpochMilli());
   }
 
   @Override
   public ReadResult read(
       String key, long offset, int length, Optional<String> ifMatchEtag, SlabPool pool) {
-    ensureContainer();
     var conditions = new BlobRequestConditions();
     ifMatchEtag.ifPresent(etag -> conditions.setIfMatch(quoted(etag)));
     Slab slab = pool.take();
     try {
+      // After the wait for a buffer, which is none of the store's time.
+      Deadline deadline = begin("reading", key);
       ByteBuffer target = slab.buffer().limit(length);
       try (Transfer transfer = new Transfer()) {
-        ask(
-            blob(reads, key)
-                .downloadStreamWithResponse(
-                    new BlobRange(offset, (long) length),
-                    new DownloadRetryOptions().setMaxRetryRequests(0),
-                    conditions,
-                    false)
-                .flatMap(response ->
-                    response
-                        .getValue()
-                        .doOnNext(arrived -> transfer.receive(arrived, target))
-                        .then()));
-      }
-      if (target.hasRemaining()) {
-        throw new ForebayException(
-            ErrorCode.STORE_UNREACHABLE,
-            "reading '"
-                + key
-                + "' in the store "
-                + description()
-                + " gave "
-                + target.position()
-                + " of "
-                + length
-                + " bytes at "
-                + offset);
+        boolean same =
+            present(
+                ask(
+                    blob(reads, key)
+                        .downloadStreamWithResponse(
+                            new BlobRange(offset, (long) length),
+                            new DownloadRetryOptions().setMaxRetryRequests(0),
+                            conditions,
+                            false)
+                        .flatMap(response ->
+                            receive(response, offset, length, ifMatchEtag, transfer, target)),
+                    deadline));
+        if (!same) {
+          return new ReadResult.Changed();
+        }
+      } catch (RuntimeException failure) {
+        return switch (AzureFaults.code(failure)) {
+          case "BlobNotFound" -> new ReadResult.Missing();
+          case "ConditionNotMet" -> new ReadResult.Changed();
+          default -> throw unread(key, offset, length, failure);
+        };
       }
       return new ReadResult.Data(slab.bytes(0, length));
-    } catch (RuntimeException failure) {
-      return switch (AzureFaults.code(failure)) {
-        case "BlobNotFound" -> new ReadResult.Missing();
-        case "ConditionNotMet" -> new ReadResult.Changed();
-        default -> throw faults.fault("reading", key, failure);
-      };
     } finally {
       slab.release();
     }
   }
 
+  private ForebayException unread(String key, long offset, int length, RuntimeException failure) {
+    String operation = "reading " + length + " bytes at " + offset + " of";
+    return failure instanceof ShortObject
+        ? new ForebayException(
+            ErrorCode.RANGE_NOT_SATISFIABLE,
+            faults.attempted(operation, key)
+                + " is not possible: "
+                + failure.getMessage()
+                + "; look at the object again",
+            failure)
+        : fault(operation, key, failure);
+  }
+
+  /**
+   * Takes a body in, when it is the part that was asked for; false when it is another version's,
+   * which a store that honours If-Match does not send.
+   */
+  private static Mono<Boolean> receive(
+      BlobDownloadAsyncResponse response,
+      long offset,
+      int length,
+      Optional<String> ifMatchEtag,
+      Transfer transfer,
+      ByteBuffer target) {
+    BlobDownloadHeaders headers = response.getDeserializedHeaders();
+    if (ifMatchEtag.isPresent() && !ifMatchEtag.get().equals(bare(headers.getETag()))) {
+      return dropped(response).thenReturn(false);
+    }
+    Optional<RuntimeException> wrong =
+        response.getStatusCode() == 206
+            ? wrongRange(String.valueOf(headers.getContentRange()), offset, length)
+            : wrongWhole(headers.getContentLength(), offset, length);
+    if (wrong.isPresent()) {
+      return dropped(response).then(Mono.error(wrong.get()));
+    }
+    return response
+        .getValue()
+        .doOnNext(arrived -> transfer.receive(arrived, target))
+        .then(Mono.fromCallable(() -> filled(target)));
+  }
+
+  private static Optional<RuntimeException> wrongRange(String range, long offset, int length) {
+    if (range.startsWith("bytes " + offset + "-" + (offset + length - 1) + "/")) {
+      return Optional.empty();
+    }
+    if (range.startsWith("bytes " + offset + "-")) {
+      return Optional.of(new ShortObject("it has only " + range));
+    }
+    return Optional.of(new IllegalStateException("the answer holds '" + range + "'"));
+  }
+
+  /** Something on the way may not know ranges. */
+  private static Optional<RuntimeException> wrongWhole(
+      @Nullable Long contentLength, long offset, int length) {
+    return offset == 0 && contentLength != null && contentLength == length
+        ? Optional.empty()
+        : Optional.of(new IllegalStateException("the answer is the whole object, not a range"));
+  }
+
+  private static boolean filled(ByteBuffer target) {
+    if (target.hasRemaining()) {
+      throw new IllegalStateException(
+          "the answer ended after " + target.position() + " of " + target.limit() + " bytes");
+    }
+    return true;
+  }
+
+  /** The object ends before the range that was asked for does. */
+  private static final class ShortObject extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    ShortObject(String message) {
+      super(message);
+    }
+  }
+
+  /** Ends a response whose body nobody wants. */
+  private static Mono<Void> dropped(BlobDownloadAsyncResponse response) {
+    return Mono.fromRunnable(() -> {
+      try {
+        response.close();
+      } catch (IOException failure) {
+        throw new UncheckedIOException(failure);
+      }
+    });
+  }
+
+  /** Sends one change (F1), and tells what its answer means. */
   private PutResult change(String operation, String key, Supplier<String> request) {
-    ensureContainer();
     try {
-      return new PutResult.Stored(bare(request.get()));
+      return new PutResult.Stored(request.get());
     } catch (RuntimeException failure) {
       return switch (AzureFaults.code(failure)) {
-        case "ConditionNotMet", "TargetConditionNotMet", "BlobAlreadyExists" ->
+        // If-Match on a blob that is not there is answered with one or the other.
+        case "ConditionNotMet",
+            "TargetConditionNotMet",
+            "SourceConditionNotMet",
+            "BlobAlreadyExists",
+            "BlobNotFound" ->
             new PutResult.Refused();
-        default -> throw faults.fault(operation, key, failure);
+        default -> throw fault(operation, key, failure);
       };
     }
   }
 
-  private static <T> T present(@Nullable T answer) {
-    if (answer == null) {
-      throw new IllegalStateException("an answer without a value");
-    }
-    return answer;
-  }
-
   @Override
   public PutResult put(String key, List<Bytes> body, PutOptions options) {
-    return change(
-        "storing",
-        key,
-        () -> {
-          counter.count(Kind.PUT);
-          try (Transfer transfer = new Transfer()) {
-            return present(
-                    ask(
-                        blob(changes, key)
-                            .uploadWithResponse(
-                                new BlockBlobSimpleUploadOptions(
-                                        transfer.body(body), Transfer.length(body))
-                                    .setHeaders(headers(options))
-                                    .setMetadata(metadata(options))
-                                    .setRequestConditions(conditions(options.condition())))))
-                .getValue()
-                .getETag();
-          }
-        });
+    requireHeaders("storing", key, options);
+    Deadline deadline = begin("storing", key);
+    return change("storing", key, () -> putWhole(key, body, options, deadline));
+  }
+
+  private String putWhole(String key, List<Bytes> body, PutOptions options, Deadline deadline) {
+    counter.count(Kind.PUT);
+    try (Transfer transfer = new Transfer()) {
+      return bare(
+          present(
+                  ask(
+                      blob(changes, key)
+                          .uploadWithResponse(
+                              new BlockBlobSimpleUploadOptions(
+                                      transfer.body(body), Transfer.length(body))
+                                  .setHeaders(headers(options))
+                                  .setMetadata(metadata(options))
+                                  .setRequestConditions(conditions(options.condition()))),
+                      deadline))
+              .getValue()
+              .getETag());
+    }
   }
 
   @Override
@@ -354,6 +490,7 @@ public final class AzureStore implements ObjectStore {
     if (!stamp.matches("[a-z0-9-]{1," + STAMP_LENGTH + "}")) {
       throw new IllegalArgumentException("'" + stamp + "' cannot be a part of block ids");
     }
+    requireHeaders("beginning an upload of", key, options);
     return stamp;
   }
 
@@ -364,36 +501,41 @@ public final class AzureStore implements ObjectStore {
 
   @Override
   public String stage(String key, String upload, int part, List<Bytes> body) {
-    ensureContainer();
+    Deadline deadline = begin("sending a part of", key);
     String id = blockId(upload, part);
     counter.count(Kind.STAGE);
     try (Transfer transfer = new Transfer()) {
       ask(
           blob(changes, key)
-              .stageBlockWithResponse(id, transfer.body(body), Transfer.length(body), null, null));
+              .stageBlockWithResponse(id, transfer.body(body), Transfer.length(body), null, null),
+          deadline);
       return id;
     } catch (RuntimeException failure) {
-      throw faults.fault("sending a part of", key, failure);
+      throw fault("sending part " + part + " of", key, failure);
     }
   }
 
   @Override
   public PutResult commit(String key, String upload, List<String> tags, PutOptions options) {
-    return change("committing", key, () -> commitBlocks(key, tags, options));
+    requireHeaders("committing", key, options);
+    Deadline deadline = begin("committing", key);
+    return change("committing", key, () -> commitBlocks(key, tags, options, deadline));
   }
 
-  private String commitBlocks(String key, List<String> ids, PutOptions options) {
+  private String commitBlocks(String key, List<String> ids, PutOptions options, Deadline deadline) {
     counter.count(Kind.COMMIT);
-    return present(
-            ask(
-                blob(changes, key)
-                    .commitBlockListWithResponse(
-                        new BlockBlobCommitBlockListOptions(ids)
-                            .setHeaders(headers(options))
-                            .setMetadata(metadata(options))
-                            .setRequestConditions(conditions(options.condition())))))
-        .getValue()
-        .getETag();
+    return bare(
+        present(
+                ask(
+                    blob(changes, key)
+                        .commitBlockListWithResponse(
+                            new BlockBlobCommitBlockListOptions(ids)
+                                .setHeaders(headers(options))
+                                .setMetadata(metadata(options))
+                                .setRequestConditions(conditions(options.condition()))),
+                    deadline))
+            .getValue()
+            .getETag());
   }
 
   /** Nothing to do: the next commit drops what is staged under the name, and else a week does. */
@@ -402,70 +544,75 @@ public final class AzureStore implements ObjectStore {
 
   @Override
   public PutResult copy(String sourceKey, String sourceEtag, String key, PutOptions options) {
-    Optional<StoreObject> source = head(sourceKey);
-    if (source.isEmpty() || !source.get().etag().equals(sourceEtag)) {
+    String operation = "copying '" + sourceKey + "' to";
+    requireHeaders(operation, key, options);
+    Deadline deadline = begin(operation, key);
+    BlobProperties source;
+    try {
+      source = properties(sourceKey, deadline);
+    } catch (RuntimeException failure) {
+      if (AzureFaults.code(failure).equals("BlobNotFound")) {
+        return new PutResult.Refused();
+      }
+      throw fault("looking at the source of a copy,", sourceKey, failure);
+    }
+    if (!bare(source.getETag()).equals(sourceEtag)) {
       return new PutResult.Refused();
+    }
+    if (source.getBlobSize() > COPY_BYTES) {
+      throw refused(
+          operation, key, "Azure copies at most " + COPY_BYTES + " bytes at once; upload it again");
     }
     try {
       return change(
-          "copying '" + sourceKey + "' to",
+          operation,
           key,
-          () ->
-              source.get().lengthBytes() <= COPY_BYTES
-                  ? copyWhole(sourceKey, sourceEtag, key, options)
-                  : copyInBlocks(source.get(), key, options));
+          () -> {
+            if (headersOf(source).equals(headersOf(options))) {
+              return copyWhole(sourceKey, sourceEtag, key, options, deadline);
+            }
+            // A copy takes the source's headers; a block does not.
+            return source.getBlobSize() == 0
+                ? putWhole(key, List.of(), options, deadline)
+                : copyAsBlock(sourceKey, sourceEtag, key, options, deadline);
+          });
     } catch (ForebayException failure) {
-      if (failure.getCause() instanceof HttpResponseException cause && sourceWent(cause)) {
-        // The source went between the look and the copy: definite, and the HEAD that follows says
-        // why.
+      if (failure.getCause() instanceof HttpResponseException cause
+          && AzureFaults.code(cause).equals("CannotVerifyCopySource")
+          && cause.getResponse().getStatusCode() == 404) {
+        // The source went between the look and the copy.
         return new PutResult.Refused();
       }
       throw failure;
     }
   }
 
-  private static boolean sourceWent(HttpResponseException failure) {
-    return switch (AzureFaults.code(failure)) {
-      case "SourceConditionNotMet" -> true;
-      case "CannotVerifyCopySource" -> failure.getResponse().getStatusCode() == 404;
-      default -> false;
-    };
-  }
-
-  private String copyWhole(String sourceKey, String sourceEtag, String key, PutOptions options) {
+  private String copyWhole(
+      String sourceKey, String sourceEtag, String key, PutOptions options, Deadline deadline) {
     counter.count(Kind.COPY);
     var copy =
         new BlobCopyFromUrlOptions(sourceUrl(sourceKey))
             .setMetadata(metadata(options))
             .setSourceRequestConditions(new BlobRequestConditions().setIfMatch(quoted(sourceEtag)))
             .setDestinationRequestConditions(conditions(options.condition()));
-    authorization().ifPresent(copy::setSourceAuthorization);
-    return present(ask(blob(changes, key).copyFromUrlWithResponse(copy)))
-        .getHeaders()
-        .getValue(com.azure.core.http.HttpHeaderName.ETAG);
+    authorization(deadline).ifPresent(copy::setSourceAuthorization);
+    return bare(
+        present(ask(blob(changes, key).copyFromUrlWithResponse(copy), deadline))
+            .getHeaders()
+            .getValue(HttpHeaderName.ETAG));
   }
 
-  private String copyInBlocks(StoreObject source, String key, PutOptions options) {
-    // A copy is an attempt like any other: its blocks carry the same stamp.
-    String stamp =
-        options.metadata().getOrDefault("forebay_generation", "0")
-            + "-"
-            + options.metadata().getOrDefault("forebay_attempt", "0");
-    var ids = new ArrayList<String>();
-    for (long offset = 0; offset < source.lengthBytes(); offset += COPY_BYTES) {
-      counter.count(Kind.COPY);
-      String id = blockId(stamp, ids.size() + 1);
-      var part =
-          new BlockBlobStageBlockFromUrlOptions(id, sourceUrl(source.key()))
-              .setSourceRange(
-                  new BlobRange(offset, Math.min(COPY_BYTES, source.lengthBytes() - offset)))
-              .setSourceRequestConditions(
-                  new BlobRequestConditions().setIfMatch(quoted(source.etag())));
-      authorization().ifPresent(part::setSourceAuthorization);
-      ask(blob(changes, key).stageBlockFromUrlWithResponse(part));
-      ids.add(id);
-    }
-    return commitBlocks(key, ids, options);
+  private String copyAsBlock(
+      String sourceKey, String sourceEtag, String key, PutOptions options, Deadline deadline) {
+    counter.count(Kind.COPY);
+    // Never used again, so that no other attempt's block can be taken for it (F10).
+    String id = blockId(UUID.randomUUID().toString(), 1);
+    var block =
+        new BlockBlobStageBlockFromUrlOptions(id, sourceUrl(sourceKey))
+            .setSourceRequestConditions(new BlobRequestConditions().setIfMatch(quoted(sourceEtag)));
+    authorization(deadline).ifPresent(block::setSourceAuthorization);
+    ask(blob(changes, key).stageBlockFromUrlWithResponse(block), deadline);
+    return commitBlocks(key, List.of(id), options, deadline);
   }
 
   /** The source's URL with what allows reading it, for some minutes. */
@@ -477,30 +624,31 @@ public final class AzureStore implements ObjectStore {
               + "?"
               + source.generateSas(
                   new BlobServiceSasSignatureValues(
-                      OffsetDateTime.now(java.time.ZoneOffset.UTC).plusMinutes(15),
+                      OffsetDateTime.now(ZoneOffset.UTC).plusMinutes(15),
                       new BlobSasPermission().setReadPermission(true)));
       case AzureAddress.Credential.Sas(var token) -> source.getBlobUrl() + "?" + token;
       case AzureAddress.Credential.Identity _ -> source.getBlobUrl();
     };
   }
 
-  private Optional<HttpAuthorization> authorization() {
+  private Optional<HttpAuthorization> authorization(Deadline deadline) {
     return identity.map(credential ->
-        new HttpAuthorization("Bearer", present(ask(credential.getToken(STORAGE))).getToken()));
+        new HttpAuthorization(
+            "Bearer", present(ask(credential.getToken(STORAGE), deadline)).getToken()));
   }
 
   @Override
   public DeleteResult delete(String key, StoreCondition condition) {
-    ensureContainer();
+    Deadline deadline = begin("deleting", key);
     counter.count(Kind.DELETE);
     try {
-      ask(blob(changes, key).deleteWithResponse(null, conditions(condition)));
+      ask(blob(changes, key).deleteWithResponse(null, conditions(condition)), deadline);
       return new DeleteResult.Deleted();
     } catch (RuntimeException failure) {
       return switch (AzureFaults.code(failure)) {
         case "BlobNotFound" -> new DeleteResult.Missing();
         case "ConditionNotMet" -> new DeleteResult.Refused();
-        default -> throw faults.fault("deleting", key, failure);
+        default -> throw fault("deleting", key, failure);
       };
     }
   }
@@ -513,18 +661,59 @@ public final class AzureStore implements ObjectStore {
     };
   }
 
-  private static BlobHttpHeaders headers(PutOptions options) {
-    var headers = new BlobHttpHeaders();
+  /** What a header cannot carry would fail below the SDK, with an outcome that looks unclear. */
+  private void requireHeaders(String operation, String key, PutOptions options) {
+    headersOf(options)
+        .forEach((name, value) -> {
+          if (!value.matches("[ -~]*")) {
+            throw refused(
+                operation,
+                key,
+                "its "
+                    + name
+                    + " has characters that are not printable ASCII; store the object again"
+                    + " with another one");
+          }
+        });
+  }
+
+  /** The headers that Azure has a place for. */
+  private static Map<String, String> headersOf(PutOptions options) {
+    var kept = new TreeMap<String, String>();
     if (!options.contentType().isEmpty()) {
-      headers.setContentType(options.contentType());
+      kept.put("content-type", options.contentType());
     }
-    Map<String, String> others = options.headers();
-    Optional.ofNullable(others.get("cache-control")).ifPresent(headers::setCacheControl);
-    Optional.ofNullable(others.get("content-disposition"))
-        .ifPresent(headers::setContentDisposition);
-    Optional.ofNullable(others.get("content-encoding")).ifPresent(headers::setContentEncoding);
-    Optional.ofNullable(others.get("content-language")).ifPresent(headers::setContentLanguage);
-    return headers;
+    for (String name :
+        List.of("cache-control", "content-disposition", "content-encoding", "content-language")) {
+      Optional.ofNullable(options.headers().get(name)).ifPresent(value -> kept.put(name, value));
+    }
+    return kept;
+  }
+
+  private static Map<String, String> headersOf(BlobProperties found) {
+    var kept = new TreeMap<String, String>();
+    put(kept, "content-type", found.getContentType());
+    put(kept, "cache-control", found.getCacheControl());
+    put(kept, "content-disposition", found.getContentDisposition());
+    put(kept, "content-encoding", found.getContentEncoding());
+    put(kept, "content-language", found.getContentLanguage());
+    return kept;
+  }
+
+  private static void put(Map<String, String> into, String name, @Nullable String value) {
+    if (value != null && !value.isEmpty()) {
+      into.put(name, value);
+    }
+  }
+
+  private static BlobHttpHeaders headers(PutOptions options) {
+    Map<String, String> kept = headersOf(options);
+    return new BlobHttpHeaders()
+        .setContentType(kept.get("content-type"))
+        .setCacheControl(kept.get("cache-control"))
+        .setContentDisposition(kept.get("content-disposition"))
+        .setContentEncoding(kept.get("content-encoding"))
+        .setContentLanguage(kept.get("content-language"));
   }
 
   private static Map<String, String> metadata(PutOptions options) {
@@ -534,7 +723,7 @@ public final class AzureStore implements ObjectStore {
   }
 
   private static String bare(@Nullable String etag) {
-    return etag == null ? "" : etag.replace("\"", "");
+    return present(etag).replace("\"", "");
   }
 
   private static String quoted(String etag) {

@@ -4,8 +4,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 
 /**
- * Metadata values as HTTP headers take them: what is not printable ASCII becomes one encoded word
- * (RFC 2047).
+ * Metadata values as HTTP headers take them: what is not printable ASCII, or what a header's way
+ * through proxies and signatures would change (spaces at the ends, several in a row, nothing at
+ * all), becomes one encoded word (RFC 2047).
  */
 final class MetadataText {
   private static final String BEGIN = "=?utf-8?B?";
@@ -15,7 +16,9 @@ final class MetadataText {
 
   static String encode(String value) {
     boolean plain =
-        value.equals(value.strip())
+        !value.isEmpty()
+            && value.equals(value.strip())
+            && !value.contains("  ")
             && !value.startsWith(BEGIN)
             && value.chars().allMatch(c -> c >= 0x20 && c < 0x7f);
     return plain

@@ -15,8 +15,8 @@ import reactor.core.publisher.Flux;
  * else's bytes as ours.
  */
 final class Transfer implements AutoCloseable {
-  // Below half a region of the smallest G1 heap, so that it is no humongous object.
-  private static final int PIECE_BYTES = 128 << 10;
+  // The HTTP client has up to 128 pieces of a request under way: 8 MiB.
+  private static final int PIECE_BYTES = 64 << 10;
 
   private final ReentrantLock lock = new ReentrantLock();
   private boolean shut; // guarded by lock

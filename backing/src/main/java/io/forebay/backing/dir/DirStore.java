@@ -56,7 +56,7 @@ import java.util.stream.Stream;
  * as its locks.
  */
 public final class DirStore implements ObjectStore {
-  private static final StoreLimits LIMITS = new StoreLimits(50_000, 1, 1L << 32);
+  private static final StoreLimits LIMITS = new StoreLimits(50_000, 1, 1L << 32, 1L << 32);
   private static final long MAGIC = 0x464F524542415931L; // "FOREBAY1"
   private static final int TRAILER_BYTES = 12;
   private static final int LOCKS = 64;

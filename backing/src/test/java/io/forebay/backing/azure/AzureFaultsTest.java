@@ -31,8 +31,13 @@ final class AzureFaultsTest {
 
   private static ObjectStore open(String endpoint, Duration timeout) {
     return AzureStore.open(
-        "azblob://acc/box?endpoint=" + endpoint,
-        name -> name.equals(AzureAddress.KEY) ? Optional.of("c2VjcmV0") : Optional.empty(),
+        "azblob://acc/box",
+        name ->
+            switch (name) {
+              case AzureAddress.KEY -> Optional.of("c2VjcmV0");
+              case AzureAddress.ENDPOINT -> Optional.of(endpoint);
+              default -> Optional.empty();
+            },
         timeout);
   }
 
@@ -50,13 +55,18 @@ final class AzureFaultsTest {
   @ParameterizedTest
   @CsvSource({
     "403,AuthorizationFailure,STORE_DENIED",
-    "403,,STORE_DENIED",
+    "403,,STORE_UNREACHABLE",
     "404,ContainerNotFound,STORE_MISSING",
     "404,,STORE_UNREACHABLE",
     "409,LeaseIdMissing,STORE_DENIED",
     "412,LeaseIdMissing,STORE_DENIED",
     "429,,STORE_THROTTLED",
     "503,ServerBusy,STORE_THROTTLED",
+    "500,ServerBusy,STORE_THROTTLED",
+    "400,InvalidHeaderValue,STORE_DENIED",
+    "408,,STORE_UNREACHABLE",
+    "502,,STORE_UNREACHABLE",
+    "302,,STORE_UNREACHABLE",
     "503,,STORE_UNREACHABLE",
     "500,InternalError,STORE_UNREACHABLE",
     "500,OperationTimedOut,TIMEOUT",

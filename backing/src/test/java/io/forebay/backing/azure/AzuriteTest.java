@@ -124,8 +124,13 @@ final class AzuriteTest extends ObjectStoreContract {
   void aWrongKeyIsDenied() {
     try (ObjectStore store =
         AzureStore.open(
-            "azblob://" + ACCOUNT + "/" + container + "?endpoint=" + endpoint,
-            name -> name.equals(AzureAddress.KEY) ? Optional.of("c2VjcmV0") : Optional.empty())) {
+            "azblob://" + ACCOUNT + "/" + container,
+            name ->
+                switch (name) {
+                  case AzureAddress.KEY -> Optional.of("c2VjcmV0");
+                  case AzureAddress.ENDPOINT -> Optional.of(endpoint);
+                  default -> Optional.empty();
+                })) {
       assertThatThrownBy(() -> store.head("k"))
           .isInstanceOfSatisfying(
               ForebayException.class,

@@ -105,7 +105,7 @@ public final class MemoryObjectStore implements ObjectStore {
 
   @Override
   public StoreLimits limits() {
-    return new StoreLimits(50_000, 1, 1L << 30);
+    return new StoreLimits(50_000, 1, 1L << 30, 1L << 30);
   }
 
   private <T> T request(Kind kind, String operation, String key, Supplier<T> action) {
@@ -181,7 +181,7 @@ public final class MemoryObjectStore implements ObjectStore {
               return new ReadResult.Changed();
             }
             if (offset + length > stored.body().length) {
-              throw fault(ErrorCode.STORE_UNREACHABLE, "reading beyond the end of", key);
+              throw fault(ErrorCode.RANGE_NOT_SATISFIABLE, "reading beyond the end of", key);
             }
             slab.buffer().put(stored.body(), Math.toIntExact(offset), length);
             return new ReadResult.Data(slab.bytes(0, length));

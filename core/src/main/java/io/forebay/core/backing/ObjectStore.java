@@ -7,16 +7,30 @@ import java.util.Optional;
 
 /**
  * The object store behind a bucket, rooted at its container and prefix. Blocking; for all threads.
- * ETags are without quotes. Expected outcomes are values; faults are ForebayExceptions:
- * STORE_UNREACHABLE and TIMEOUT (the request may have been carried out), STORE_DENIED,
- * STORE_MISSING (no such container) and STORE_THROTTLED (it was not), each naming the store, the
- * key, the operation and what to do.
+ * ETags are without quotes. Expected outcomes are values; faults are ForebayExceptions, each naming
+ * the store, the key, the operation, why it failed and what to do:
+ *
+ * <ul>
+ *   <li><b>Not carried out, and it will not be:</b> STORE_DENIED, STORE_MISSING (no such
+ *       container), STORE_THROTTLED (busy or full), NO_SUCH_UPLOAD, RANGE_NOT_SATISFIABLE.
+ *   <li><b>Unclear: it may have been carried out, or may still be</b> for at most {@link
+ *       #MAX_CHANGE_MILLIS} from the call: STORE_UNREACHABLE, TIMEOUT, CANCELLED (the caller was
+ *       interrupted), and whatever is not named above.
+ * </ul>
  *
  * <p>No request that changes something is sent twice for one call (rule F1).
  *
- * <p>Not guaranteed: that a failed change did not happen, or will not happen yet.
+ * <p>Buffers: what a caller lends is not touched after the call has returned, however it returned.
+ *
+ * <p>Not guaranteed: that an unclear change did not happen, or will not happen yet.
  */
 public interface ObjectStore extends AutoCloseable {
+  /**
+   * From the beginning of a call, the longest time in milliseconds until its change has landed or
+   * never will (rule F2).
+   */
+  long MAX_CHANGE_MILLIS = 85_000;
+
   /** For messages: kind, place, no secrets. */
   String description();
 
@@ -31,6 +45,8 @@ public interface ObjectStore extends AutoCloseable {
    *
    * @param length 1 byte to the pool's slab size
    * @param ifMatchEtag empty: whichever is there
+   * @throws io.forebay.core.error.ForebayException RANGE_NOT_SATISFIABLE when the object ends
+   *     before
    */
   ReadResult read(String key, long offset, int length, Optional<String> ifMatchEtag, SlabPool pool);
 
@@ -66,8 +82,8 @@ public interface ObjectStore extends AutoCloseable {
   void abort(String key, String upload);
 
   /**
-   * Copies an object inside the store; refused when the source has another ETag or the condition
-   * fails.
+   * Copies an object of at most {@link StoreLimits#maxCopyBytes} inside the store; refused when the
+   * source has another ETag or the condition fails.
    */
   PutResult copy(String sourceKey, String sourceEtag, String key, PutOptions options);
 

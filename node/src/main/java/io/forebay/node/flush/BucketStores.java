@@ -66,17 +66,34 @@ public final class BucketStores implements StoreReads, NodeFileService.StoreHead
       throw new ForebayException(
           ErrorCode.STORE_MISSING, "the bucket '" + bucket.name() + "' has no store");
     }
+    String url = bucket.storeUrl();
+    return known(url).orElseGet(() -> opened(url));
+  }
+
+  private Optional<ObjectStore> known(String url) {
     lock.lock();
     try {
-      ObjectStore known = open.get(bucket.storeUrl());
-      if (known == null) {
-        known = opener.apply(bucket.storeUrl());
-        open.put(bucket.storeUrl(), known);
-      }
-      return known;
+      return Optional.ofNullable(open.get(url));
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Opening may take a while: a slow store must not keep others from being found. */
+  private ObjectStore opened(String url) {
+    ObjectStore mine = opener.apply(url);
+    ObjectStore first;
+    lock.lock();
+    try {
+      first = open.putIfAbsent(url, mine);
+    } finally {
+      lock.unlock();
+    }
+    if (first == null) {
+      return mine;
+    }
+    mine.close();
+    return first;
   }
 
   @Override
