@@ -19,8 +19,10 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
+import java.nio.channels.FileLockInterruptionException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryNotEmptyException;
@@ -32,6 +34,8 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
@@ -39,6 +43,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Stream;
 
@@ -54,6 +59,11 @@ import java.util.stream.Stream;
  * the old object or the new one. Conditions are checked and changes made under a lock file for the
  * key, which other processes of this machine respect. On a network file system that is only as good
  * as its locks.
+ *
+ * <p>What a failure means follows from where it happens: until the renaming (or the deletion)
+ * nothing was changed; from there on it was, and a failure only says that a loss of power may undo
+ * it, so that it is reported as unclear, whatever it is. No renaming begins later than {@link
+ * #LATE} after its call (rule F2).
  */
 public final class DirStore implements ObjectStore {
   private static final StoreLimits LIMITS = new StoreLimits(50_000, 1, 1L << 32, 1L << 32);
@@ -62,6 +72,9 @@ public final class DirStore implements ObjectStore {
   private static final int LOCKS = 64;
   private static final int MAX_SEGMENT = 200;
   private static final int MOVES = 16;
+  private static final Duration LATE = Duration.ofSeconds(80);
+  // As long as Azure keeps blocks that nobody commits.
+  private static final Duration ABANDONED = Duration.ofDays(7);
   // Of the process, not of the store: file locks are the process's, and two stores of one directory
   // would be refused each other's.
   private static final List<ReentrantLock> PROCESS_LOCKS =
@@ -69,6 +82,7 @@ public final class DirStore implements ObjectStore {
 
   private final Path root;
   private final Path hidden;
+  private final DirectorySync sync;
   private final RequestCounter counter = new RequestCounter();
   private final SplittableRandom names = new SplittableRandom();
   private final ReentrantLock namesLock = new ReentrantLock();
@@ -77,20 +91,57 @@ public final class DirStore implements ObjectStore {
 
   private record Stored(long bodyBytes, Properties properties, long modifiedMillis) {}
 
+  /** Makes a directory's entries survive a loss of power. */
+  interface DirectorySync {
+    void sync(Path directory) throws IOException;
+  }
+
   /**
    * Opens or makes the directory.
    *
    * @throws ForebayException STORE_DENIED when it cannot be made or written
    */
   public DirStore(Path root) {
+    this(root, DirStore::sync);
+  }
+
+  DirStore(Path root, DirectorySync sync) {
     this.root = root.toAbsolutePath().normalize();
     this.hidden = this.root.resolve(".forebay-store");
+    this.sync = sync;
     try {
-      Files.createDirectories(hidden.resolve("tmp"));
-      Files.createDirectories(hidden.resolve("locks"));
-      Files.createDirectories(hidden.resolve("uploads"));
+      for (String name : List.of("tmp", "locks", "uploads")) {
+        Files.createDirectories(hidden.resolve(name));
+      }
+      Instant abandoned = Instant.now().minus(ABANDONED);
+      removeOlder(hidden.resolve("tmp"), abandoned);
+      removeOlder(hidden.resolve("uploads"), abandoned);
     } catch (IOException failure) {
-      throw fault("opening", "", failure);
+      throw undone("opening", "", failure);
+    }
+  }
+
+  /** What processes that died have left, and nobody has touched since. */
+  private static void removeOlder(Path directory, Instant limit) throws IOException {
+    for (Path entry : entries(directory)) {
+      try {
+        if (Files.getLastModifiedTime(entry).toInstant().isBefore(limit)) {
+          if (Files.isDirectory(entry)) {
+            for (Path part : entries(entry)) {
+              Files.deleteIfExists(part);
+            }
+          }
+          Files.deleteIfExists(entry);
+        }
+      } catch (IOException left) {
+        // Another process removes, or uses, it too; or the store is only read. It harms nobody.
+      }
+    }
+  }
+
+  private static List<Path> entries(Path directory) throws IOException {
+    try (Stream<Path> listing = Files.list(directory)) {
+      return listing.toList();
     }
   }
 
@@ -104,23 +155,70 @@ public final class DirStore implements ObjectStore {
     return LIMITS;
   }
 
-  private ForebayException fault(String operation, String key, IOException failure) {
+  /** The fault of a failure that happened before anything was changed. */
+  private ForebayException undone(String operation, String key, IOException failure) {
     String text = String.valueOf(failure);
-    ErrorCode code =
-        text.contains("No space left")
-            ? ErrorCode.STORE_THROTTLED
-            : failure instanceof AccessDeniedException
-                ? ErrorCode.STORE_DENIED
-                : ErrorCode.STORE_UNREACHABLE;
+    if (failure instanceof ClosedByInterruptException
+        || failure instanceof FileLockInterruptionException) {
+      Thread.currentThread().interrupt();
+      return fault(ErrorCode.CANCELLED, operation, key, "was interrupted", failure);
+    }
+    if (failure instanceof NoSuchFileException && Files.notExists(hidden)) {
+      return fault(
+          ErrorCode.STORE_MISSING,
+          operation,
+          key,
+          "failed: the directory is not there (" + text + "); mount it, or make it again",
+          failure);
+    }
+    if (text.contains("No space left") || text.contains("quota exceeded")) {
+      return fault(
+          ErrorCode.STORE_THROTTLED,
+          operation,
+          key,
+          "failed: no room is left (" + text + "); make some, it is tried again",
+          failure);
+    }
+    if (failure instanceof AccessDeniedException
+        || text.contains("Operation not permitted")
+        || text.contains("Read-only file system")) {
+      return fault(
+          ErrorCode.STORE_DENIED,
+          operation,
+          key,
+          "was refused (" + text + "); give this process the right to write there",
+          failure);
+    }
+    return fault(
+        ErrorCode.STORE_UNREACHABLE,
+        operation,
+        key,
+        "failed (" + text + "); check the disk and its file system",
+        failure);
+  }
+
+  /** The fault of a failure that happened after the change was made. */
+  private ForebayException unclear(String operation, String key, IOException failure) {
+    return fault(
+        ErrorCode.STORE_UNREACHABLE,
+        operation,
+        key,
+        "was carried out, but it is not known to survive a loss of power ("
+            + failure
+            + "); check the disk and its file system",
+        failure);
+  }
+
+  private ForebayException fault(
+      ErrorCode code, String operation, String key, String what, IOException failure) {
     return new ForebayException(
         code,
         operation
             + (key.isEmpty() ? "" : " '" + key + "'")
             + " in the store "
             + description()
-            + " failed: "
-            + text
-            + "; check that the directory exists, has room, and may be written",
+            + " "
+            + what,
         failure);
   }
 
@@ -208,16 +306,19 @@ public final class DirStore implements ObjectStore {
       }
       return action.run();
     } catch (IOException failure) {
-      throw fault(operation, key, failure);
+      throw undone(operation, key, failure);
     } finally {
       lock.unlock();
     }
   }
 
-  private static Optional<Stored> inspect(Path file) throws IOException {
+  private Optional<Stored> inspect(Path file) throws IOException {
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      return Optional.of(inspect(channel, Files.getLastModifiedTime(file).toMillis()));
+      return Optional.of(inspect(channel, file));
     } catch (NoSuchFileException absent) {
+      if (Files.notExists(hidden)) {
+        throw absent; // the whole store is
+      }
       return Optional.empty();
     } catch (FileSystemException other) {
       if (Files.notExists(file) || Files.isDirectory(file)) {
@@ -227,8 +328,9 @@ public final class DirStore implements ObjectStore {
     }
   }
 
-  private static Stored inspect(FileChannel channel, long modifiedMillis) throws IOException {
+  private static Stored inspect(FileChannel channel, Path file) throws IOException {
     long size = channel.size();
+    long modifiedMillis = Files.getLastModifiedTime(file).toMillis();
     if (size >= TRAILER_BYTES) {
       ByteBuffer trailer = readFully(channel, size - TRAILER_BYTES, TRAILER_BYTES);
       int length = trailer.getInt();
@@ -237,12 +339,24 @@ public final class DirStore implements ObjectStore {
         return new Stored(size - TRAILER_BYTES - length, decode(encoded), modifiedMillis);
       }
     }
-    // Somebody else's file: its ETag is what changes when it does.
-    return new Stored(
-        size,
-        new Properties(
-            "f" + Long.toHexString(size) + "-" + Long.toHexString(modifiedMillis), "", Map.of()),
-        modifiedMillis);
+    return new Stored(size, new Properties(foreignEtag(file), "", Map.of()), modifiedMillis);
+  }
+
+  /** Somebody else's file: its ETag is what changes when it does. */
+  private static String foreignEtag(Path file) throws IOException {
+    return "f"
+        + Files.size(file)
+        + "-"
+        + Files.getLastModifiedTime(file).to(TimeUnit.NANOSECONDS)
+        + "-"
+        + Files.getAttribute(file, "unix:ino");
+  }
+
+  /** Whether the file under a name is still the one that was inspected; ours never change. */
+  private static boolean unchanged(Stored inspected, Path file) throws IOException {
+    String etag = inspected.properties().etag();
+    boolean ours = etag.indexOf('-') < 0;
+    return ours || etag.equals(foreignEtag(file));
   }
 
   private static ByteBuffer readFully(FileChannel channel, long position, int length)
@@ -305,7 +419,7 @@ public final class DirStore implements ObjectStore {
                   stored.properties().metadata(),
                   stored.modifiedMillis()));
     } catch (IOException failure) {
-      throw fault("looking at", key, failure);
+      throw undone("looking at", key, failure);
     }
   }
 
@@ -313,14 +427,27 @@ public final class DirStore implements ObjectStore {
   public ReadResult read(
       String key, long offset, int length, Optional<String> ifMatchEtag, SlabPool pool) {
     counter.count(Kind.READ);
-    try (FileChannel channel = FileChannel.open(file(key), StandardOpenOption.READ)) {
+    Path file = file(key);
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       // One open file is one generation, whatever is renamed over its name meanwhile.
-      Stored stored = inspect(channel, Files.getLastModifiedTime(file(key)).toMillis());
+      Stored stored = inspect(channel, file);
       if (ifMatchEtag.isPresent() && !ifMatchEtag.get().equals(stored.properties().etag())) {
         return new ReadResult.Changed();
       }
       if (offset + length > stored.bodyBytes()) {
-        throw new IOException("the object has " + stored.bodyBytes() + " bytes");
+        throw new ForebayException(
+            ErrorCode.RANGE_NOT_SATISFIABLE,
+            "reading "
+                + length
+                + " bytes at "
+                + offset
+                + " of '"
+                + key
+                + "' in the store "
+                + description()
+                + " is not possible: it has "
+                + stored.bodyBytes()
+                + " bytes; look at the object again");
       }
       Slab slab = pool.take();
       try {
@@ -330,14 +457,19 @@ public final class DirStore implements ObjectStore {
             throw new IOException("the file ends early");
           }
         }
-        return new ReadResult.Data(slab.bytes(0, length));
+        return unchanged(stored, file)
+            ? new ReadResult.Data(slab.bytes(0, length))
+            : new ReadResult.Changed();
       } finally {
         slab.release();
       }
     } catch (NoSuchFileException absent) {
+      if (Files.notExists(hidden)) {
+        throw undone("reading", key, absent);
+      }
       return new ReadResult.Missing();
     } catch (IOException failure) {
-      throw fault("reading", key, failure);
+      throw undone("reading", key, failure);
     }
   }
 
@@ -374,7 +506,9 @@ public final class DirStore implements ObjectStore {
     void fill(FileChannel out) throws IOException;
   }
 
-  private PutResult replace(String key, PutOptions options, Filling filling) {
+  private PutResult replace(String operation, String key, PutOptions options, Filling filling) {
+    long startedNanos = System.nanoTime();
+    Instant startedAt = Instant.now();
     Path part = hidden.resolve("tmp").resolve(newName());
     String etag = newName();
     try {
@@ -394,25 +528,48 @@ public final class DirStore implements ObjectStore {
         out.force(true);
       }
       return locked(
-          "storing",
+          operation,
           key,
           () -> {
             Path file = file(key);
             if (!holds(options.condition(), inspect(file))) {
               return new PutResult.Refused();
             }
+            requireInTime(operation, key, startedNanos, startedAt);
             move(part, file);
+            afterChange(operation, key, file);
             return new PutResult.Stored(etag);
           });
     } catch (IOException failure) {
-      throw fault("storing", key, failure);
+      throw undone(operation, key, failure);
     } finally {
-      try {
-        Files.deleteIfExists(part);
-      } catch (IOException left) {
-        // It lies in our own directory for temporary files, and harms nobody.
-        part.toFile().deleteOnExit();
-      }
+      // If it cannot be removed now, an opening of the store does so later.
+      removeQuietly(part);
+    }
+  }
+
+  /** By both clocks: the monotonic one stands still while the machine sleeps. */
+  private void requireInTime(String operation, String key, long startedNanos, Instant startedAt) {
+    if (System.nanoTime() - startedNanos > LATE.toNanos()
+        || Duration.between(startedAt, Instant.now()).compareTo(LATE) > 0) {
+      throw new ForebayException(
+          ErrorCode.STORE_THROTTLED,
+          operation
+              + " '"
+              + key
+              + "' in the store "
+              + description()
+              + " took more than "
+              + LATE.toSeconds()
+              + " s and was given up; nothing was changed; the disk is too slow or too busy");
+    }
+  }
+
+  private static void removeQuietly(Path file) {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException left) {
+      // It lies where only openings of the store look.
     }
   }
 
@@ -421,17 +578,24 @@ public final class DirStore implements ObjectStore {
     for (int attempt = 1; ; attempt++) {
       try {
         for (Path made : makeParents(file)) {
-          sync(made);
+          sync.sync(made);
         }
         Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        // What was answered survives a loss of power: the cache may drop its own copies then.
-        sync(parent(file));
         return;
       } catch (NoSuchFileException gone) {
         if (attempt == MOVES) {
           throw gone;
         }
       }
+    }
+  }
+
+  /** What was answered survives a loss of power: the cache may drop its own copies then. */
+  private void afterChange(String operation, String key, Path file) {
+    try {
+      sync.sync(parent(file));
+    } catch (IOException failure) {
+      throw unclear(operation, key, failure);
     }
   }
 
@@ -463,17 +627,17 @@ public final class DirStore implements ObjectStore {
   @Override
   public PutResult put(String key, List<Bytes> body, PutOptions options) {
     counter.count(Kind.PUT);
-    return replace(key, options, out -> append(out, body));
+    return replace("storing", key, options, out -> append(out, body));
   }
 
   @Override
   public String begin(String key, String stamp, PutOptions options) {
     String upload = stamp + "-" + newName();
     try {
-      Files.createDirectories(hidden.resolve("uploads").resolve(upload));
+      Files.createDirectory(hidden.resolve("uploads").resolve(upload));
       return upload;
     } catch (IOException failure) {
-      throw fault("beginning an upload of", key, failure);
+      throw undone("beginning an upload of", key, failure);
     }
   }
 
@@ -497,8 +661,13 @@ public final class DirStore implements ObjectStore {
             StandardOpenOption.WRITE)) {
       append(out, body);
       return tag;
+    } catch (NoSuchFileException gone) {
+      if (Files.notExists(hidden)) {
+        throw undone("sending a part of", key, gone);
+      }
+      throw noSuchUpload("sending a part of", key, upload);
     } catch (IOException failure) {
-      throw fault("sending a part of", key, failure);
+      throw undone("sending a part of", key, failure);
     }
   }
 
@@ -508,34 +677,49 @@ public final class DirStore implements ObjectStore {
     Path directory = upload(key, upload);
     for (String tag : tags) {
       if (tag.contains("/") || Files.notExists(directory.resolve(tag))) {
-        throw new ForebayException(
-            ErrorCode.NO_SUCH_UPLOAD,
-            "committing '"
-                + key
-                + "' in the store "
-                + description()
-                + ": the part '"
-                + tag
-                + "' is not there; the upload begins anew");
+        throw noSuchUpload("committing", key, upload);
       }
     }
     PutResult result =
         replace(
+            "committing",
             key,
             options,
             out -> {
               for (String tag : tags) {
                 try (FileChannel in =
                     FileChannel.open(directory.resolve(tag), StandardOpenOption.READ)) {
-                  long size = in.size();
-                  for (long done = 0; done < size; ) {
-                    done += in.transferTo(done, size - done, out);
-                  }
+                  append(out, in, in.size());
                 }
               }
             });
-    abort(key, upload);
+    // Parts that cannot be removed harm nobody, and say nothing about the object.
+    tags.forEach(tag -> removeQuietly(directory.resolve(tag)));
+    removeQuietly(directory);
     return result;
+  }
+
+  private ForebayException noSuchUpload(String operation, String key, String upload) {
+    return new ForebayException(
+        ErrorCode.NO_SUCH_UPLOAD,
+        operation
+            + " '"
+            + key
+            + "' in the store "
+            + description()
+            + ": the upload '"
+            + upload
+            + "' or a part of it is not there; the upload begins anew");
+  }
+
+  private static void append(FileChannel out, FileChannel in, long length) throws IOException {
+    for (long done = 0; done < length; ) {
+      long count = in.transferTo(done, length - done, out);
+      if (count <= 0) {
+        throw new IOException("the file ends early");
+      }
+      done += count;
+    }
   }
 
   @Override
@@ -545,40 +729,52 @@ public final class DirStore implements ObjectStore {
       return;
     }
     try {
-      var files = new ArrayList<Path>();
-      try (var listing = Files.list(directory)) {
-        listing.forEach(files::add);
-      }
-      for (Path file : files) {
+      for (Path file : entries(directory)) {
         Files.deleteIfExists(file);
       }
       Files.deleteIfExists(directory);
+    } catch (NoSuchFileException | DirectoryNotEmptyException other) {
+      // Another call drops it, or still adds to it: an opening of the store removes the rest.
+      return;
     } catch (IOException failure) {
-      throw fault("dropping an upload of", key, failure);
+      throw undone("dropping an upload of", key, failure);
     }
   }
 
   @Override
   public PutResult copy(String sourceKey, String sourceEtag, String key, PutOptions options) {
     counter.count(Kind.COPY);
-    try (FileChannel in = FileChannel.open(file(sourceKey), StandardOpenOption.READ)) {
-      Stored source = inspect(in, Files.getLastModifiedTime(file(sourceKey)).toMillis());
+    Path file = file(sourceKey);
+    try (FileChannel in = FileChannel.open(file, StandardOpenOption.READ)) {
+      Stored source = inspect(in, file);
       if (!source.properties().etag().equals(sourceEtag)) {
         return new PutResult.Refused();
       }
       return replace(
+          "copying '" + sourceKey + "' to",
           key,
           options,
           out -> {
-            for (long done = 0; done < source.bodyBytes(); ) {
-              done += in.transferTo(done, source.bodyBytes() - done, out);
+            append(out, in, source.bodyBytes());
+            if (!unchanged(source, file)) {
+              throw new SourceChanged();
             }
           });
+    } catch (SourceChanged changed) {
+      return new PutResult.Refused();
     } catch (NoSuchFileException absent) {
+      if (Files.notExists(hidden)) {
+        throw undone("copying", sourceKey, absent);
+      }
       return new PutResult.Refused();
     } catch (IOException failure) {
-      throw fault("copying", sourceKey, failure);
+      throw undone("copying", sourceKey, failure);
     }
+  }
+
+  /** The source of a copy is no longer what was asked for. */
+  private static final class SourceChanged extends RuntimeException {
+    private static final long serialVersionUID = 1;
   }
 
   @Override
@@ -597,17 +793,23 @@ public final class DirStore implements ObjectStore {
             return new DeleteResult.Refused();
           }
           Files.deleteIfExists(file);
-          for (Path parent = file.getParent();
-              parent != null && !parent.equals(root);
-              parent = parent.getParent()) {
-            try {
-              Files.delete(parent);
-            } catch (DirectoryNotEmptyException | NoSuchFileException end) {
-              break;
-            }
-          }
+          afterChange("deleting", key, file);
+          removeEmptyParents(file);
           return new DeleteResult.Deleted();
         });
+  }
+
+  /** Empty directories are no objects: those that cannot be removed stay. */
+  private void removeEmptyParents(Path file) {
+    for (Path parent = file.getParent();
+        parent != null && !parent.equals(root);
+        parent = parent.getParent()) {
+      try {
+        Files.delete(parent);
+      } catch (IOException end) {
+        return;
+      }
+    }
   }
 
   @Override

@@ -1,20 +1,32 @@
 package io.forebay.backing.dir;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.forebay.core.backing.ObjectStore;
 import io.forebay.core.backing.ObjectStoreContract;
 import io.forebay.core.backing.PutOptions;
 import io.forebay.core.backing.StoreCondition;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 final class DirStoreTest extends ObjectStoreContract {
+  private static final PutOptions ANY =
+      new PutOptions(new StoreCondition.Any(), "", Map.of(), Map.of());
+
   @TempDir private Path above;
 
   @Override
@@ -22,13 +34,16 @@ final class DirStoreTest extends ObjectStoreContract {
     return new DirStore(above.resolve("root"));
   }
 
+  private static ForebayException failureOf(ThrowingCallable call) {
+    return catchThrowableOfType(ForebayException.class, call);
+  }
+
   @Test
   void noKeyLeavesTheDirectory() throws IOException {
-    PutOptions options = new PutOptions(new StoreCondition.Any(), "", Map.of(), Map.of());
     try (ObjectStore store = open()) {
       for (String key :
           List.of("../out", "/../../out", "..", ".", "a/../../../out", "/etc/x", "")) {
-        store.put(key, List.of(), options);
+        store.put(key, List.of(), ANY);
         assertThat(store.head(key)).as(key).isPresent();
       }
     }
@@ -42,6 +57,7 @@ final class DirStoreTest extends ObjectStoreContract {
     try (ObjectStore store = open()) {
       Path file = above.resolve("root/foreign.txt");
       Files.writeString(file, "one");
+      FileTime written = Files.getLastModifiedTime(file);
       String before = store.head("foreign.txt").orElseThrow().etag();
       assertThat(
               store.put(
@@ -49,9 +65,92 @@ final class DirStoreTest extends ObjectStoreContract {
                   List.of(),
                   new PutOptions(new StoreCondition.IfAbsent(), "", Map.of(), Map.of())))
           .isInstanceOf(ObjectStore.PutResult.Refused.class);
-      Files.writeString(file, "other");
+      // As long, and as old.
+      Path other = Files.writeString(above.resolve("other"), "two");
+      Files.setLastModifiedTime(other, written);
+      Files.move(other, file, java.nio.file.StandardCopyOption.REPLACE_EXISTING);
       assertThat(store.head("foreign.txt").orElseThrow().etag()).isNotEqualTo(before);
-      assertThat(Files.readString(file)).isEqualTo("other");
+      assertThat(store.read("foreign.txt", 0, 3, Optional.of(before), pool))
+          .isInstanceOf(ObjectStore.ReadResult.Changed.class);
+      assertThat(store.copy("foreign.txt", before, "copy", ANY))
+          .isInstanceOf(ObjectStore.PutResult.Refused.class);
+      assertThat(Files.readString(file)).isEqualTo("two");
+    }
+  }
+
+  /** Until the renaming nothing was changed; from there on a failure is no "not done". */
+  @Test
+  void afterTheRenamingNoFailureIsReportedAsNotDone() {
+    Path root = above.resolve("root");
+    var full = new AtomicBoolean();
+    DirStore.DirectorySync sync =
+        directory -> {
+          if (full.get()) {
+            throw new IOException("No space left on device");
+          }
+        };
+    try (ObjectStore store = new DirStore(root, sync)) {
+      store.put("there", List.of(), ANY);
+      full.set(true);
+      ForebayException put = failureOf(() -> store.put("k", List.of(), ANY));
+      assertThat(put.code()).as(put.getMessage()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
+      assertThat(put).hasMessageContaining("'k'").hasMessageContaining("was carried out");
+      assertThat(store.head("k")).isPresent();
+      ForebayException delete = failureOf(() -> store.delete("there", ANY.condition()));
+      assertThat(delete.code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
+      assertThat(store.head("there")).isEmpty();
+      String upload = store.begin("up", "1-1", ANY);
+      String tag = store.stage("up", upload, 1, List.of());
+      assertThat(failureOf(() -> store.commit("up", upload, List.of(tag), ANY)).code())
+          .isEqualTo(ErrorCode.STORE_UNREACHABLE);
+      assertThat(store.head("up")).isPresent();
+      // A new directory's name could not be made safe: the object is not made.
+      assertThat(failureOf(() -> store.put("new/k", List.of(), ANY)).code())
+          .isEqualTo(ErrorCode.STORE_THROTTLED);
+      assertThat(store.head("new/k")).isEmpty();
+    }
+  }
+
+  /** An unmounted file system must not look like a store from which all was deleted. */
+  @Test
+  void aDirectoryThatWentIsMissingAndItsObjectsAreNot() throws IOException {
+    try (ObjectStore store = open()) {
+      store.put("k", List.of(), ANY);
+      Files.move(above.resolve("root"), above.resolve("elsewhere"));
+      for (ThrowingCallable call :
+          List.<ThrowingCallable>of(
+              () -> store.head("k"),
+              () -> store.read("k", 0, 1, Optional.empty(), pool),
+              () -> store.put("k", List.of(), ANY),
+              () -> store.begin("k", "1-1", ANY),
+              () -> store.copy("k", "e", "k2", ANY),
+              () -> store.delete("k", ANY.condition()))) {
+        ForebayException failure = failureOf(call);
+        assertThat(failure.code()).as(failure.getMessage()).isEqualTo(ErrorCode.STORE_MISSING);
+        assertThat(failure).hasMessageContaining("mount it");
+      }
+      assertThat(above.resolve("root")).doesNotExist();
+    }
+  }
+
+  @Test
+  void whatNobodyHasFinishedForAWeekIsRemovedWhenTheStoreIsOpened() throws IOException {
+    Path hidden = above.resolve("root/.forebay-store");
+    try (ObjectStore store = open()) {
+      String old = store.begin("k", "1-1", ANY);
+      store.stage("k", old, 1, List.of());
+      String young = store.begin("k", "1-2", ANY);
+      String tag = store.stage("k", young, 1, List.of());
+      Path part = Files.writeString(hidden.resolve("tmp/part"), "half");
+      FileTime then = FileTime.from(Instant.now().minus(Duration.ofDays(8)));
+      Files.setLastModifiedTime(hidden.resolve("uploads").resolve(old), then);
+      Files.setLastModifiedTime(part, then);
+      open().close();
+      assertThat(part).doesNotExist();
+      assertThat(failureOf(() -> store.stage("k", old, 2, List.of())).code())
+          .isEqualTo(ErrorCode.NO_SUCH_UPLOAD);
+      assertThat(store.commit("k", young, List.of(tag), ANY))
+          .isInstanceOf(ObjectStore.PutResult.Stored.class);
     }
   }
 }

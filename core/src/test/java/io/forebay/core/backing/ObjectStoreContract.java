@@ -118,7 +118,8 @@ public abstract class ObjectStoreContract {
   void whatWasStoredIsReadBackInAnyPart() {
     ObjectStore store = store();
     byte[] content = content(1, 200_000);
-    Map<String, String> metadata = Map.of("name_1", "plain", "other", " Grüße – 你好 ");
+    Map<String, String> metadata =
+        Map.of("name_1", "plain", "other", " Grüße – 你好 ", "empty", "", "spaces", "a  b");
     String etag =
         etag(
             put(
@@ -150,6 +151,36 @@ public abstract class ObjectStoreContract {
     assertThat(store.read("nothing/here", 0, 1, Optional.empty(), pool))
         .isInstanceOf(ReadResult.Missing.class);
     assertThat(store.delete("nothing/here", ANY)).isInstanceOf(DeleteResult.Missing.class);
+  }
+
+  @Test
+  void whatLiesBehindTheEndCannotBeRead() {
+    ObjectStore store = store();
+    etag(put(store, "k", content(1, 100), options(ABSENT)));
+    for (int offset : new int[] {99, 100, 5_000}) {
+      assertThatThrownBy(() -> store.read("k", offset, 2, Optional.empty(), pool))
+          .isInstanceOfSatisfying(
+              ForebayException.class,
+              failure -> assertThat(failure.code()).isEqualTo(ErrorCode.RANGE_NOT_SATISFIABLE))
+          .hasMessageContaining("'k'");
+    }
+  }
+
+  @Test
+  void aCopyMayHaveHeadersOfItsOwn() {
+    ObjectStore store = store();
+    for (int length : new int[] {0, 30_000}) {
+      String key = "copy/" + length;
+      String source = etag(put(store, "source", content(5, length), options(ANY)));
+      PutOptions options =
+          new PutOptions(ABSENT, "application/x-other", Map.of(), Map.of("stamp", "3"));
+      String copied = etag(store.copy("source", source, key, options));
+      StoreObject object = store.head(key).orElseThrow();
+      assertThat(object.etag()).isEqualTo(copied);
+      assertThat(object.contentType()).isEqualTo("application/x-other");
+      assertThat(object.metadata()).containsExactlyEntriesOf(Map.of("stamp", "3"));
+      assertThat(readAll(store, key)).isEqualTo(content(5, length));
+    }
   }
 
   @Test
