@@ -15,10 +15,13 @@ import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.WriteOptions;
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -40,16 +43,21 @@ import tools.jackson.databind.JsonNode;
 @Command(
     name = "checkpoint",
     description = {
-      "Three servers in network namespaces with shaped NICs; writers and readers beside them. Rates as a share of"
-          + " what iperf3 reaches in the same run. Needs root, iproute2 and iperf3; run it alone on the machine."
+      "Three servers in network namespaces with shaped NICs and writers beside them; then a fourth, which holds"
+          + " nothing, restores from its peers. Clients are warm before the clock starts. Rates as a share of what"
+          + " iperf3 reaches in the same run. Needs root, iproute2 and iperf3; run it alone on the machine."
     },
     mixinStandardHelpOptions = true)
 public final class CheckpointBench implements Callable<Integer> {
+  /** The voters; one more host joins for the restores. */
   private static final int HOSTS = 3;
+
+  private static final int READER = HOSTS;
+  private static final int WARM_UP_MIB = 128;
   private static final int PORT = 7100;
   private static final int RAFT_PORT = 7200;
   private static final String SECRET = "bench-secret-that-never-leaves-this-host";
-  private static final List<String> NODES = List.of("a", "b", "c");
+  private static final List<String> NODES = List.of("a", "b", "c", "d");
   private static final double CLOCK_TICKS_PER_SECOND = 100;
 
   @Option(
@@ -102,7 +110,7 @@ public final class CheckpointBench implements Callable<Integer> {
       return 0;
     }
     Path root = Files.createTempDirectory("forebay-bench-");
-    try (ShapedHosts hosts = new ShapedHosts(HOSTS, megabits)) {
+    try (ShapedHosts hosts = new ShapedHosts(HOSTS + 1, megabits)) {
       baseline(hosts, root);
       System.out.printf(
           Locale.ROOT,
@@ -110,16 +118,28 @@ public final class CheckpointBench implements Callable<Integer> {
           iperfBytesPerSecond / 1e6,
           iperfCpuPerGB,
           copyCpuPerGB);
-      startServers(hosts, root);
+      for (int i = 0; i < HOSTS; i++) {
+        startServer(hosts, root, i);
+      }
+      awaitServers(root);
       var rows = new ArrayList<Row>();
       for (int replicas : new int[] {2, 3}) {
-        run(hosts, "bucket", replicas, 1, "make");
-        // The first pass makes segments and warms the JVMs; it is not reported.
-        run(hosts, "warm-up", replicas, HOSTS, "write");
-        rows.add(run(hosts, "one-writer", replicas, 1, "write"));
-        rows.add(run(hosts, "all-writing", replicas, HOSTS, "write"));
-        rows.add(run(hosts, "restore", replicas, HOSTS, "read-others"));
-        rows.add(run(hosts, "restore-one-stream", replicas, 1, "read-others"));
+        run(hosts, "bucket", replicas, List.of(new Client(0, "make", 0)));
+        // The first pass makes segments and warms the servers; it is not reported.
+        run(hosts, "warm-up", replicas, writers(HOSTS));
+        rows.add(run(hosts, "one-writer", replicas, writers(1)));
+        rows.add(run(hosts, "all-writing", replicas, writers(HOSTS)));
+      }
+      startServer(hosts, root, READER);
+      awaitServers(root);
+      for (int replicas : new int[] {2, 3}) {
+        var readers = new ArrayList<Client>();
+        for (int i = 0; i < HOSTS; i++) {
+          readers.add(new Client(READER, "read", i));
+        }
+        run(hosts, "warm-up", replicas, readers);
+        rows.add(run(hosts, "restore", replicas, readers));
+        rows.add(run(hosts, "restore-one-stream", replicas, readers.subList(0, 1)));
       }
       System.out.printf(
           Locale.ROOT,
@@ -214,49 +234,56 @@ public final class CheckpointBench implements Callable<Integer> {
       throws IOException {
     var full = new ArrayList<>(prefix);
     full.addAll(command);
-    var builder =
-        new ProcessBuilder(full).redirectErrorStream(true).redirectOutput(output.toFile());
-    builder
-        .environment()
-        .put(
-            Launcher.JAVA_OPTIONS,
-            "-Xms384m -Xmx384m -XX:+AlwaysPreTouch -XX:MaxDirectMemorySize=1g");
-    return builder.start();
+    return withOptions(
+            new ProcessBuilder(full).redirectErrorStream(true).redirectOutput(output.toFile()))
+        .start();
   }
 
-  private void startServers(ShapedHosts hosts, Path root) throws IOException, InterruptedException {
-    for (int i = 0; i < HOSTS; i++) {
-      Path directory = Files.createDirectories(root.resolve(NODES.get(i)));
-      var lines = new ArrayList<String>();
-      lines.add("node: " + NODES.get(i));
-      lines.add("secret: " + SECRET);
-      lines.add("voters:");
-      for (int k = 0; k < HOSTS; k++) {
-        lines.add(
-            String.format(
-                Locale.ROOT,
-                "  %s: {address: '%s:%d', consensus: '%s:%d'}",
-                NODES.get(k),
-                hosts.address(k),
-                PORT,
-                hosts.address(k),
-                RAFT_PORT));
-      }
-      lines.add("data: '" + directory.resolve("disk0") + "'");
-      lines.add("meta: '" + directory.resolve("meta") + "'");
-      Files.write(directory.resolve("forebay.yaml"), lines);
-      servers.add(
-          start(
-              hosts.on(i),
-              List.of(
-                  Launcher.path(),
-                  "serve",
-                  "--config",
-                  directory.resolve("forebay.yaml").toString()),
-              directory.resolve("log")));
+  /** The caller's own options, for a profiler for example, come last and win. */
+  private static ProcessBuilder withOptions(ProcessBuilder builder) {
+    builder
+        .environment()
+        .merge(
+            Launcher.JAVA_OPTIONS,
+            "-Xms384m -Xmx384m -XX:MaxDirectMemorySize=1g",
+            (given, ours) -> ours + " " + given);
+    return builder;
+  }
+
+  private void startServer(ShapedHosts hosts, Path root, int i) throws IOException {
+    Path directory = Files.createDirectories(root.resolve(NODES.get(i)));
+    var lines = new ArrayList<String>();
+    lines.add("node: " + NODES.get(i));
+    lines.add("secret: " + SECRET);
+    if (i >= HOSTS) {
+      lines.add("listen: '" + hosts.address(i) + ":" + PORT + "'");
     }
+    lines.add("voters:");
+    for (int k = 0; k < HOSTS; k++) {
+      lines.add(
+          String.format(
+              Locale.ROOT,
+              "  %s: {address: '%s:%d', consensus: '%s:%d'}",
+              NODES.get(k),
+              hosts.address(k),
+              PORT,
+              hosts.address(k),
+              RAFT_PORT));
+    }
+    lines.add("data: '" + directory.resolve("disk0") + "'");
+    lines.add("meta: '" + directory.resolve("meta") + "'");
+    Files.write(directory.resolve("forebay.yaml"), lines);
+    servers.add(
+        start(
+            hosts.on(i),
+            List.of(
+                Launcher.path(), "serve", "--config", directory.resolve("forebay.yaml").toString()),
+            directory.resolve("log")));
+  }
+
+  private void awaitServers(Path root) throws IOException, InterruptedException {
     long end = System.nanoTime() + 60_000_000_000L;
-    for (int i = 0; i < HOSTS; i++) {
+    for (int i = 0; i < servers.size(); i++) {
       while (!Files.exists(root.resolve(NODES.get(i)).resolve("endpoint.json"))) {
         if (System.nanoTime() > end || !servers.get(i).isAlive()) {
           throw new ForebayException(
@@ -269,70 +296,94 @@ public final class CheckpointBench implements Callable<Integer> {
     }
   }
 
-  private Row run(ShapedHosts hosts, String name, int replicas, int clients, String what)
+  /**
+   * A client process.
+   *
+   * @param host it runs on, and whose server it asks
+   * @param what it does: make, write, read
+   * @param rank whose object it writes or reads
+   */
+  private record Client(int host, String what, int rank) {}
+
+  private static List<Client> writers(int count) {
+    var all = new ArrayList<Client>();
+    for (int i = 0; i < count; i++) {
+      all.add(new Client(i, "write", i));
+    }
+    return all;
+  }
+
+  private Row run(ShapedHosts hosts, String name, int replicas, List<Client> clients)
       throws IOException, InterruptedException {
-    double serverCpu = cpuSeconds();
-    long[] sent = new long[HOSTS];
-    long[] received = new long[HOSTS];
-    for (int i = 0; i < HOSTS; i++) {
-      sent[i] = hosts.sentBytes(i);
-      received[i] = hosts.receivedBytes(i);
-    }
     var workers = new ArrayList<Process>();
-    var outputs = new ArrayList<Path>();
-    for (int i = 0; i < clients; i++) {
-      Path output = Files.createTempFile("forebay-worker-", ".json");
-      outputs.add(output);
-      workers.add(
-          start(
-              hosts.on(i),
-              List.of(
-                  Launcher.path(),
-                  "bench",
-                  "checkpoint",
-                  "--worker",
-                  what,
-                  Integer.toString(i),
-                  Integer.toString(replicas),
-                  Integer.toString(mebibytes),
-                  hosts.address(i) + ":" + PORT),
-              output));
-    }
-    double seconds = 0;
-    double clientCpu = 0;
-    double bytes = 0;
-    for (int i = 0; i < clients; i++) {
-      int code = workers.get(i).waitFor();
-      String text = Files.readString(outputs.get(i), StandardCharsets.UTF_8);
-      Files.deleteIfExists(outputs.get(i));
-      if (code != 0) {
-        throw new ForebayException(ErrorCode.INTERNAL, name + ": a client failed: " + text);
+    try {
+      for (Client client : clients) {
+        var command = new ArrayList<>(hosts.on(client.host()));
+        command.addAll(
+            List.of(
+                Launcher.path(),
+                "bench",
+                "checkpoint",
+                "--worker",
+                client.what(),
+                Integer.toString(client.rank()),
+                Integer.toString(replicas),
+                Integer.toString(mebibytes),
+                hosts.address(client.host()) + ":" + PORT));
+        workers.add(
+            withOptions(new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT))
+                .start());
       }
-      JsonNode result = Json.parse(text.substring(text.indexOf('{')));
-      seconds = Math.max(seconds, result.path("seconds").asDouble());
-      clientCpu += result.path("cpuSeconds").asDouble();
-      bytes += result.path("bytes").asDouble();
+      for (Process each : workers) {
+        expect(each, name);
+      }
+      double serverCpu = cpuSeconds();
+      long[] sent = new long[HOSTS + 1];
+      long[] received = new long[HOSTS + 1];
+      for (int i = 0; i <= HOSTS; i++) {
+        sent[i] = hosts.sentBytes(i);
+        received[i] = hosts.receivedBytes(i);
+      }
+      for (Process each : workers) {
+        each.outputWriter(StandardCharsets.UTF_8).write("go\n");
+        each.outputWriter(StandardCharsets.UTF_8).flush();
+      }
+      double seconds = 0;
+      double clientCpu = 0;
+      double bytes = 0;
+      for (Process each : workers) {
+        JsonNode result = Json.parse(expect(each, name));
+        seconds = Math.max(seconds, result.path("seconds").asDouble());
+        clientCpu += result.path("cpuSeconds").asDouble();
+        bytes += result.path("bytes").asDouble();
+      }
+      if (bytes == 0) {
+        return new Row(name, replicas, 0, 0, 0, 0);
+      }
+      double cpu = cpuSeconds() - serverCpu + clientCpu;
+      long busiest = 0;
+      for (int i = 0; i <= HOSTS; i++) {
+        busiest = Math.max(busiest, hosts.sentBytes(i) - sent[i]);
+        busiest = Math.max(busiest, hosts.receivedBytes(i) - received[i]);
+      }
+      // iperf3's rate is of application bytes; 1,448 of 1,514 on the wire are.
+      double share = busiest * (1448.0 / 1514) / seconds / iperfBytesPerSecond;
+      boolean write = clients.getFirst().what().equals("write");
+      int wires = write ? replicas - 1 : 1;
+      double baseline = wires * iperfCpuPerGB + (write ? replicas : 1) * copyCpuPerGB;
+      return new Row(name, replicas, bytes / 1e6 / seconds, share, cpu / (bytes / 1e9), baseline);
+    } finally {
+      workers.forEach(Process::destroyForcibly);
     }
-    if (bytes == 0) {
-      return new Row(name, replicas, 0, 0, 0, 0);
+  }
+
+  private static String expect(Process worker, String name) throws IOException {
+    String line = worker.inputReader(StandardCharsets.UTF_8).readLine();
+    if (line == null) {
+      throw new ForebayException(
+          ErrorCode.INTERNAL, name + ": a client failed; its words are above");
     }
-    long busiest = 0;
-    for (int i = 0; i < HOSTS; i++) {
-      busiest = Math.max(busiest, hosts.sentBytes(i) - sent[i]);
-      busiest = Math.max(busiest, hosts.receivedBytes(i) - received[i]);
-    }
-    // iperf3's rate is of application bytes; 1,448 of 1,514 on the wire are.
-    double share = busiest * (1448.0 / 1514) / seconds / iperfBytesPerSecond;
-    boolean write = what.equals("write");
-    int wires = write ? replicas - 1 : 1;
-    double baseline = wires * iperfCpuPerGB + (write ? replicas : 1) * copyCpuPerGB;
-    return new Row(
-        name,
-        replicas,
-        bytes / 1e6 / seconds,
-        share,
-        (cpuSeconds() - serverCpu + clientCpu) / (bytes / 1e9),
-        baseline);
+    return line;
   }
 
   private double cpuSeconds() throws IOException {
@@ -345,15 +396,16 @@ public final class CheckpointBench implements Callable<Integer> {
     return sum;
   }
 
-  /** What a child process does on its host: arguments are what, place, replicas, MiB, address. */
-  private static void work(List<String> arguments) {
+  /**
+   * What a child process does on its host: arguments are what, rank, replicas, MiB, address. Says a
+   * line when it is warm, waits for one, does it, and says what it took.
+   */
+  private static void work(List<String> arguments) throws IOException {
     String what = arguments.get(0);
-    int place = Integer.parseInt(arguments.get(1));
+    String key = "rank-" + arguments.get(1);
     int replicas = Integer.parseInt(arguments.get(2));
     int mebibytes = Integer.parseInt(arguments.get(3));
     String bucket = "bench-" + replicas;
-    double seconds = 0;
-    long bytes = 0;
     try (Connection connection = Connection.open(arguments.get(4), SECRET)) {
       switch (what) {
         case "make" ->
@@ -361,50 +413,67 @@ public final class CheckpointBench implements Callable<Integer> {
                 .files()
                 .createBucket(
                     BucketSpec.of(bucket, new Family(replicas, 2, Durability.REPLICATED), ""));
-        case "write" -> {
-          Slab slab = connection.pool().take();
-          byte[] noise = new byte[slab.capacity()];
-          ThreadLocalRandom.current().nextBytes(noise);
-          slab.buffer().put(noise);
-          long begun = System.nanoTime();
-          try (BodyWriter<ObjectInfo> writer =
-              connection.files().create(bucket, "rank-" + place, WriteOptions.DEFAULT)) {
-            for (int i = 0; i < mebibytes; i++) {
-              Bytes slice = slab.bytes(0, slab.capacity());
-              writer.write(slice);
-              slice.release();
-              bytes += slab.capacity();
-            }
-            writer.publish(Optional.empty());
-          }
-          seconds = (System.nanoTime() - begun) / 1e9;
-          slab.release();
-        }
-        case "read-others" -> {
-          // What another rank has written: with 2 replicas about half of it is here, with 3 all of
-          // it.
-          String key = "rank-" + (place + 1) % HOSTS;
-          long begun = System.nanoTime();
-          try (ObjectReader reader = connection.files().open(bucket, key, ReadConditions.NONE)) {
-            while (bytes < reader.info().lengthBytes()) {
-              Bytes slice = reader.read(bytes, 1 << 20);
-              bytes += slice.length();
-              slice.release();
-            }
-          }
-          seconds = (System.nanoTime() - begun) / 1e9;
-        }
+        case "write" -> write(connection, bucket, "warm-" + arguments.get(1), WARM_UP_MIB);
+        case "read" -> read(connection, bucket, key, WARM_UP_MIB);
         default -> throw new IllegalArgumentException(what);
       }
+      System.out.println("ready");
+      if (new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)).readLine()
+          == null) {
+        return;
+      }
+      long begun = System.nanoTime();
+      long cpu = cpuNanos();
+      long bytes =
+          switch (what) {
+            case "write" -> write(connection, bucket, key, mebibytes);
+            case "read" -> read(connection, bucket, key, mebibytes);
+            default -> 0;
+          };
+      System.out.printf(
+          Locale.ROOT,
+          "{\"bytes\": %d, \"seconds\": %f, \"cpuSeconds\": %f}%n",
+          bytes,
+          (System.nanoTime() - begun) / 1e9,
+          (cpuNanos() - cpu) / 1e9);
     }
-    double cpu =
-        ProcessHandle.current()
-            .info()
-            .totalCpuDuration()
-            .map(duration -> duration.toMillis() / 1e3)
-            .orElse(0.0);
-    System.out.printf(
-        Locale.ROOT, "{\"bytes\": %d, \"seconds\": %f, \"cpuSeconds\": %f}%n", bytes, seconds, cpu);
+  }
+
+  private static long write(Connection connection, String bucket, String key, int mebibytes) {
+    long bytes = 0;
+    Slab slab = connection.pool().take();
+    byte[] noise = new byte[slab.capacity()];
+    ThreadLocalRandom.current().nextBytes(noise);
+    slab.buffer().put(noise);
+    try (BodyWriter<ObjectInfo> writer =
+        connection.files().create(bucket, key, WriteOptions.DEFAULT)) {
+      while (bytes < (long) mebibytes << 20) {
+        Bytes slice = slab.bytes(0, slab.capacity());
+        writer.write(slice);
+        slice.release();
+        bytes += slab.capacity();
+      }
+      writer.publish(Optional.empty());
+    }
+    slab.release();
+    return bytes;
+  }
+
+  private static long read(Connection connection, String bucket, String key, int mebibytes) {
+    long bytes = 0;
+    try (ObjectReader reader = connection.files().open(bucket, key, ReadConditions.NONE)) {
+      long end = Math.min(reader.info().lengthBytes(), (long) mebibytes << 20);
+      while (bytes < end) {
+        Bytes slice = reader.read(bytes, 1 << 20);
+        bytes += slice.length();
+        slice.release();
+      }
+    }
+    return bytes;
+  }
+
+  private static long cpuNanos() {
+    return ProcessHandle.current().info().totalCpuDuration().map(Duration::toNanos).orElse(0L);
   }
 
   private static void remove(Path directory) throws IOException {
