@@ -13,16 +13,32 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
+import java.util.zip.CRC32C;
 
 /**
  * An object store in memory, for the simulator and for tests, that misbehaves when told to: slow,
  * throttled, denied, unreachable, answers that are lost, and changes that land long after their
- * sender has given up. Keeps copies of bodies; an ETag never recurs.
+ * sender has given up. Keeps copies of bodies.
  */
 public final class MemoryObjectStore implements ObjectStore {
+  /** Whose ways it has. */
+  public enum Likeness {
+    /** An ETag never recurs; an upload keeps its parts to itself until it is dropped. */
+    PLAIN,
+    /** Equal bytes have equal ETags, as in S3. */
+    ETAGS_RECUR,
+    /**
+     * Parts are one pool per key, named by upload and number alone, as in Azure: each write of the
+     * key empties the pool.
+     */
+    BLOCK_POOL
+  }
+
   /** What happens to a request. */
   public enum Fate {
     /** It is carried out and answered. */
@@ -52,17 +68,25 @@ public final class MemoryObjectStore implements ObjectStore {
   private record Part(String key, String upload, byte[] body) {}
 
   private final Env env;
+  private final Likeness likeness;
   private final RequestCounter counter = new RequestCounter();
   private final ReentrantLock lock = new ReentrantLock();
   private final TreeMap<String, Stored> objects = new TreeMap<>(); // guarded by lock
   private final TreeMap<String, Part> parts = new TreeMap<>(); // guarded by lock
+  private final Set<String> uploads = new TreeSet<>(); // guarded by lock
   private final List<Runnable> late = new ArrayList<>(); // guarded by lock
   private long names; // guarded by lock
   private volatile Fates fates = (kind, key) -> Fate.ANSWERED;
   private volatile long latencyNanos;
 
+  /** One whose ETags never recur. */
   public MemoryObjectStore(Env env) {
+    this(env, Likeness.PLAIN);
+  }
+
+  public MemoryObjectStore(Env env, Likeness likeness) {
     this.env = env;
+    this.likeness = likeness;
   }
 
   /** From now on requests meet these fates. */
@@ -83,6 +107,44 @@ public final class MemoryObjectStore implements ObjectStore {
       late.forEach(Runnable::run);
       late.clear();
       return count;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** How many requests are late. */
+  public int late() {
+    lock.lock();
+    try {
+      return late.size();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Carries out one of those that are late.
+   *
+   * @param place in the order in which they were sent, from 0
+   */
+  public void land(int place) {
+    lock.lock();
+    try {
+      late.remove(place).run();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Uploads of which parts are left, as "key upload", each once, sorted. */
+  public List<String> staged() {
+    lock.lock();
+    try {
+      return parts.values().stream()
+          .map(part -> part.key() + " " + part.upload())
+          .distinct()
+          .sorted()
+          .toList();
     } finally {
       lock.unlock();
     }
@@ -205,7 +267,10 @@ public final class MemoryObjectStore implements ObjectStore {
     if (!holds(options.condition(), key)) {
       return new PutResult.Refused();
     }
-    String etag = "m" + ++names;
+    String etag = likeness == Likeness.ETAGS_RECUR ? "b" + digest(body) : "m" + ++names;
+    if (likeness == Likeness.BLOCK_POOL) {
+      parts.values().removeIf(part -> part.key().equals(key));
+    }
     objects.put(
         key,
         new Stored(
@@ -218,6 +283,12 @@ public final class MemoryObjectStore implements ObjectStore {
                 env.wallMillis()),
             body));
     return new PutResult.Stored(etag);
+  }
+
+  private static String digest(byte[] body) {
+    var crc = new CRC32C();
+    crc.update(body);
+    return body.length + "-" + Long.toHexString(crc.getValue());
   }
 
   private static byte[] join(List<Bytes> body) {
@@ -235,7 +306,14 @@ public final class MemoryObjectStore implements ObjectStore {
 
   @Override
   public String begin(String key, String stamp, PutOptions options) {
-    return stamp;
+    lock.lock();
+    try {
+      String upload = likeness == Likeness.BLOCK_POOL ? stamp : stamp + "-" + ++names;
+      uploads.add(key + " " + upload);
+      return upload;
+    } finally {
+      lock.unlock();
+    }
   }
 
   @Override
@@ -246,7 +324,13 @@ public final class MemoryObjectStore implements ObjectStore {
         "sending a part of",
         key,
         () -> {
-          String tag = upload + "." + part + "." + ++names;
+          if (likeness != Likeness.BLOCK_POOL && !uploads.contains(key + " " + upload)) {
+            throw fault(ErrorCode.NO_SUCH_UPLOAD, "sending a part of", key);
+          }
+          String tag =
+              likeness == Likeness.BLOCK_POOL
+                  ? key + "." + upload + "." + part
+                  : upload + "." + part + "." + ++names;
           parts.put(tag, new Part(key, upload, joined));
           return tag;
         });
@@ -268,17 +352,23 @@ public final class MemoryObjectStore implements ObjectStore {
             joined.writeBytes(part.body());
           }
           PutResult result = replace(key, joined.toByteArray(), options);
-          drop(key, upload);
+          if (result instanceof PutResult.Stored) {
+            drop(key, upload);
+          }
           return result;
         });
   }
 
   private void drop(String key, String upload) {
+    uploads.remove(key + " " + upload);
     parts.values().removeIf(part -> part.key().equals(key) && part.upload().equals(upload));
   }
 
   @Override
   public void abort(String key, String upload) {
+    if (likeness == Likeness.BLOCK_POOL) {
+      return; // it drops by itself what no write has emptied
+    }
     lock.lock();
     try {
       drop(key, upload);

@@ -71,7 +71,8 @@ public interface ObjectStore extends AutoCloseable {
   String stage(String key, String upload, int part, List<Bytes> body);
 
   /**
-   * Makes the object of its parts, in the order of their tags.
+   * Makes the object of its parts, in the order of their tags. The upload ends when it is stored;
+   * else it is the caller's to abort.
    *
    * @throws io.forebay.core.error.ForebayException NO_SUCH_UPLOAD when a part is not there; nothing
    *     was changed

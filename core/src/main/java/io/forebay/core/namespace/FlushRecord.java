@@ -65,6 +65,7 @@ public record FlushRecord(
    * @param number never used again, in the whole shard
    * @param leaseMillis wall time after which the node sends nothing more under this number
    * @param landsMillis wall time after which none of its requests can land any more
+   * @param upload the store's name of what it stages, to be aborted before the next attempt (F5)
    */
   public record Attempt(
       long number,
@@ -73,7 +74,8 @@ public record FlushRecord(
       NodeId node,
       long startedMillis,
       long leaseMillis,
-      long landsMillis) {}
+      long landsMillis,
+      Optional<String> upload) {}
 
   /**
    * Someone else wrote (or deleted) the store object.

@@ -92,6 +92,11 @@ final class Flushes {
       open = Optional.empty();
     }
 
+    void failed(ErrorCode code, String message, long nextTryMillis) {
+      int count = failure.map(Failure::count).orElse(0) + 1;
+      failure = Optional.of(new Failure(code, message, count, nextTryMillis));
+    }
+
     void target(Target next, long dueMillis) {
       if (target instanceof Target.Flushed || target instanceof Target.Gone) {
         since = change.now;
@@ -167,31 +172,49 @@ final class Flushes {
 
   private static long queue(FlushRecord record) {
     if (record.open().isPresent()) {
-      return record.open().get().leaseMillis();
+      return paused(record, record.open().get().leaseMillis());
     }
     boolean sends =
         record.target() instanceof Target.Put || record.target() instanceof Target.Delete;
-    if (sends
-        && record.conflict().isEmpty()
-        && record.unresolved().size() < FlushRecord.MAX_UNRESOLVED) {
-      return Math.max(record.dueMillis(), record.failure().map(Failure::nextTryMillis).orElse(0L));
+    if (sends && record.conflict().isEmpty() && resolvedEnough(record)) {
+      return paused(record, record.dueMillis());
     }
     return resolvable(record);
   }
 
+  /**
+   * A re-creation waits for deletions that may still land: they might find an ETag that recurs
+   * (F5).
+   */
+  private static boolean resolvedEnough(FlushRecord record) {
+    return record.unresolved().size() < FlushRecord.MAX_UNRESOLVED
+        && !(record.target() instanceof Target.Put
+            && record.unresolved().stream()
+                .anyMatch(attempt -> attempt.kind() == FlushKind.DELETE));
+  }
+
   private static long blockedQueue(FlushRecord record) {
-    return record.open().isPresent() ? record.open().get().leaseMillis() : resolvable(record);
+    return record.open().isPresent()
+        ? paused(record, record.open().get().leaseMillis())
+        : resolvable(record);
   }
 
   private static long resolvable(FlushRecord record) {
-    return record.unresolved().stream().mapToLong(Attempt::landsMillis).min().orElse(-1);
+    return record.unresolved().isEmpty()
+        ? -1
+        : paused(
+            record, record.unresolved().stream().mapToLong(Attempt::landsMillis).min().getAsLong());
+  }
+
+  private static long paused(FlushRecord record, long millis) {
+    return Math.max(millis, record.failure().map(Failure::nextTryMillis).orElse(0L));
   }
 
   /** What may be done about a record now, by its queue place. */
   static FlushKind kind(SortedMap.View view, BucketId bucket, String key, FlushRecord record) {
     boolean sends =
         record.conflict().isEmpty()
-            && record.unresolved().size() < FlushRecord.MAX_UNRESOLVED
+            && resolvedEnough(record)
             && !blocked(view, bucket, key, record);
     return switch (record.target()) {
       case Target.Put put when sends ->
@@ -312,10 +335,11 @@ final class Flushes {
           ErrorCode.UNAVAILABLE,
           "the store object is still the only source of other objects; it waits for their flush");
     }
-    if (draft.unresolved.size() >= FlushRecord.MAX_UNRESOLVED) {
-      throw refuse(ErrorCode.BUSY, "too many attempts are unresolved; resolve some first");
+    if (!resolvedEnough(draft.record())) {
+      throw refuse(
+          ErrorCode.BUSY, "a deletion, or too many attempts, are unresolved; resolve some first");
     }
-    long due = Math.max(draft.due, draft.failure.map(Failure::nextTryMillis).orElse(0L));
+    long due = paused(record, draft.due);
     if (due > change.now) {
       throw refuse(ErrorCode.BUSY, "the flush is due in " + (due - change.now) + " ms");
     }
@@ -351,7 +375,8 @@ final class Flushes {
             c.node(),
             change.now,
             lease,
-            lease + c.landingMillis());
+            lease + c.landingMillis(),
+            Optional.empty());
     draft.open = Optional.of(attempt);
     draft.headNeeded = false;
     StoreSight condition = draft.seen;
@@ -437,9 +462,28 @@ final class Flushes {
                 old.node(),
                 old.startedMillis(),
                 lease,
-                lease + c.landingMillis()));
+                lease + c.landingMillis(),
+                old.upload()));
     draft.save();
     return new NamespaceResult.FlushExtended(lease);
+  }
+
+  NamespaceResult staging(NamespaceCommand.FlushUpload c) {
+    Draft draft = open(c.bucket(), c.key(), c.attempt());
+    Attempt old = draft.open.orElseThrow();
+    draft.open =
+        Optional.of(
+            new Attempt(
+                old.number(),
+                old.kind(),
+                old.generation(),
+                old.node(),
+                old.startedMillis(),
+                old.leaseMillis(),
+                old.landsMillis(),
+                Optional.of(c.upload())));
+    draft.save();
+    return new NamespaceResult.Done();
   }
 
   NamespaceResult end(NamespaceCommand.FlushEnd c) {
@@ -466,15 +510,23 @@ final class Flushes {
   NamespaceResult unresolved(NamespaceCommand.FlushUnresolved c) {
     Draft draft = open(c.bucket(), c.key(), c.attempt());
     draft.openIsUnresolved();
+    draft.failed(c.code(), c.message(), c.nextTryMillis());
     draft.save();
+    return new NamespaceResult.Done();
+  }
+
+  NamespaceResult trouble(NamespaceCommand.FlushTrouble c) {
+    FlushRecord record = known(c.bucket(), c.key(), c.version());
+    var draft = new Draft(c.bucket(), c.key(), record);
+    draft.failed(c.code(), c.message(), c.nextTryMillis());
+    put(c.bucket(), c.key(), Optional.of(draft.record())); // nothing about the store moved
     return new NamespaceResult.Done();
   }
 
   NamespaceResult failed(NamespaceCommand.FlushFailed c) {
     Draft draft = open(c.bucket(), c.key(), c.attempt());
     draft.open = Optional.empty();
-    int count = draft.failure.map(Failure::count).orElse(0) + 1;
-    draft.failure = Optional.of(new Failure(c.code(), c.message(), count, c.nextTryMillis()));
+    draft.failed(c.code(), c.message(), c.nextTryMillis());
     draft.headNeeded =
         c.code() == ErrorCode.STORE_CONFLICT || c.code() == ErrorCode.PRECONDITION_FAILED;
     draft.save();

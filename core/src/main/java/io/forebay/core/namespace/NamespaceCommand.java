@@ -225,9 +225,15 @@ public sealed interface NamespaceCommand {
   record FlushEnd(BucketId bucket, String key, long attempt, String etag)
       implements NamespaceCommand {}
 
-  /** The outcome of the open attempt is unknown. Answer: Done; CONCURRENT_CHANGE. */
+  /**
+   * The outcome of the open attempt is unknown. Answer: Done; CONCURRENT_CHANGE.
+   *
+   * @param nextTryMillis wall time
+   */
   @Tag(18)
-  record FlushUnresolved(BucketId bucket, String key, long attempt) implements NamespaceCommand {}
+  record FlushUnresolved(
+      BucketId bucket, String key, long attempt, ErrorCode code, String message, long nextTryMillis)
+      implements NamespaceCommand {}
 
   /**
    * A HEAD after unresolved attempts could no longer land (F2): those whose {@code landsMillis} has
@@ -315,4 +321,24 @@ public sealed interface NamespaceCommand {
    */
   @Tag(26)
   record ExpireTick(int max) implements NamespaceCommand {}
+
+  /**
+   * A key could not be taken up: a HEAD failed, or its store could not be opened. Nothing was sent.
+   * Answer: Done; NOT_FOUND; CONCURRENT_CHANGE (the version moved).
+   *
+   * @param version of the record that was read
+   * @param nextTryMillis wall time
+   */
+  @Tag(27)
+  record FlushTrouble(
+      BucketId bucket, String key, long version, ErrorCode code, String message, long nextTryMillis)
+      implements NamespaceCommand {}
+
+  /**
+   * The open attempt stages under this name, so that whoever comes after it can drop what it leaves
+   * (F5). Logged before the first part. Answer: Done; CONCURRENT_CHANGE.
+   */
+  @Tag(28)
+  record FlushUpload(BucketId bucket, String key, long attempt, String upload)
+      implements NamespaceCommand {}
 }

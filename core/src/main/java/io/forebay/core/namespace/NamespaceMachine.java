@@ -96,6 +96,8 @@ public final class NamespaceMachine {
       case NamespaceCommand.AbortUpload c -> uploads.abort(c);
       case NamespaceCommand.FlushBegin c -> flushes.begin(c);
       case NamespaceCommand.FlushExtend c -> flushes.extend(c);
+      case NamespaceCommand.FlushTrouble c -> flushes.trouble(c);
+      case NamespaceCommand.FlushUpload c -> flushes.staging(c);
       case NamespaceCommand.FlushEnd c -> flushes.end(c);
       case NamespaceCommand.FlushUnresolved c -> flushes.unresolved(c);
       case NamespaceCommand.FlushResolve c -> flushes.resolve(c);

@@ -65,9 +65,14 @@ public sealed interface NamespaceQuery {
    * Store keys that may be taken up now, most overdue first. Answer: {@code Work}.
    *
    * @param nowMillis wall time
+   * @param without buckets whose store is not to be asked at the moment
    */
   @Tag(7)
-  record FlushWork(int max, long nowMillis) implements NamespaceQuery {}
+  record FlushWork(int max, long nowMillis, List<BucketId> without) implements NamespaceQuery {
+    public FlushWork {
+      without = List.copyOf(without);
+    }
+  }
 
   /** What is known about one store key. Answer: {@code OfKey}. */
   @Tag(8)

@@ -347,6 +347,9 @@ final class Queries {
         Keys.of(Keys.QUEUE, Math.max(0, q.nowMillis()) + 1),
         (row, value) -> {
           var bucket = new BucketId(Keys.longAt(row, 9));
+          if (q.without().contains(bucket)) {
+            return true;
+          }
           String key = Keys.text(row, 17);
           FlushRecord record = Flushes.record(view, bucket, key).orElseThrow();
           FlushKind next = Flushes.kind(view, bucket, key, record);

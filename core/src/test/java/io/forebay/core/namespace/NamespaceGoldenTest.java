@@ -83,7 +83,7 @@ final class NamespaceGoldenTest {
             BUCKET, "k", NODE, 11, Optional.of(Shard.found("s", GENERATION, 12)), 13, 14),
         new NamespaceCommand.FlushExtend(BUCKET, "k", 12, 13, 14),
         new NamespaceCommand.FlushEnd(BUCKET, "k", 12, "s"),
-        new NamespaceCommand.FlushUnresolved(BUCKET, "k", 12),
+        new NamespaceCommand.FlushUnresolved(BUCKET, "k", 12, ErrorCode.TIMEOUT, "late", 16),
         new NamespaceCommand.FlushResolve(BUCKET, "k", 11, new StoreHead.Missing(), 15),
         new NamespaceCommand.FlushFailed(BUCKET, "k", 12, ErrorCode.STORE_THROTTLED, "429", 16),
         new NamespaceCommand.FlushConflict(BUCKET, "k", 12, Shard.foreign("s"), "why"),
@@ -93,7 +93,9 @@ final class NamespaceGoldenTest {
             BUCKET, "k", Optional.of(GENERATION), new StoreSight.Present("s")),
         new NamespaceCommand.ConflictTake(
             BUCKET, "k", Optional.empty(), new StoreSight.Absent(), 0, METADATA, 17, BACK),
-        new NamespaceCommand.ExpireTick(100));
+        new NamespaceCommand.ExpireTick(100),
+        new NamespaceCommand.FlushTrouble(BUCKET, "k", 11, ErrorCode.STORE_DENIED, "403", 16),
+        new NamespaceCommand.FlushUpload(BUCKET, "k", 12, "u-1"));
   }
 
   @Test

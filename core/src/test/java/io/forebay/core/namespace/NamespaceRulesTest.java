@@ -407,7 +407,8 @@ final class NamespaceRulesTest {
   }
 
   private List<FlushItem> work() {
-    return ((NamespaceAnswer.Work) shard.query(new NamespaceQuery.FlushWork(100, shard.now)))
+    return ((NamespaceAnswer.Work)
+            shard.query(new NamespaceQuery.FlushWork(100, shard.now, List.of())))
         .items();
   }
 

@@ -371,7 +371,8 @@ final class NamespaceWalkTest {
       SplittableRandom random,
       int[] serial,
       boolean quiet) {
-    var work = (NamespaceAnswer.Work) shard.query(new NamespaceQuery.FlushWork(10, shard.now));
+    var work =
+        (NamespaceAnswer.Work) shard.query(new NamespaceQuery.FlushWork(10, shard.now, List.of()));
     if (work.items().isEmpty()) {
       return;
     }

@@ -168,7 +168,9 @@ final class Shard {
   }
 
   void unresolved(String key, long attempt) {
-    apply(new NamespaceCommand.FlushUnresolved(BUCKET, key, attempt), NamespaceResult.Done.class);
+    apply(
+        new NamespaceCommand.FlushUnresolved(BUCKET, key, attempt, ErrorCode.TIMEOUT, "lost", now),
+        NamespaceResult.Done.class);
   }
 
   NamespaceResult resolve(String key, StoreHead head) {

@@ -44,6 +44,11 @@ public final class BucketStores implements StoreReads, NodeFileService.StoreHead
     plane = Optional.of(controlPlane);
   }
 
+  /** What bodies are read into. */
+  SlabPool pool() {
+    return pool;
+  }
+
   /** The bucket of an id. */
   public Optional<Bucket> bucket(BucketId id) {
     return plane.orElseThrow().image().buckets().stream()

@@ -2,32 +2,28 @@ package io.forebay.node.flush;
 
 import io.forebay.core.backing.ObjectStore;
 import io.forebay.core.backing.PutOptions;
-import io.forebay.core.backing.StoreCondition;
-import io.forebay.core.backing.StoreLimits;
 import io.forebay.core.backing.StoreObject;
-import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.NodeState;
 import io.forebay.core.env.Env;
-import io.forebay.core.env.Outcome;
 import io.forebay.core.env.Permits;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.BucketId;
 import io.forebay.core.id.Generation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.log.ControlPlane;
 import io.forebay.core.namespace.FlushItem;
 import io.forebay.core.namespace.FlushKind;
+import io.forebay.core.namespace.FlushRecord;
 import io.forebay.core.namespace.FlushTask;
-import io.forebay.core.namespace.Manifest;
 import io.forebay.core.namespace.NamespaceAnswer;
 import io.forebay.core.namespace.NamespaceCommand;
 import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.namespace.NamespaceResult;
 import io.forebay.core.namespace.StoreHead;
-import io.forebay.core.namespace.StoreRef;
-import io.forebay.core.namespace.StoreSight;
 import io.forebay.node.read.ManifestReader;
 import java.util.ArrayList;
 import java.util.List;
@@ -38,6 +34,8 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Brings published generations to their stores. Every node takes up work; the namespace's log gives
@@ -46,6 +44,8 @@ import java.util.concurrent.locks.ReentrantLock;
  * HEAD.
  */
 public final class Flusher {
+  private static final Logger LOG = LoggerFactory.getLogger(Flusher.class);
+
   /** Metadata names of the stamp. */
   static final String CLUSTER = "forebay_cluster";
 
@@ -53,75 +53,139 @@ public final class Flusher {
   static final String ATTEMPT = "forebay_attempt";
   static final String ETAG = "forebay_etag";
 
-  private static final int AT_ONCE = 4;
-  private static final int PARTS_AT_ONCE = 3;
-  private static final int WORK = 32;
+  private static final int WORK = 128;
   private static final long LOOK_NANOS = 250_000_000L;
-  private static final long LEASE_MILLIS = 60_000;
-  // The SDKs' requests time out after a minute; whatever was sent has landed or never will by then.
-  private static final long LANDING_MILLIS = 90_000;
-  // What the clocks of two nodes may differ by.
-  private static final long CLOCK_MILLIS = 5_000;
-  private static final int PUT_BYTES = 8 << 20;
-  private static final int PART_BYTES = 16 << 20;
+  private static final long MAX_LOOK_NANOS = 5_000_000_000L;
+  private static final long OTHERS_MILLIS = 5_000;
   private static final long FIRST_BACK_OFF_MILLIS = 500;
-  private static final long MAX_BACK_OFF_MILLIS = 30_000;
+  private static final long MAX_BACK_OFF_MILLIS = 60_000;
+  private static final int MAX_DOUBLINGS = 7;
+  private static final int MAX_MESSAGE = 500;
 
   private final Env env;
   private final NodeId self;
   private final ControlPlane plane;
-  private final ManifestReader manifests;
   private final BucketStores stores;
+  private final FlushSettings settings;
+  private final FlushSend.Shared shared;
   private final Permits slots;
-  private final Permits partSlots;
   private final ReentrantLock lock = new ReentrantLock();
   private final TreeSet<String> running = new TreeSet<>(); // guarded by lock
+  private final Map<String, StorePace> paces = new TreeMap<>(); // guarded by lock
   private final AtomicLong flushed = new AtomicLong();
   private final AtomicLong flushedBytes = new AtomicLong();
   private final AtomicLong deleted = new AtomicLong();
   private final AtomicLong failed = new AtomicLong();
+  private final AtomicLong throttled = new AtomicLong();
+  private final AtomicLong unexpected = new AtomicLong();
   private final AtomicLong conflicts = new AtomicLong();
 
   public Flusher(
       Env env, NodeId self, ControlPlane plane, ManifestReader manifests, BucketStores stores) {
+    this(env, self, plane, manifests, stores, FlushSettings.DEFAULT);
+  }
+
+  Flusher(
+      Env env,
+      NodeId self,
+      ControlPlane plane,
+      ManifestReader manifests,
+      BucketStores stores,
+      FlushSettings settings) {
     this.env = env;
     this.self = self;
     this.plane = plane;
-    this.manifests = manifests;
     this.stores = stores;
-    this.slots = new Permits(env, AT_ONCE);
-    this.partSlots = new Permits(env, PARTS_AT_ONCE);
+    this.settings = settings;
+    SlabPool pool = stores.pool();
+    long half = (long) pool.count() * pool.slabBytes() / 2;
+    this.shared =
+        new FlushSend.Shared(
+            env,
+            plane,
+            manifests,
+            pool,
+            settings,
+            new Permits(env, Math.min(settings.memoryBytes(), half)),
+            new Permits(env, settings.partsAtOnce()));
+    this.slots = new Permits(env, settings.keysAtOnce());
   }
 
-  /** What was done since the start. */
+  /** What was done since the start, and how many stores are left alone now. */
   public Map<String, Long> counters() {
     var counters = new TreeMap<String, Long>();
     counters.put("flushedObjects", flushed.get());
     counters.put("flushedBytes", flushedBytes.get());
     counters.put("deletedObjects", deleted.get());
     counters.put("failedAttempts", failed.get());
+    counters.put("throttledAttempts", throttled.get());
+    counters.put("unexpectedFailures", unexpected.get());
     counters.put("conflicts", conflicts.get());
+    lock.lock();
+    try {
+      counters.put("pausedStores", paces.values().stream().filter(StorePace::paused).count());
+      counters.put("retriesHeldBack", paces.values().stream().mapToLong(StorePace::heldBack).sum());
+    } finally {
+      lock.unlock();
+    }
     return counters;
   }
 
   /** Takes up work for ever; until interrupted. */
   public void run() {
+    int failures = 0;
     while (true) {
-      env.sleep(LOOK_NANOS / 2 + env.random().nextLong(LOOK_NANOS));
-      if (plane.image().buckets().stream().allMatch(bucket -> bucket.storeUrl().isEmpty())) {
-        continue;
-      }
+      long pause = Math.min(MAX_LOOK_NANOS, LOOK_NANOS << Math.min(failures, MAX_DOUBLINGS));
+      env.sleep(pause / 2 + env.random().nextLong(pause));
       try {
-        NamespaceAnswer answer = plane.query(new NamespaceQuery.FlushWork(WORK, env.wallMillis()));
-        if (answer instanceof NamespaceAnswer.Work(var items)) {
-          share(items).forEach(this::take);
-        }
+        round();
+        failures = 0;
       } catch (ForebayException failure) {
         if (failure.code() == ErrorCode.CANCELLED) {
           throw failure;
         }
-        // No leader for now: the work is in the log, and waits.
+        failures++; // no leader for now: the work is in the log, and waits
+      } catch (RuntimeException bug) {
+        failures++;
+        report("looking for work", bug);
       }
+    }
+  }
+
+  private void report(String what, RuntimeException bug) {
+    unexpected.incrementAndGet();
+    LOG.error("{} failed unexpectedly, and is tried again", what, bug);
+  }
+
+  /** Looks once, and begins what there is to do and room for. */
+  void round() {
+    var resting = new ArrayList<BucketId>();
+    boolean any = false;
+    for (Bucket bucket : plane.image().buckets()) {
+      if (!bucket.storeUrl().isEmpty()) {
+        any = true;
+        if (pace(bucket).paused()) {
+          resting.add(bucket.id());
+        }
+      }
+    }
+    if (!any || slots.available() == 0) {
+      return;
+    }
+    NamespaceAnswer answer =
+        plane.query(new NamespaceQuery.FlushWork(WORK, env.wallMillis(), resting));
+    if (answer instanceof NamespaceAnswer.Work(var items)) {
+      share(items).forEach(this::take);
+    }
+  }
+
+  private StorePace pace(Bucket bucket) {
+    lock.lock();
+    try {
+      return paces.computeIfAbsent(
+          bucket.storeUrl(), url -> new StorePace(env, settings.keysPerStore()));
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -137,11 +201,10 @@ public final class Flusher {
             .toList();
     int place = Math.max(0, up.indexOf(self));
     var mine = new ArrayList<FlushItem>();
-    for (int i = 0; i < items.size(); i++) {
-      FlushItem item = items.get(i);
+    for (FlushItem item : items) {
       boolean own = up.isEmpty() || Math.floorMod(item.key().hashCode(), up.size()) == place;
       // What its own node has not taken up for a while, anybody may.
-      if (own || env.wallMillis() - item.record().dueMillis() > 5_000) {
+      if (own || env.wallMillis() - item.record().dueMillis() > OTHERS_MILLIS) {
         mine.add(item);
       }
     }
@@ -149,10 +212,20 @@ public final class Flusher {
   }
 
   private void take(FlushItem item) {
+    Optional<Bucket> bucket = stores.bucket(item.bucket());
+    if (bucket.isEmpty()) {
+      return; // this node's image is behind
+    }
+    boolean retry = item.record().failure().isPresent() || !item.record().unresolved().isEmpty();
+    StorePace pace = pace(bucket.get());
     String name = item.bucket() + "/" + item.key();
     lock.lock();
     try {
       if (running.contains(name) || !slots.tryAcquire(1)) {
+        return;
+      }
+      if (!pace.enter(retry)) {
+        slots.release(1);
         return;
       }
       running.add(name);
@@ -162,13 +235,18 @@ public final class Flusher {
     env.spawn(
         "flush",
         () -> {
+          var answer = StorePace.Answer.UNASKED;
           try {
-            attempt(item);
+            answer = attempt(bucket.get(), item);
           } catch (ForebayException failure) {
-            // Recorded where it could be; an attempt that is still open turns unresolved with its
+            // The control plane did not answer: an attempt that is open turns unresolved with its
             // lease.
             failed.incrementAndGet();
+          } catch (RuntimeException bug) {
+            report("flushing " + name, bug);
+            recordTrouble(item, ErrorCode.INTERNAL, String.valueOf(bug));
           } finally {
+            pace.leave(retry, answer);
             slots.release(1);
             lock.lock();
             try {
@@ -180,42 +258,106 @@ public final class Flusher {
         });
   }
 
-  private void attempt(FlushItem item) {
-    Optional<Bucket> bucket = stores.bucket(item.bucket());
-    if (bucket.isEmpty()) {
-      return;
+  private StorePace.Answer attempt(Bucket bucket, FlushItem item) {
+    String storeKey = BucketStores.storeKey(bucket, item.key());
+    Optional<FlushRecord.Attempt> over = item.record().open();
+    if (over.isPresent()) {
+      // Its lease is over, or it would not be in the queue. Once that is recorded, the queue says
+      // what can be done next, and when.
+      endLease(item, over.get());
+      return StorePace.Answer.UNASKED;
     }
-    ObjectStore store = stores.storeOf(bucket.get());
-    String storeKey = BucketStores.storeKey(bucket.get(), item.key());
-    if (item.kind() == FlushKind.RESOLVE) {
-      long headStarted = env.wallMillis() - CLOCK_MILLIS;
+    if (item.kind() == FlushKind.RESOLVE && !resolvable(item)) {
+      return StorePace.Answer.UNASKED;
+    }
+    ObjectStore store;
+    long headStartedMillis = env.wallMillis();
+    Optional<StoreHead> head;
+    try {
+      store = stores.storeOf(bucket);
+      dropUploads(store, storeKey, item.record());
+      head = item.headNeeded() ? Optional.of(look(store, storeKey)) : Optional.empty();
+    } catch (ForebayException failure) {
+      if (failure.code() == ErrorCode.CANCELLED) {
+        throw failure;
+      }
+      failed.incrementAndGet();
+      recordTrouble(item, failure.code(), String.valueOf(failure.getMessage()));
+      return answer(failure.code());
+    }
+    NamespaceResult begun = plane.namespace(begin(item, head, headStartedMillis));
+    switch (begun) {
+      case NamespaceResult.FlushStarted(var task) -> {
+        FlushSend.Verdict verdict =
+            new FlushSend(
+                    shared,
+                    store,
+                    storeKey,
+                    task,
+                    options(task),
+                    ref ->
+                        stores
+                            .bucket(ref.bucket())
+                            .map(from -> BucketStores.storeKey(from, ref.key())))
+                .run();
+        return log(task, item, verdict);
+      }
+      case NamespaceResult.FlushDecided(var record) -> {
+        if (record.flatMap(FlushRecord::conflict).isPresent()
+            && item.record().conflict().isEmpty()) {
+          conflicts.incrementAndGet();
+        }
+        return StorePace.Answer.TOOK;
+      }
+      case NamespaceResult _ -> {
+        // Somebody else was faster, or it is not due: the next look shows what is left to do.
+        return head.isPresent() ? StorePace.Answer.TOOK : StorePace.Answer.UNASKED;
+      }
+    }
+  }
+
+  private NamespaceCommand begin(FlushItem item, Optional<StoreHead> head, long headStartedMillis) {
+    return item.kind() == FlushKind.RESOLVE
+        ? new NamespaceCommand.FlushResolve(
+            item.bucket(),
+            item.key(),
+            item.record().version(),
+            head.orElseThrow(),
+            headStartedMillis - settings.clockMillis())
+        : new NamespaceCommand.FlushBegin(
+            item.bucket(),
+            item.key(),
+            self,
+            item.record().version(),
+            head,
+            settings.leaseMillis(),
+            settings.landingMillis());
+  }
+
+  private void endLease(FlushItem item, FlushRecord.Attempt over) {
+    if (over.leaseMillis() <= env.wallMillis()) {
       plane.namespace(
-          new NamespaceCommand.FlushResolve(
+          new NamespaceCommand.FlushUnresolved(
               item.bucket(),
               item.key(),
-              item.record().version(),
-              look(store, storeKey),
-              headStarted));
-      return;
+              over.number(),
+              ErrorCode.TIMEOUT,
+              "node " + over.node() + " did not end attempt " + over.number(),
+              env.wallMillis()));
     }
-    Optional<StoreHead> head =
-        item.headNeeded() ? Optional.of(look(store, storeKey)) : Optional.empty();
-    NamespaceResult begun =
-        plane.namespace(
-            new NamespaceCommand.FlushBegin(
-                item.bucket(),
-                item.key(),
-                self,
-                item.record().version(),
-                head,
-                LEASE_MILLIS,
-                LANDING_MILLIS));
-    if (begun instanceof NamespaceResult.FlushStarted(var task)) {
-      send(bucket.get(), store, storeKey, task, item);
-    } else if (begun instanceof NamespaceResult.Refused(var code, var message)
-        && code == ErrorCode.STORE_CONFLICT) {
-      conflicts.incrementAndGet();
-    }
+  }
+
+  /** Whether a HEAD could resolve anything by now. */
+  private boolean resolvable(FlushItem item) {
+    long horizon = env.wallMillis() - settings.clockMillis();
+    return item.record().unresolved().stream().anyMatch(each -> each.landsMillis() <= horizon);
+  }
+
+  /** What earlier attempts staged and can no longer use, or should not (F5). */
+  private void dropUploads(ObjectStore store, String storeKey, FlushRecord record) {
+    record.unresolved().stream()
+        .flatMap(each -> each.upload().stream())
+        .forEach(upload -> store.abort(storeKey, upload));
   }
 
   /** A HEAD as the log understands it. */
@@ -242,41 +384,74 @@ public final class Flusher {
     return new StoreHead.Found(object.etag(), object.lengthBytes(), stamp);
   }
 
-  private void send(
-      Bucket bucket, ObjectStore store, String storeKey, FlushTask task, FlushItem item) {
-    try {
-      switch (task.kind()) {
-        case PUT -> put(store, storeKey, task, item);
-        case COPY -> copy(bucket, store, storeKey, task, item);
-        case DELETE -> delete(store, storeKey, task, item);
-        case RESOLVE -> throw new IllegalStateException("a RESOLVE is not sent");
+  private StorePace.Answer log(FlushTask task, FlushItem item, FlushSend.Verdict verdict) {
+    switch (verdict) {
+      case FlushSend.Verdict.Done(var etag) -> {
+        plane.namespace(
+            new NamespaceCommand.FlushEnd(task.bucket(), task.key(), task.attempt(), etag));
+        if (task.kind() == FlushKind.DELETE) {
+          deleted.incrementAndGet();
+        } else {
+          flushed.incrementAndGet();
+          flushedBytes.addAndGet(task.lengthBytes());
+        }
+        return StorePace.Answer.TOOK;
       }
-    } catch (ForebayException failure) {
-      failed.incrementAndGet();
-      switch (failure.code()) {
-        case STORE_DENIED,
-            STORE_MISSING,
-            STORE_THROTTLED,
-            NO_SUCH_UPLOAD,
-            CHUNK_ABSENT,
-            CORRUPT,
-            GENERATION_GONE ->
-            refuse(task, item, failure.code(), String.valueOf(failure.getMessage()));
-        default ->
-            plane.namespace(
-                new NamespaceCommand.FlushUnresolved(task.bucket(), task.key(), task.attempt()));
+      case FlushSend.Verdict.Failed(var code, var message) -> {
+        failed.incrementAndGet();
+        plane.namespace(
+            new NamespaceCommand.FlushFailed(
+                task.bucket(), task.key(), task.attempt(), code, cut(message), nextTry(item)));
+        return answer(code);
+      }
+      case FlushSend.Verdict.Unresolved(var code, var message) -> {
+        failed.incrementAndGet();
+        plane.namespace(
+            new NamespaceCommand.FlushUnresolved(
+                task.bucket(), task.key(), task.attempt(), code, cut(message), nextTry(item)));
+        return answer(code);
       }
     }
   }
 
-  /** The attempt failed and can no longer land. */
-  private void refuse(FlushTask task, FlushItem item, ErrorCode code, String message) {
-    int count = item.record().failure().map(before -> before.count()).orElse(0);
-    long backOff = Math.min(MAX_BACK_OFF_MILLIS, FIRST_BACK_OFF_MILLIS << Math.min(count, 10));
-    long next = env.wallMillis() + backOff / 2 + env.random().nextLong(backOff);
-    plane.namespace(
-        new NamespaceCommand.FlushFailed(
-            task.bucket(), task.key(), task.attempt(), code, message, next));
+  private void recordTrouble(FlushItem item, ErrorCode code, String message) {
+    try {
+      plane.namespace(
+          new NamespaceCommand.FlushTrouble(
+              item.bucket(),
+              item.key(),
+              item.record().version(),
+              code,
+              cut(message),
+              nextTry(item)));
+    } catch (ForebayException unheard) {
+      // Not even that can be logged now; the key is still in the queue, and the store's pace slows.
+      failed.incrementAndGet();
+    }
+  }
+
+  private static String cut(String message) {
+    return message.length() <= MAX_MESSAGE ? message : message.substring(0, MAX_MESSAGE) + "...";
+  }
+
+  private StorePace.Answer answer(ErrorCode code) {
+    return switch (code) {
+      case STORE_THROTTLED -> {
+        throttled.incrementAndGet();
+        yield StorePace.Answer.THROTTLED;
+      }
+      case STORE_UNREACHABLE, STORE_DENIED, STORE_MISSING, TIMEOUT, CONFIGURATION ->
+          StorePace.Answer.FAILED;
+      case STORE_CONFLICT, NO_SUCH_UPLOAD -> StorePace.Answer.TOOK;
+      default -> StorePace.Answer.UNASKED;
+    };
+  }
+
+  private long nextTry(FlushItem item) {
+    int count = item.record().failure().map(FlushRecord.Failure::count).orElse(0);
+    long backOff =
+        Math.min(MAX_BACK_OFF_MILLIS, FIRST_BACK_OFF_MILLIS << Math.min(count, MAX_DOUBLINGS));
+    return env.wallMillis() + backOff / 2 + env.random().nextLong(backOff / 2 + 1);
   }
 
   private PutOptions options(FlushTask task) {
@@ -293,183 +468,9 @@ public final class Flusher {
     metadata.put(ATTEMPT, Long.toString(task.attempt()));
     metadata.put(ETAG, task.etag());
     return new PutOptions(
-        condition(task.condition()),
+        FlushSend.condition(task.condition()),
         task.metadata().contentType(),
         task.metadata().headers(),
         metadata);
-  }
-
-  private static StoreCondition condition(StoreSight sight) {
-    return switch (sight) {
-      case StoreSight.Absent _ -> new StoreCondition.IfAbsent();
-      case StoreSight.Present(var etag) -> new StoreCondition.IfMatch(etag);
-    };
-  }
-
-  private void settle(FlushTask task, FlushItem item, ObjectStore.PutResult result) {
-    switch (result) {
-      case ObjectStore.PutResult.Stored(var etag) -> {
-        plane.namespace(
-            new NamespaceCommand.FlushEnd(task.bucket(), task.key(), task.attempt(), etag));
-        flushed.incrementAndGet();
-        flushedBytes.addAndGet(task.lengthBytes());
-      }
-      case ObjectStore.PutResult.Refused _ ->
-          refuse(
-              task,
-              item,
-              ErrorCode.STORE_CONFLICT,
-              "the store object is not what it was when last seen");
-    }
-  }
-
-  private void put(ObjectStore store, String storeKey, FlushTask task, FlushItem item) {
-    ManifestReader.Source source = manifests.open(task.manifest(), Optional.empty());
-    PutOptions options = options(task);
-    if (task.lengthBytes() <= PUT_BYTES) {
-      var body = new ArrayList<Bytes>();
-      try {
-        read(source, 0, task.lengthBytes(), body);
-        settle(task, item, store.put(storeKey, body, options));
-      } finally {
-        body.forEach(Bytes::release);
-      }
-      return;
-    }
-    String upload =
-        store.begin(
-            storeKey, Long.toHexString(task.generation().value()) + "-" + task.attempt(), options);
-    List<String> tags;
-    try {
-      tags = stageAll(store, storeKey, upload, source, task);
-    } catch (RuntimeException failure) {
-      dropQuietly(store, storeKey, upload);
-      // Nothing was committed: the attempt cannot land.
-      throw new ForebayException(
-          failure instanceof ForebayException known
-                  && known.code() != ErrorCode.TIMEOUT
-                  && known.code() != ErrorCode.STORE_UNREACHABLE
-              ? known.code()
-              : ErrorCode.STORE_THROTTLED,
-          String.valueOf(failure.getMessage()),
-          failure);
-    }
-    settle(task, item, store.commit(storeKey, upload, tags, options));
-  }
-
-  private void dropQuietly(ObjectStore store, String storeKey, String upload) {
-    try {
-      store.abort(storeKey, upload);
-    } catch (ForebayException left) {
-      // What is left of an upload costs room in the store until the store's own rules remove it.
-      failed.incrementAndGet();
-    }
-  }
-
-  private List<String> stageAll(
-      ObjectStore store,
-      String storeKey,
-      String upload,
-      ManifestReader.Source source,
-      FlushTask task) {
-    StoreLimits limits = store.limits();
-    long partBytes = PART_BYTES;
-    while (task.lengthBytes() / partBytes >= limits.maxParts()) {
-      partBytes *= 2;
-    }
-    var outcomes = new ArrayList<Outcome<String>>();
-    long leaseMillis = task.leaseMillis();
-    for (long offset = 0; offset < task.lengthBytes(); offset += partBytes) {
-      long from = offset;
-      long length = Math.min(partBytes, task.lengthBytes() - offset);
-      int part = outcomes.size() + 1;
-      partSlots.acquire(1);
-      leaseMillis = extended(task, leaseMillis);
-      var outcome = new Outcome<String>(env);
-      outcomes.add(outcome);
-      env.spawn(
-          "flush-part",
-          () -> {
-            var body = new ArrayList<Bytes>();
-            try {
-              read(source, from, length, body);
-              outcome.complete(store.stage(storeKey, upload, part, body));
-            } catch (Throwable failure) {
-              outcome.fail(failure);
-            } finally {
-              body.forEach(Bytes::release);
-              partSlots.release(1);
-            }
-          });
-    }
-    var tags = new ArrayList<String>();
-    ForebayException first = null;
-    for (Outcome<String> outcome : outcomes) {
-      try {
-        tags.add(outcome.await());
-        leaseMillis = extended(task, leaseMillis);
-      } catch (ForebayException failure) {
-        first = first == null ? failure : first;
-      }
-    }
-    if (first != null) {
-      throw first;
-    }
-    return tags;
-  }
-
-  /** Prolongs the attempt's lease when half of it is over. */
-  private long extended(FlushTask task, long leaseMillis) {
-    if (leaseMillis - env.wallMillis() > LEASE_MILLIS / 2) {
-      return leaseMillis;
-    }
-    NamespaceResult result =
-        plane.namespace(
-            new NamespaceCommand.FlushExtend(
-                task.bucket(), task.key(), task.attempt(), LEASE_MILLIS, LANDING_MILLIS));
-    return switch (result) {
-      case NamespaceResult.FlushExtended(long until) -> until;
-      case NamespaceResult.Refused refused -> throw refused.exception();
-      case NamespaceResult other ->
-          throw new ForebayException(ErrorCode.INTERNAL, "a lease was answered with " + other);
-    };
-  }
-
-  private static void read(ManifestReader.Source source, long from, long length, List<Bytes> into) {
-    for (long offset = from; offset < from + length; ) {
-      Bytes bytes = source.read(offset, (int) Math.min(1 << 20, from + length - offset));
-      into.add(bytes);
-      offset += bytes.length();
-    }
-  }
-
-  private void copy(
-      Bucket bucket, ObjectStore store, String storeKey, FlushTask task, FlushItem item) {
-    if (!(task.manifest() instanceof Manifest.Stored(StoreRef ref, Manifest hint))
-        || ref.offset() != 0) {
-      put(store, storeKey, task, item);
-      return;
-    }
-    Bucket from = stores.bucket(ref.bucket()).orElse(bucket);
-    settle(
-        task,
-        item,
-        store.copy(BucketStores.storeKey(from, ref.key()), ref.etag(), storeKey, options(task)));
-  }
-
-  private void delete(ObjectStore store, String storeKey, FlushTask task, FlushItem item) {
-    switch (store.delete(storeKey, condition(task.condition()))) {
-      case ObjectStore.DeleteResult.Deleted _, ObjectStore.DeleteResult.Missing _ -> {
-        plane.namespace(
-            new NamespaceCommand.FlushEnd(task.bucket(), task.key(), task.attempt(), ""));
-        deleted.incrementAndGet();
-      }
-      case ObjectStore.DeleteResult.Refused _ ->
-          refuse(
-              task,
-              item,
-              ErrorCode.STORE_CONFLICT,
-              "the store object is not what it was when last seen");
-    }
   }
 }

@@ -1,0 +1,393 @@
+package io.forebay.node.flush;
+
+import io.forebay.core.backing.ObjectStore;
+import io.forebay.core.backing.PutOptions;
+import io.forebay.core.backing.StoreCondition;
+import io.forebay.core.backing.StoreObject;
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Slab;
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.env.Permits;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.log.ControlPlane;
+import io.forebay.core.namespace.FlushTask;
+import io.forebay.core.namespace.Manifest;
+import io.forebay.core.namespace.NamespaceCommand;
+import io.forebay.core.namespace.NamespaceResult;
+import io.forebay.core.namespace.StoreRef;
+import io.forebay.core.namespace.StoreSight;
+import io.forebay.node.read.ManifestReader;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/**
+ * The requests of one attempt, from its start to the verdict that is to be logged. Whatever may
+ * change the key is sent once, under a lease that is prolonged while the request is under way, so
+ * that "it has landed by lease + landing" holds for every request (F2). Before that point a failure
+ * is definite, whatever it was; after it only what the store itself refused.
+ */
+final class FlushSend {
+  /** What is to be logged about the attempt. */
+  sealed interface Verdict {
+    /** The store has done it; the ETag is empty for a deletion. */
+    record Done(String etag) implements Verdict {}
+
+    /** It did not happen and cannot happen any more. */
+    record Failed(ErrorCode code, String message) implements Verdict {}
+
+    /** It may have happened, or may still, or something staged is left that was not dropped. */
+    record Unresolved(ErrorCode code, String message) implements Verdict {}
+  }
+
+  /** What all attempts of a node share. */
+  record Shared(
+      Env env,
+      ControlPlane plane,
+      ManifestReader manifests,
+      SlabPool pool,
+      FlushSettings settings,
+      Permits memory,
+      Permits parts) {}
+
+  private final Shared shared;
+  private final Env env;
+  private final ObjectStore store;
+  private final String storeKey;
+  private final FlushTask task;
+  private final PutOptions options;
+  private final Function<StoreRef, Optional<String>> sources;
+  private volatile long leaseMillis;
+  private boolean mayLand;
+  private Optional<String> upload = Optional.empty();
+
+  /**
+   * @param sources the key, in the same store, of a referenced object; empty when it is not there
+   */
+  FlushSend(
+      Shared shared,
+      ObjectStore store,
+      String storeKey,
+      FlushTask task,
+      PutOptions options,
+      Function<StoreRef, Optional<String>> sources) {
+    this.shared = shared;
+    this.env = shared.env();
+    this.store = store;
+    this.storeKey = storeKey;
+    this.task = task;
+    this.options = options;
+    this.sources = sources;
+    this.leaseMillis = task.leaseMillis();
+  }
+
+  /** Sends; blocking. */
+  Verdict run() {
+    try {
+      return switch (task.kind()) {
+        case PUT -> put();
+        case COPY -> copy();
+        case DELETE -> delete();
+        case RESOLVE -> throw new IllegalStateException("a RESOLVE is not sent");
+      };
+    } catch (ForebayException failure) {
+      if (failure.code() == ErrorCode.CANCELLED) {
+        throw failure;
+      }
+      return failed(failure.code(), String.valueOf(failure.getMessage()));
+    } catch (RuntimeException unexpected) {
+      return failed(ErrorCode.INTERNAL, "flushing failed unexpectedly: " + unexpected);
+    }
+  }
+
+  private Verdict failed(ErrorCode code, String message) {
+    boolean definite =
+        switch (code) {
+          case STORE_DENIED, STORE_MISSING, STORE_THROTTLED, STORE_CONFLICT, NO_SUCH_UPLOAD -> true;
+          default -> false;
+        };
+    if (mayLand && !definite) {
+      return new Verdict.Unresolved(code, message);
+    }
+    if (upload.isPresent() && !dropped(upload.get())) {
+      return new Verdict.Unresolved(code, message); // so that somebody drops it later
+    }
+    return new Verdict.Failed(code, message);
+  }
+
+  private boolean dropped(String name) {
+    try {
+      store.abort(storeKey, name);
+      return true;
+    } catch (ForebayException left) {
+      if (left.code() == ErrorCode.CANCELLED) {
+        throw left;
+      }
+      return false;
+    }
+  }
+
+  /** From here on the attempt may land. */
+  private void sending() {
+    prolong();
+    checkLease();
+    mayLand = true;
+  }
+
+  private void checkLease() {
+    if (env.wallMillis() >= leaseMillis - shared.settings().clockMillis()) {
+      throw new ForebayException(
+          ErrorCode.TIMEOUT,
+          "attempt " + task.attempt() + " did not get to sending before its lease was over");
+    }
+  }
+
+  /** Prolongs the lease when half of it is over. */
+  private void prolong() {
+    if (leaseMillis - env.wallMillis() > shared.settings().leaseMillis() / 2) {
+      return;
+    }
+    NamespaceResult result;
+    try {
+      result =
+          shared
+              .plane()
+              .namespace(
+                  new NamespaceCommand.FlushExtend(
+                      task.bucket(),
+                      task.key(),
+                      task.attempt(),
+                      shared.settings().leaseMillis(),
+                      shared.settings().landingMillis()));
+    } catch (ForebayException unclear) {
+      if (unclear.code() == ErrorCode.CANCELLED) {
+        throw unclear;
+      }
+      return; // what is left of the lease still holds
+    }
+    leaseMillis =
+        result instanceof NamespaceResult.FlushExtended(long until) ? until : Long.MIN_VALUE / 2;
+  }
+
+  /** Does something on another thread, and keeps the lease meanwhile. */
+  private <T> Outcome<T> started(String name, Supplier<T> action) {
+    var outcome = new Outcome<T>(env);
+    env.spawn(
+        name,
+        () -> {
+          try {
+            outcome.complete(action.get());
+          } catch (RuntimeException failure) {
+            outcome.fail(failure);
+          } catch (Error broken) {
+            outcome.fail(broken);
+            throw broken;
+          }
+        });
+    return outcome;
+  }
+
+  private <T> T kept(Outcome<T> outcome) {
+    while (!outcome.awaitUntil(env.nanoTime() + shared.settings().leaseMillis() / 8 * 1_000_000L)) {
+      prolong();
+    }
+    return outcome.get();
+  }
+
+  private <T> T request(Supplier<T> action) {
+    sending();
+    return kept(started("flush-request", action));
+  }
+
+  private Verdict verdict(ObjectStore.PutResult result) {
+    return switch (result) {
+      case ObjectStore.PutResult.Stored(var etag) -> new Verdict.Done(etag);
+      case ObjectStore.PutResult.Refused _ -> refused();
+    };
+  }
+
+  private Verdict refused() {
+    return failed(
+        ErrorCode.STORE_CONFLICT,
+        "'" + storeKey + "' in the store " + store.description() + " is not what was last seen");
+  }
+
+  private Verdict put() {
+    ManifestReader.Source source = shared.manifests().open(task.manifest(), Optional.empty());
+    if (task.lengthBytes() <= shared.settings().putBytes()) {
+      var body = new ArrayList<Bytes>();
+      shared.memory().acquire(task.lengthBytes());
+      try {
+        read(source, 0, task.lengthBytes(), body);
+        return verdict(request(() -> store.put(storeKey, body, options)));
+      } finally {
+        body.forEach(Bytes::release);
+        shared.memory().release(task.lengthBytes());
+      }
+    }
+    String stamp = Long.toHexString(task.generation().value()) + "-" + task.attempt();
+    String name = store.begin(storeKey, stamp, options);
+    upload = Optional.of(name);
+    NamespaceResult logged =
+        shared
+            .plane()
+            .namespace(
+                new NamespaceCommand.FlushUpload(task.bucket(), task.key(), task.attempt(), name));
+    if (logged instanceof NamespaceResult.Refused refused) {
+      throw refused.exception();
+    }
+    List<String> tags = stageAll(name, source);
+    return verdict(request(() -> store.commit(storeKey, name, tags, options)));
+  }
+
+  private List<String> stageAll(String name, ManifestReader.Source source) {
+    long partBytes = shared.settings().partBytes();
+    while ((task.lengthBytes() - 1) / partBytes >= store.limits().maxParts()) {
+      partBytes *= 2;
+    }
+    var outcomes = new ArrayList<Outcome<String>>();
+    var tags = new ArrayList<String>();
+    Optional<ForebayException> first = Optional.empty();
+    try {
+      for (long offset = 0; offset < task.lengthBytes(); offset += partBytes) {
+        long from = offset;
+        long length = Math.min(partBytes, task.lengthBytes() - offset);
+        int part = outcomes.size() + 1;
+        while (!shared
+            .parts()
+            .acquire(1, env.nanoTime() + shared.settings().leaseMillis() / 8 * 1_000_000L)) {
+          prolong();
+        }
+        prolong();
+        outcomes.add(started("flush-part", () -> stage(name, part, source, from, length)));
+        if (outcomes.stream().anyMatch(each -> each.isDone() && each.failure().isPresent())) {
+          break; // the rest would be for nothing
+        }
+      }
+    } finally {
+      // Nothing of this attempt stages any more when its upload is dropped.
+      for (Outcome<String> outcome : outcomes) {
+        try {
+          tags.add(kept(outcome));
+        } catch (ForebayException failure) {
+          first = first.isPresent() ? first : Optional.of(failure);
+        }
+      }
+    }
+    if (first.isPresent()) {
+      throw first.get();
+    }
+    return tags;
+  }
+
+  /** Runs with one permit for a part, which it gives back. */
+  private String stage(
+      String name, int part, ManifestReader.Source source, long from, long length) {
+    var body = new ArrayList<Bytes>();
+    try {
+      shared.memory().acquire(length);
+      try {
+        read(source, from, length, body);
+        checkLease();
+        return store.stage(storeKey, name, part, body);
+      } finally {
+        body.forEach(Bytes::release);
+        shared.memory().release(length);
+      }
+    } finally {
+      shared.parts().release(1);
+    }
+  }
+
+  /** Full slabs but the last, so that a body of small pieces takes no more of the pool. */
+  private void read(ManifestReader.Source source, long from, long length, List<Bytes> into) {
+    int full = shared.pool().slabBytes();
+    for (long offset = from; offset < from + length; ) {
+      int wanted = (int) Math.min(full, from + length - offset);
+      Bytes piece = source.read(offset, wanted);
+      if (piece.length() == wanted) {
+        into.add(piece);
+      } else {
+        into.add(gathered(piece, source, offset, wanted));
+      }
+      offset += wanted;
+    }
+  }
+
+  private Bytes gathered(Bytes first, ManifestReader.Source source, long from, int length) {
+    Slab slab = shared.pool().take();
+    try {
+      ByteBuffer buffer = slab.buffer();
+      Bytes piece = first;
+      int done = 0;
+      while (true) {
+        done += piece.length();
+        try {
+          piece.copyTo(buffer);
+        } finally {
+          piece.release();
+        }
+        if (done == length) {
+          return slab.bytes(0, length);
+        }
+        piece = source.read(from + done, length - done);
+      }
+    } finally {
+      slab.release();
+    }
+  }
+
+  private Verdict copy() {
+    if (!(task.manifest() instanceof Manifest.Stored(StoreRef ref, Manifest hint))
+        || ref.offset() != 0
+        || task.lengthBytes() > store.limits().maxCopyBytes()) {
+      return put();
+    }
+    Optional<String> from = sources.apply(ref);
+    if (from.isEmpty()) {
+      return put();
+    }
+    ObjectStore.PutResult result =
+        request(() -> store.copy(from.get(), ref.etag(), storeKey, options));
+    if (result instanceof ObjectStore.PutResult.Refused) {
+      mayLand = false;
+      if (store.head(storeKey).<StoreSight>map(FlushSend::sight).equals(expected())) {
+        // Then it is the source that changed; copies that are still cached have what it was.
+        return put();
+      }
+    }
+    return verdict(result);
+  }
+
+  private static StoreSight sight(StoreObject object) {
+    return new StoreSight.Present(object.etag());
+  }
+
+  private Optional<StoreSight> expected() {
+    return task.condition() instanceof StoreSight.Present present
+        ? Optional.of(present)
+        : Optional.empty();
+  }
+
+  private Verdict delete() {
+    ObjectStore.DeleteResult result = request(() -> store.delete(storeKey, options.condition()));
+    return switch (result) {
+      case ObjectStore.DeleteResult.Deleted _, ObjectStore.DeleteResult.Missing _ ->
+          new Verdict.Done("");
+      case ObjectStore.DeleteResult.Refused _ -> refused();
+    };
+  }
+
+  static StoreCondition condition(StoreSight sight) {
+    return switch (sight) {
+      case StoreSight.Absent _ -> new StoreCondition.IfAbsent();
+      case StoreSight.Present(var etag) -> new StoreCondition.IfMatch(etag);
+    };
+  }
+}

@@ -1,0 +1,29 @@
+package io.forebay.node.flush;
+
+/**
+ * Bounds of a node's flush.
+ *
+ * @param keysAtOnce store keys in work at once
+ * @param keysPerStore of these, for one store; less when it is throttled
+ * @param partsAtOnce parts of uploads on their way at once
+ * @param memoryBytes bodies on their way; never more than half of the pool they are read into
+ * @param putBytes longest body that is sent in one request
+ * @param partBytes length of a part, as long as the store's number of parts allows
+ * @param leaseMillis for how long an attempt may send before it must be prolonged
+ * @param landingMillis how long a request can be under way after it was sent
+ * @param clockMillis what the clocks of two nodes may differ by
+ */
+public record FlushSettings(
+    int keysAtOnce,
+    int keysPerStore,
+    int partsAtOnce,
+    long memoryBytes,
+    int putBytes,
+    int partBytes,
+    long leaseMillis,
+    long landingMillis,
+    long clockMillis) {
+  /** The SDKs' requests time out after a minute; 90 s after it was sent one has landed or never. */
+  public static final FlushSettings DEFAULT =
+      new FlushSettings(8, 4, 3, 64L << 20, 8 << 20, 16 << 20, 60_000, 90_000, 5_000);
+}
