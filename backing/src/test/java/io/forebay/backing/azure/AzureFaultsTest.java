@@ -3,105 +3,219 @@ package io.forebay.backing.azure;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import com.azure.core.http.HttpMethod;
+import com.azure.core.http.HttpRequest;
+import com.azure.core.util.Context;
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpHandler;
 import com.sun.net.httpserver.HttpServer;
 import io.forebay.core.backing.ObjectStore;
+import io.forebay.core.backing.ObjectStore.PutResult;
+import io.forebay.core.backing.ObjectStore.ReadResult;
 import io.forebay.core.backing.PutOptions;
 import io.forebay.core.backing.StoreCondition;
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Slab;
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.env.TestEnv;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import reactor.core.publisher.Mono;
 
-/** What a store's bad answers turn into, and that a change is sent once whatever they are. */
+/**
+ * What a store's bad answers turn into, that a change is sent once whatever they are, and that no
+ * buffer is touched after its call. The other side is a small real server.
+ */
 final class AzureFaultsTest {
   private static final PutOptions OPTIONS =
       new PutOptions(new StoreCondition.Any(), "", Map.of(), Map.of());
+  private static final Duration LONG = Duration.ofSeconds(30);
+  private static final Duration SHORT = Duration.ofSeconds(1);
+  private static final String ETAG = "0x1";
+  private static final int SLAB_BYTES = 1 << 20;
+  private static final String CREATED =
+      """
+      HTTP/1.1 201 Created
+      ETag: "0x1"
+      Last-Modified: Tue, 24 Nov 2026 10:00:00 GMT
+      Content-Length: 0
 
-  private static ObjectStore open(String endpoint, Duration timeout) {
-    return AzureStore.open(
-        "azblob://acc/box",
-        name ->
-            switch (name) {
-              case AzureAddress.KEY -> Optional.of("c2VjcmV0");
-              case AzureAddress.ENDPOINT -> Optional.of(endpoint);
-              default -> Optional.empty();
-            },
-        timeout);
+      """
+          .replace("\n", "\r\n");
+
+  private final TestEnv env = new TestEnv();
+  private final SlabPool pool = new SlabPool(env, SLAB_BYTES, 16);
+  private final List<String> requests = new CopyOnWriteArrayList<>();
+  private final List<AutoCloseable> opened = new ArrayList<>();
+
+  @AfterEach
+  void everyBufferComesBack() throws Exception {
+    for (AutoCloseable each : opened.reversed()) {
+      each.close();
+    }
+    assertThat(pool.available()).isEqualTo(pool.count());
+    env.close();
   }
 
-  private static ForebayException putFails(ObjectStore store) {
-    ForebayException failure =
-        catchThrowableOfType(
-            ForebayException.class, () -> store.put("some/key", List.of(), OPTIONS));
+  private <T extends AutoCloseable> T closing(T resource) {
+    opened.add(resource);
+    return resource;
+  }
+
+  private ObjectStore open(String options, String endpoint, Duration timeout) {
+    return closing(
+        AzureStore.open(
+            "azblob://acc/box" + options,
+            name ->
+                switch (name) {
+                  case AzureAddress.KEY -> Optional.of("c2VjcmV0");
+                  case AzureAddress.ENDPOINT -> Optional.of(endpoint);
+                  default -> Optional.empty();
+                },
+            timeout));
+  }
+
+  /** A server that answers so, and notes what it was asked. */
+  private String serve(HttpHandler handler) throws IOException {
+    HttpServer server =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    server.setExecutor(Executors.newVirtualThreadPerTaskExecutor());
+    server.createContext(
+        "/",
+        exchange -> {
+          exchange.getRequestBody().readAllBytes();
+          requests.add(exchange.getRequestMethod() + " " + exchange.getRequestURI());
+          handler.handle(exchange);
+        });
+    server.start();
+    closing(() -> server.stop(0));
+    return "http://127.0.0.1:" + server.getAddress().getPort();
+  }
+
+  private static void answer(HttpExchange exchange, int status, String code) throws IOException {
+    if (code != null) {
+      exchange.getResponseHeaders().add("x-ms-error-code", code);
+    }
+    exchange.sendResponseHeaders(status, -1);
+    exchange.close();
+  }
+
+  private static void stored(HttpExchange exchange) throws IOException {
+    exchange.getResponseHeaders().add("ETag", '"' + ETAG + '"');
+    exchange.getResponseHeaders().add("Last-Modified", "Tue, 24 Nov 2026 10:00:00 GMT");
+    exchange.sendResponseHeaders(201, -1);
+    exchange.close();
+  }
+
+  /** A part of an object, of which only so many bytes come before the handler goes on. */
+  private static void part(HttpExchange exchange, String range, String etag, int length, int sent)
+      throws IOException {
+    exchange.getResponseHeaders().add("ETag", '"' + etag + '"');
+    exchange.getResponseHeaders().add("Last-Modified", "Tue, 24 Nov 2026 10:00:00 GMT");
+    exchange.getResponseHeaders().add("Content-Range", range);
+    exchange.sendResponseHeaders(206, length);
+    exchange.getResponseBody().write(new byte[sent]);
+    exchange.getResponseBody().flush();
+  }
+
+  private ReadResult read(ObjectStore store) {
+    return store.read("some/key", 1000, 5000, Optional.of(ETAG), pool);
+  }
+
+  private static ForebayException named(ForebayException failure) {
     assertThat(failure)
+        .isNotNull()
         .hasMessageContaining("some/key")
         .hasMessageContaining("azblob://acc/box")
         .hasMessageNotContaining("c2VjcmV0");
     return failure;
   }
 
+  private ForebayException readFails(ObjectStore store) {
+    return named(catchThrowableOfType(ForebayException.class, () -> read(store)));
+  }
+
+  private static ForebayException putFails(ObjectStore store) {
+    return named(
+        catchThrowableOfType(
+            ForebayException.class, () -> store.put("some/key", List.of(), OPTIONS)));
+  }
+
   @ParameterizedTest
   @CsvSource({
-    "403,AuthorizationFailure,STORE_DENIED",
-    "403,,STORE_UNREACHABLE",
-    "404,ContainerNotFound,STORE_MISSING",
-    "404,,STORE_UNREACHABLE",
-    "409,LeaseIdMissing,STORE_DENIED",
-    "412,LeaseIdMissing,STORE_DENIED",
-    "429,,STORE_THROTTLED",
-    "503,ServerBusy,STORE_THROTTLED",
-    "500,ServerBusy,STORE_THROTTLED",
-    "400,InvalidHeaderValue,STORE_DENIED",
-    "408,,STORE_UNREACHABLE",
-    "502,,STORE_UNREACHABLE",
-    "302,,STORE_UNREACHABLE",
-    "503,,STORE_UNREACHABLE",
-    "500,InternalError,STORE_UNREACHABLE",
-    "500,OperationTimedOut,TIMEOUT",
-    "400,InvalidBlockList,NO_SUCH_UPLOAD",
+    "403,AuthorizationFailure,STORE_DENIED,check their rights",
+    "403,,STORE_UNREACHABLE,not Azure Blob Storage",
+    "404,ContainerNotFound,STORE_MISSING,create=true",
+    "404,,STORE_UNREACHABLE,not Azure Blob Storage",
+    "409,LeaseIdMissing,STORE_DENIED,a lease",
+    "412,LeaseIdMissing,STORE_DENIED,a lease",
+    "400,InvalidHeaderValue,STORE_DENIED,does not take",
+    "429,,STORE_THROTTLED,17 s",
+    "503,ServerBusy,STORE_THROTTLED,17 s",
+    "503,,STORE_UNREACHABLE,may have been carried out",
+    "502,,STORE_UNREACHABLE,may have been carried out",
+    "500,InternalError,STORE_UNREACHABLE,may have been carried out",
+    "500,OperationTimedOut,TIMEOUT,may have been carried out",
+    "302,,STORE_UNREACHABLE,may have been carried out",
+    "400,InvalidBlockList,NO_SUCH_UPLOAD,begins anew",
   })
   void anAnswerIsTakenForWhatItSaysAndTheChangeIsSentOnce(
-      int status, String code, ErrorCode expected) throws IOException {
-    var requests = new AtomicInteger();
-    HttpServer server =
-        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-    server.createContext(
-        "/",
-        exchange -> {
-          requests.incrementAndGet();
-          exchange.getRequestBody().readAllBytes();
-          if (code != null) {
-            exchange.getResponseHeaders().add("x-ms-error-code", code);
-          }
+      int status, String code, ErrorCode expected, String advice) throws IOException {
+    String endpoint =
+        serve(exchange -> {
           exchange.getResponseHeaders().add("Retry-After", "17");
-          exchange.sendResponseHeaders(status, -1);
+          answer(exchange, status, code);
+        });
+    ForebayException failure = putFails(open("", endpoint, LONG));
+    assertThat(failure.code()).as(failure.getMessage()).isEqualTo(expected);
+    assertThat(failure)
+        .hasMessageContaining(Integer.toString(status))
+        .hasMessageContaining("storing")
+        .hasMessageContaining(advice);
+    assertThat(requests).hasSize(1);
+  }
+
+  @Test
+  void changesTellTheServerToGiveUpToo() throws IOException {
+    ObjectStore store = open("", serve(AzureFaultsTest::stored), Duration.ofSeconds(17));
+    assertThat(store.put("some/key", List.of(), OPTIONS)).isEqualTo(new PutResult.Stored(ETAG));
+    String upload = store.begin("some/key", "1-1", OPTIONS);
+    store.commit(
+        "some/key", upload, List.of(store.stage("some/key", upload, 1, List.of())), OPTIONS);
+    assertThat(requests).hasSize(3).allMatch(request -> request.contains("timeout=17"));
+  }
+
+  @Test
+  void anAnswerWithoutAnEtagIsUnclear() throws IOException {
+    String endpoint =
+        serve(exchange -> {
+          exchange.sendResponseHeaders(201, -1);
           exchange.close();
         });
-    server.start();
-    try (ObjectStore store =
-        open("http://127.0.0.1:" + server.getAddress().getPort(), Duration.ofSeconds(20))) {
-      ForebayException failure = putFails(store);
-      assertThat(failure.code()).as(failure.getMessage()).isEqualTo(expected);
-      assertThat(failure).hasMessageContaining(Integer.toString(status));
-      if (expected == ErrorCode.STORE_THROTTLED) {
-        assertThat(failure).hasMessageContaining("17 s");
-      }
-      assertThat(requests).hasValue(1);
-    } finally {
-      server.stop(0);
-    }
+    assertThat(putFails(open("", endpoint, LONG)).code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
+    assertThat(requests).hasSize(1);
   }
 
   @Test
@@ -110,64 +224,377 @@ final class AzureFaultsTest {
     try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       port = free.getLocalPort();
     }
-    try (ObjectStore store = open("http://127.0.0.1:" + port, Duration.ofSeconds(20))) {
-      assertThat(putFails(store).code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
-    }
+    ForebayException failure = putFails(open("", "http://127.0.0.1:" + port, LONG));
+    assertThat(failure.code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
+    assertThat(failure).hasMessageContaining("check the network");
   }
 
   @Test
   void anAnswerThatDoesNotComeIsATimeout() throws IOException {
     var over = new CountDownLatch(1);
-    var requests = new AtomicInteger();
-    HttpServer server =
-        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-    server.setExecutor(Executors.newVirtualThreadPerTaskExecutor());
-    server.createContext(
-        "/",
-        exchange -> {
-          requests.incrementAndGet();
-          try {
-            over.await();
-          } catch (InterruptedException stop) {
-            Thread.currentThread().interrupt();
-          }
-          exchange.close();
-        });
-    server.start();
-    try (ObjectStore store =
-        open("http://127.0.0.1:" + server.getAddress().getPort(), Duration.ofSeconds(1))) {
-      assertThat(putFails(store).code()).isEqualTo(ErrorCode.TIMEOUT);
-      assertThat(requests).hasValue(1);
-    } finally {
-      over.countDown();
-      server.stop(0);
+    String endpoint = serve(exchange -> hold(over));
+    ForebayException failure = putFails(open("", endpoint, SHORT));
+    over.countDown();
+    assertThat(failure.code()).isEqualTo(ErrorCode.TIMEOUT);
+    assertThat(failure).hasMessageContaining("may have been carried out");
+    assertThat(requests).hasSize(1);
+  }
+
+  private static void hold(CountDownLatch until) {
+    try {
+      until.await();
+    } catch (InterruptedException stop) {
+      Thread.currentThread().interrupt();
     }
   }
 
-  /** F1 below the SDK: a connection that breaks after the request is not tried again. */
   @Test
-  void aConnectionThatBreaksIsNotTriedAgain() throws IOException {
-    var connections = new AtomicInteger();
-    try (ServerSocket server = new ServerSocket(0, 8, InetAddress.getLoopbackAddress())) {
-      Thread breaker =
-          Thread.ofVirtual()
-              .start(() -> {
-                while (!server.isClosed()) {
-                  try (var socket = server.accept()) {
-                    connections.incrementAndGet();
-                    socket.getInputStream().read();
-                    socket.setSoLinger(true, 0);
-                  } catch (IOException closed) {
-                    return;
-                  }
+  void aCallerThatIsInterruptedIsToldThatTheOutcomeIsUnclear() throws Exception {
+    var over = new CountDownLatch(1);
+    var arrived = new CountDownLatch(1);
+    String endpoint =
+        serve(exchange -> {
+          arrived.countDown();
+          hold(over);
+        });
+    ObjectStore store = open("", endpoint, LONG);
+    var failed = new CompletableFuture<ForebayException>();
+    var stillInterrupted = new CompletableFuture<Boolean>();
+    Thread caller =
+        Thread.ofVirtual()
+            .start(() -> {
+              failed.complete(putFails(store));
+              stillInterrupted.complete(Thread.currentThread().isInterrupted());
+            });
+    arrived.await();
+    caller.interrupt();
+    assertThat(failed.get().code()).isEqualTo(ErrorCode.CANCELLED);
+    assertThat(stillInterrupted.get()).isTrue();
+    over.countDown();
+    assertThat(requests).hasSize(1);
+  }
+
+  /** F1 below the SDK: neither a new connection that is cut nor a used one is tried again. */
+  @ParameterizedTest
+  @CsvSource({"true", "false"})
+  void aConnectionThatIsCutAfterTheRequestIsNotTriedAgain(boolean reset) throws IOException {
+    ServerSocket server = closing(new ServerSocket(0, 8, InetAddress.getLoopbackAddress()));
+    Thread.ofVirtual()
+        .start(() -> {
+          while (!server.isClosed()) {
+            try (Socket socket = server.accept()) {
+              socket.setSoLinger(reset, 0);
+              for (boolean open = true; open; ) {
+                requests.add(head(socket.getInputStream()));
+                open = requests.size() == 2;
+                if (open) {
+                  socket.getOutputStream().write(CREATED.getBytes(StandardCharsets.US_ASCII));
                 }
-              });
-      try (ObjectStore store =
-          open("http://127.0.0.1:" + server.getLocalPort(), Duration.ofSeconds(20))) {
-        assertThat(putFails(store).code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
-        assertThat(connections).hasValue(1);
+              }
+            } catch (IOException closed) {
+              return;
+            }
+          }
+        });
+    ObjectStore store = open("", "http://127.0.0.1:" + server.getLocalPort(), LONG);
+    assertThat(putFails(store).code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
+    assertThat(requests).hasSize(1);
+    store.put("some/key", List.of(), OPTIONS);
+    ForebayException failure = putFails(store);
+    assertThat(failure.code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
+    assertThat(failure).hasMessageContaining("may have been carried out");
+    assertThat(requests).hasSize(3);
+  }
+
+  /** The head of a request. */
+  private static String head(InputStream in) throws IOException {
+    var head = new StringBuilder();
+    while (head.indexOf("\r\n\r\n") < 0) {
+      int next = in.read();
+      if (next < 0) {
+        throw new IOException("closed after '" + head + "'");
       }
-      assertThat(breaker.isAlive()).isTrue();
+      head.append((char) next);
+    }
+    return head.toString();
+  }
+
+  /** F2: what was not sent when the call gave up is never sent, least of all somebody else's. */
+  @Test
+  void aBufferIsNotSentAfterItsCallHasReturned() throws Exception {
+    try (ServerSocket server = new ServerSocket()) {
+      server.setReceiveBufferSize(16 << 10);
+      server.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+      var gaveUp = new CountDownLatch(1);
+      var received = new CompletableFuture<Received>();
+      Thread.ofVirtual()
+          .start(() -> {
+            try (Socket socket = server.accept()) {
+              InputStream in = socket.getInputStream();
+              int first = in.read();
+              gaveUp.await(); // reads nothing until then
+              received.complete(receivedBy(in, first));
+            } catch (Exception failure) {
+              received.completeExceptionally(failure);
+            }
+          });
+      ObjectStore store = open("", "http://127.0.0.1:" + server.getLocalPort(), SHORT);
+      var body = new ArrayList<Bytes>();
+      for (int i = 0; i < 12; i++) {
+        Slab slab = pool.take();
+        for (var buffer = slab.buffer(); buffer.hasRemaining(); ) {
+          buffer.put((byte) 1);
+        }
+        body.add(slab.bytes(0, SLAB_BYTES));
+        slab.release();
+      }
+      ForebayException failure =
+          catchThrowableOfType(ForebayException.class, () -> store.put("some/key", body, OPTIONS));
+      body.forEach(Bytes::release);
+      assertThat(failure.code()).isEqualTo(ErrorCode.TIMEOUT);
+      var again = new ArrayList<Slab>();
+      while (again.size() < pool.count()) {
+        Slab slab = pool.take();
+        for (var buffer = slab.buffer(); buffer.hasRemaining(); ) {
+          buffer.put((byte) 2);
+        }
+        again.add(slab);
+      }
+      gaveUp.countDown();
+      Received all = received.get();
+      again.forEach(Slab::release);
+      assertThat(all.ones()).as("bytes of the body").isLessThan(12L * SLAB_BYTES);
+      assertThat(all.twos()).as("bytes written after the call").isZero();
+      assertThat(all.reset()).as("what lay in the socket was dropped").isTrue();
+    }
+  }
+
+  private record Received(long ones, long twos, boolean reset) {}
+
+  /** How many bytes 1 and 2 come until the connection ends or is reset. */
+  private static Received receivedBy(InputStream in, int first) {
+    long ones = first == 1 ? 1 : 0;
+    long twos = first == 2 ? 1 : 0;
+    byte[] buffer = new byte[64 << 10];
+    try {
+      for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
+        for (int i = 0; i < count; i++) {
+          ones += buffer[i] == 1 ? 1 : 0;
+          twos += buffer[i] == 2 ? 1 : 0;
+        }
+      }
+      return new Received(ones, twos, false);
+    } catch (IOException reset) {
+      return new Received(ones, twos, true);
+    }
+  }
+
+  @Test
+  void whatWasHeldUpUntilAfterItsDeadlineIsNotSent() throws IOException {
+    var sent = new AtomicInteger();
+    var guard =
+        new LateGuard(request -> {
+          sent.incrementAndGet();
+          return Mono.empty();
+        });
+    var request = new HttpRequest(HttpMethod.PUT, "http://127.0.0.1/");
+    var inTime = new Context(LateGuard.DEADLINE, Deadline.in(LONG));
+    guard.send(request, inTime).block();
+    assertThat(sent).hasValue(1);
+    for (Deadline passed :
+        List.of(
+            new Deadline(System.nanoTime() - 1, System.currentTimeMillis() + 10_000),
+            new Deadline(System.nanoTime() + 10_000_000_000L, System.currentTimeMillis() - 1))) {
+      var late = new Context(LateGuard.DEADLINE, passed);
+      assertThat(guard.send(request, late).materialize().block().getThrowable())
+          .isInstanceOf(TimeoutException.class);
+    }
+    assertThat(sent).hasValue(1);
+  }
+
+  @Test
+  void aBodyThatStopsIsATimeout() throws IOException {
+    var over = new CountDownLatch(1);
+    String endpoint =
+        serve(exchange -> {
+          part(exchange, "bytes 1000-5999/9000", ETAG, 5000, 2000);
+          hold(over);
+        });
+    assertThat(readFails(open("", endpoint, SHORT)).code()).isEqualTo(ErrorCode.TIMEOUT);
+    over.countDown();
+  }
+
+  @Test
+  void aBodyThatEndsEarlyIsNoPart() throws IOException {
+    String endpoint =
+        serve(exchange -> {
+          part(exchange, "bytes 1000-5999/9000", ETAG, 5000, 2000);
+          exchange.close();
+        });
+    ForebayException failure = readFails(open("", endpoint, LONG));
+    assertThat(failure.code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
+    assertThat(failure).hasMessageContaining("reading 5000 bytes at 1000");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "bytes 0-4999/9000,STORE_UNREACHABLE",
+    "bytes 1000-1999/2000,RANGE_NOT_SATISFIABLE",
+    "nonsense,STORE_UNREACHABLE",
+  })
+  void aPartThatWasNotAskedForIsNotTaken(String range, ErrorCode expected) throws IOException {
+    String endpoint =
+        serve(exchange -> {
+          part(exchange, range, ETAG, 5000, 5000);
+          exchange.close();
+        });
+    assertThat(readFails(open("", endpoint, LONG)).code()).isEqualTo(expected);
+  }
+
+  @Test
+  void aWholeObjectIsNotTakenForAPart() throws IOException {
+    String endpoint =
+        serve(exchange -> {
+          exchange.getResponseHeaders().add("ETag", '"' + ETAG + '"');
+          exchange.getResponseHeaders().add("Last-Modified", "Tue, 24 Nov 2026 10:00:00 GMT");
+          exchange.sendResponseHeaders(200, 5000);
+          exchange.getResponseBody().write(new byte[5000]);
+          exchange.close();
+        });
+    ForebayException failure = readFails(open("", endpoint, LONG));
+    assertThat(failure.code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
+    assertThat(failure).hasMessageContaining("the whole object");
+  }
+
+  @Test
+  void anotherVersionUnderAReadIsSeen() throws IOException {
+    var answered = new AtomicInteger();
+    String endpoint =
+        serve(exchange -> {
+          assertThat(exchange.getRequestHeaders().getFirst("If-Match")).isEqualTo('"' + ETAG + '"');
+          switch (answered.incrementAndGet()) {
+            case 1 -> {
+              part(exchange, "bytes 1000-5999/9000", ETAG, 5000, 5000);
+              exchange.close();
+            }
+            // A store that does not honour the condition.
+            case 2 -> {
+              part(exchange, "bytes 1000-5999/9000", "0x2", 5000, 5000);
+              exchange.close();
+            }
+            case 3 -> answer(exchange, 412, "ConditionNotMet");
+            default -> answer(exchange, 404, "BlobNotFound");
+          }
+        });
+    ObjectStore store = open("", endpoint, LONG);
+    assertThat(read(store))
+        .isInstanceOfSatisfying(ReadResult.Data.class, data -> data.bytes().release());
+    assertThat(read(store)).isInstanceOf(ReadResult.Changed.class);
+    assertThat(read(store)).isInstanceOf(ReadResult.Changed.class);
+    assertThat(read(store)).isInstanceOf(ReadResult.Missing.class);
+  }
+
+  @Test
+  void readsAreTriedAgainAndEachIsCounted() throws IOException {
+    String endpoint =
+        serve(exchange -> {
+          if (requests.size() < 3) {
+            answer(exchange, 503, "ServerBusy");
+          } else {
+            part(exchange, "bytes 1000-5999/9000", ETAG, 5000, 5000);
+            exchange.close();
+          }
+        });
+    ObjectStore store = open("", endpoint, LONG);
+    assertThat(read(store))
+        .isInstanceOfSatisfying(ReadResult.Data.class, data -> data.bytes().release());
+    assertThat(requests).hasSize(3);
+    assertThat(store.requests().reads()).isEqualTo(3);
+  }
+
+  @Test
+  void whatAzureCannotHoldIsRefusedBeforeItIsSent() throws IOException {
+    ObjectStore store = open("", serve(AzureFaultsTest::stored), LONG);
+    for (var call :
+        List.<Runnable>of(
+            () ->
+                store.put(
+                    "some/key",
+                    List.of(),
+                    new PutOptions(OPTIONS.condition(), "text/plän", Map.of(), Map.of())),
+            () ->
+                store.begin(
+                    "some/key",
+                    "1-1",
+                    new PutOptions(
+                        OPTIONS.condition(), "", Map.of("cache-control", "a\nb"), Map.of())),
+            () -> store.put("some/key/a./b", List.of(), OPTIONS),
+            () -> store.head("some/key" + "k".repeat(1024)))) {
+      ForebayException failure = named(catchThrowableOfType(ForebayException.class, call::run));
+      assertThat(failure.code()).isEqualTo(ErrorCode.STORE_DENIED);
+      assertThat(failure).hasMessageContaining("not sent");
+    }
+    assertThat(requests).isEmpty();
+  }
+
+  @Test
+  void aContainerIsMadeOnceAndAgainWhenItWent() throws IOException {
+    String endpoint =
+        serve(exchange -> {
+          if (exchange.getRequestURI().toString().contains("restype=container")) {
+            stored(exchange);
+          } else if (requests.size() == 4) {
+            answer(exchange, 404, "ContainerNotFound");
+          } else {
+            stored(exchange);
+          }
+        });
+    ObjectStore store = open("?create=true", endpoint, LONG);
+    assertThat(requests).as("opening sends nothing").isEmpty();
+    store.put("some/key", List.of(), OPTIONS);
+    store.put("some/key", List.of(), OPTIONS);
+    assertThat(putFails(store).code()).isEqualTo(ErrorCode.STORE_MISSING);
+    store.put("some/key", List.of(), OPTIONS);
+    assertThat(requests).hasSize(6);
+    assertThat(requests.get(0)).contains("restype=container");
+    assertThat(requests.get(4)).contains("restype=container");
+  }
+
+  @Test
+  void whoMayNotMakeAContainerMayUseIt() throws IOException {
+    String endpoint =
+        serve(exchange -> {
+          if (exchange.getRequestURI().toString().contains("restype=container")) {
+            answer(exchange, 403, "AuthorizationPermissionMismatch");
+          } else {
+            stored(exchange);
+          }
+        });
+    ObjectStore store = open("?create=true", endpoint, LONG);
+    assertThat(store.put("some/key", List.of(), OPTIONS)).isInstanceOf(PutResult.Stored.class);
+  }
+
+  @Test
+  void aSignatureIsInNoMessage() throws IOException {
+    String sas = "sv=2024&sr=c&sig=" + "c2lnbmF0dXJl";
+    for (String endpoint :
+        List.of(
+            serve(exchange -> answer(exchange, 403, "AuthenticationFailed")), "http://[::1]:1")) {
+      ObjectStore store =
+          closing(
+              AzureStore.open(
+                  "azblob://acc/box",
+                  name ->
+                      switch (name) {
+                        case AzureAddress.SAS_TOKEN -> Optional.of(sas);
+                        case AzureAddress.ENDPOINT -> Optional.of(endpoint);
+                        default -> Optional.empty();
+                      },
+                  LONG));
+      assertThat(putFails(store)).hasMessageNotContaining("c2lnbmF0dXJl");
+      for (Throwable at = putFails(store); at != null; at = at.getCause()) {
+        assertThat(at.toString()).doesNotContain("c2lnbmF0dXJl");
+      }
     }
   }
 }
