@@ -1,6 +1,9 @@
 package io.forebay.core.bytes;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.zip.CRC32C;
 
 /**
@@ -12,6 +15,9 @@ import java.util.zip.CRC32C;
  * @param length in bytes, at least 0
  */
 public record Synthetic(long seed, long offset, int length) implements Bytes {
+  private static final VarHandle WORDS =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+
   public Synthetic {
     if (offset < 0 || length < 0) {
       throw new IllegalArgumentException("synthetic bytes at " + offset + "+" + length);
@@ -22,12 +28,9 @@ public record Synthetic(long seed, long offset, int length) implements Bytes {
   public int crc32c() {
     var crc = new CRC32C();
     byte[] block = new byte[Math.min(length, 8192)];
-    int done = 0;
-    while (done < length) {
+    for (int done = 0; done < length; ) {
       int count = Math.min(block.length, length - done);
-      for (int i = 0; i < count; i++) {
-        block[i] = byteAt(offset + done + i);
-      }
+      fill(block, count, offset + done);
       crc.update(block, 0, count);
       done += count;
     }
@@ -45,8 +48,12 @@ public record Synthetic(long seed, long offset, int length) implements Bytes {
 
   @Override
   public void copyTo(ByteBuffer target) {
-    for (int i = 0; i < length; i++) {
-      target.put(byteAt(offset + i));
+    byte[] block = new byte[Math.min(length, 8192)];
+    for (int done = 0; done < length; ) {
+      int count = Math.min(block.length, length - done);
+      fill(block, count, offset + done);
+      target.put(block, 0, count);
+      done += count;
     }
   }
 
@@ -58,11 +65,28 @@ public record Synthetic(long seed, long offset, int length) implements Bytes {
   @Override
   public void release() {}
 
+  /** Whole words at once: this is what a simulation spends its time on. */
+  private void fill(byte[] block, int count, long position) {
+    int at = 0;
+    for (; at < count && ((position + at) & 7) != 0; at++) {
+      block[at] = byteAt(position + at);
+    }
+    for (; at + Long.BYTES <= count; at += Long.BYTES) {
+      WORDS.set(block, at, word((position + at) >>> 3));
+    }
+    for (; at < count; at++) {
+      block[at] = byteAt(position + at);
+    }
+  }
+
   private byte byteAt(long position) {
-    long word = seed + (position >>> 3) * 0x9E3779B97F4A7C15L;
+    return (byte) (word(position >>> 3) >>> ((position & 7) * 8));
+  }
+
+  private long word(long number) {
+    long word = seed + number * 0x9E3779B97F4A7C15L;
     word = (word ^ (word >>> 30)) * 0xBF58476D1CE4E5B9L;
     word = (word ^ (word >>> 27)) * 0x94D049BB133111EBL;
-    word ^= word >>> 31;
-    return (byte) (word >>> ((position & 7) * 8));
+    return word ^ (word >>> 31);
   }
 }

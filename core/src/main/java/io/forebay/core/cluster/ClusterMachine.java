@@ -28,7 +28,9 @@ import java.util.function.Predicate;
  * <p>One thread applies; {@link #image()} may be called by any.
  */
 public final class ClusterMachine {
-  private static final int DEFAULT_GROUPS_PER_VOLUME = 32;
+  /** About how many groups of a family a volume is in, unless told otherwise. */
+  public static final int DEFAULT_GROUPS_PER_VOLUME = 32;
+
   private static final int MIN_GROUPS = 4;
   private static final int MAX_GROUPS = 4096; // of a family: the image stays below a megabyte
   private static final int MAX_NODES = 4096;
@@ -52,9 +54,11 @@ public final class ClusterMachine {
   }
 
   /**
+   * The machine as of what earlier ones have written, with another number of groups.
+   *
    * @param groupsPerVolume about how many groups of a family a volume is in; the same on all voters
    */
-  ClusterMachine(SortedMap.View view, int groupsPerVolume) {
+  public ClusterMachine(SortedMap.View view, int groupsPerVolume) {
     this.state = ClusterState.load(view);
     this.groupsPerVolume = groupsPerVolume;
     this.image = state.image();

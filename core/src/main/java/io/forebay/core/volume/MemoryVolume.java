@@ -3,6 +3,7 @@ package io.forebay.core.volume;
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Crc32cCombiner;
 import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.bytes.Synthetic;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
@@ -22,6 +23,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Predicate;
 
 /**
  * A {@link Volume} in memory, for simulations and tests: keeps the slices as they came, so
@@ -64,6 +66,49 @@ public final class MemoryVolume implements Volume {
         if (losesEverything) {
           clear();
         }
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    /**
+     * The power was cut: a new incarnation; of the chunks that were not synced those go that the
+     * caller chooses.
+     *
+     * @return how many went
+     */
+    public int powerCut(long boot, Predicate<StoredChunk> loses) {
+      lock.lock();
+      try {
+        incarnation = new Incarnation(incarnation.disk(), boot);
+        List<Held> lost =
+            chunks.values().stream()
+                .filter(held -> held.durability != Durability.SYNCED && loses.test(held.chunk))
+                .toList();
+        lost.forEach(this::drop);
+        return lost.size();
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    /** Which life of the disk this is. */
+    public Incarnation incarnation() {
+      lock.lock();
+      try {
+        return incarnation;
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    /** The chunk, if it is held and good. For invariants. */
+    public Optional<StoredChunk> find(ChunkId chunk) {
+      lock.lock();
+      try {
+        return Optional.ofNullable(chunks.get(chunk))
+            .filter(held -> !held.corrupt)
+            .map(held -> held.chunk);
       } finally {
         lock.unlock();
       }
@@ -112,6 +157,19 @@ public final class MemoryVolume implements Volume {
       }
     }
 
+    private void drop(Held held) {
+      chunks.remove(held.chunk.id());
+      TreeMap<ChunkId, Held> group = groups.get(held.chunk.group());
+      if (group != null) {
+        group.remove(held.chunk.id());
+        if (group.isEmpty()) {
+          groups.remove(held.chunk.group());
+        }
+      }
+      usedBytes -= held.chunk.lengthBytes();
+      held.slices.forEach(Bytes::release);
+    }
+
     private void clear() {
       List.copyOf(unended).forEach(MemoryAppender::abort);
       chunks.values().forEach(held -> held.slices.forEach(Bytes::release));
@@ -124,9 +182,11 @@ public final class MemoryVolume implements Volume {
   private static final class Held {
     final StoredChunk chunk;
     final List<Bytes> slices;
+    final Durability durability;
     boolean corrupt;
 
-    Held(StoredChunk chunk, List<Bytes> slices) {
+    Held(StoredChunk chunk, List<Bytes> slices, Durability durability) {
+      this.durability = durability;
       this.chunk = chunk;
       this.slices = slices;
     }
@@ -191,7 +251,7 @@ public final class MemoryVolume implements Volume {
                 + " are used");
       }
       disk.usedBytes += maxLengthBytes;
-      var appender = new MemoryAppender(id, group, epoch, maxLengthBytes);
+      var appender = new MemoryAppender(id, group, epoch, maxLengthBytes, durability);
       disk.unended.add(appender);
       return appender;
     } finally {
@@ -303,17 +363,9 @@ public final class MemoryVolume implements Volume {
     disk.lock.lock();
     try {
       for (ChunkId id : ids) {
-        Held held = disk.chunks.remove(id);
+        Held held = disk.chunks.get(id);
         if (held != null) {
-          TreeMap<ChunkId, Held> group = disk.groups.get(held.chunk.group());
-          if (group != null) {
-            group.remove(id);
-            if (group.isEmpty()) {
-              disk.groups.remove(held.chunk.group());
-            }
-          }
-          disk.usedBytes -= held.chunk.lengthBytes();
-          held.slices.forEach(Bytes::release);
+          disk.drop(held);
         }
       }
     } finally {
@@ -329,13 +381,16 @@ public final class MemoryVolume implements Volume {
     private final GroupId group;
     private final Epoch epoch;
     private final int reservedBytes;
+    private final Durability durability;
     private final List<Bytes> slices = new ArrayList<>();
     private int lengthBytes;
     private int crc32c;
     private boolean ended;
     private boolean failed;
 
-    MemoryAppender(ChunkId id, GroupId group, Epoch epoch, int reservedBytes) {
+    MemoryAppender(
+        ChunkId id, GroupId group, Epoch epoch, int reservedBytes, Durability durability) {
+      this.durability = durability;
       this.id = id;
       this.group = group;
       this.epoch = epoch;
@@ -367,7 +422,7 @@ public final class MemoryVolume implements Volume {
         if (failed) {
           return Outcome.failed(env, ioError());
         }
-        slices.add(slice.retain());
+        keep(slice);
         crc32c = Crc32cCombiner.combine(crc32c, crc, slice.length());
         lengthBytes += slice.length();
         var written = new Outcome<Void>(env);
@@ -377,6 +432,19 @@ public final class MemoryVolume implements Volume {
         return written;
       } finally {
         disk.lock.unlock();
+      }
+    }
+
+    /** What is computed and goes on where the last slice ended is one slice with it. */
+    private void keep(Bytes slice) {
+      if (slice instanceof Synthetic(long seed, long from, int length)
+          && !slices.isEmpty()
+          && slices.getLast() instanceof Synthetic(long lastSeed, long lastFrom, int lastLength)
+          && seed == lastSeed
+          && from == lastFrom + lastLength) {
+        slices.set(slices.size() - 1, new Synthetic(seed, lastFrom, lastLength + length));
+      } else {
+        slices.add(slice.retain());
       }
     }
 
@@ -415,7 +483,9 @@ public final class MemoryVolume implements Volume {
         }
         ended = true;
         disk.unended.remove(this);
-        var held = new Held(new StoredChunk(id, group, epoch, length, crc), List.copyOf(slices));
+        var held =
+            new Held(
+                new StoredChunk(id, group, epoch, length, crc), List.copyOf(slices), durability);
         disk.chunks.put(id, held);
         disk.groups.computeIfAbsent(group, any -> new TreeMap<>()).put(id, held);
         disk.usedBytes += length - reservedBytes;

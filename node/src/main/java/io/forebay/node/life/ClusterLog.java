@@ -26,13 +26,22 @@ public final class ClusterLog implements Commands {
   private static final RecordCodec<ClusterImage> IMAGES = RecordCodec.of(ClusterImage.class);
 
   private final Env env;
+  private final int groupsPerVolume;
   private final ReentrantLock lock = new ReentrantLock();
   private final List<Outcome<Boolean>> waiting = new ArrayList<>(); // guarded by lock
   private Optional<ClusterMachine> machine = Optional.empty(); // the applying thread's
   private volatile ClusterImage image = ClusterImage.EMPTY;
 
   public ClusterLog(Env env) {
+    this(env, ClusterMachine.DEFAULT_GROUPS_PER_VOLUME);
+  }
+
+  /**
+   * @param groupsPerVolume about how many groups of a family a volume is in; the same on all voters
+   */
+  public ClusterLog(Env env, int groupsPerVolume) {
     this.env = env;
+    this.groupsPerVolume = groupsPerVolume;
   }
 
   /**
@@ -40,7 +49,7 @@ public final class ClusterLog implements Commands {
    * snapshot.
    */
   public void load(SortedMap.View view) {
-    machine = Optional.of(new ClusterMachine(view));
+    machine = Optional.of(new ClusterMachine(view, groupsPerVolume));
     show();
   }
 
