@@ -177,9 +177,14 @@ public final class Coordinator {
     ClusterImage image = state.image();
     boolean draining = image.nodes().stream().anyMatch(node -> node.state() == NodeState.DRAINING);
     boolean lost = image.volumes().stream().anyMatch(volume -> volume.downSinceMillis() > 0);
+    // A member whose volume is gone counts as missing: it was not replaced at once when nobody was
+    // in sync at that moment.
     boolean weak =
         image.groups().stream()
-            .anyMatch(group -> group.members().size() < group.family().replicas());
+            .anyMatch(group ->
+                group.members().size() < group.family().replicas()
+                    || group.members().stream()
+                        .anyMatch(member -> image.volume(member.volume()).isEmpty()));
     if (draining || lost || weak) {
       plane.cluster(new ClusterCommand.ReplaceLost(graceMillis));
     }
