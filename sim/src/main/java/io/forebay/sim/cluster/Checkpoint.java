@@ -5,309 +5,254 @@ import io.forebay.core.bytes.Synthetic;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
-import io.forebay.core.cluster.Group;
-import io.forebay.core.cluster.Member;
+import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.cluster.MemberState;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.BodyWriter;
 import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.CompletedPart;
+import io.forebay.core.file.CopyOptions;
+import io.forebay.core.file.FileService;
+import io.forebay.core.file.ObjectInfo;
+import io.forebay.core.file.ObjectMetadata;
 import io.forebay.core.file.ObjectReader;
+import io.forebay.core.file.PartInfo;
 import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
-import io.forebay.core.id.ChunkId;
-import io.forebay.core.namespace.ChunkState;
-import io.forebay.core.namespace.NamespaceAnswer;
-import io.forebay.core.namespace.NamespaceQuery;
-import io.forebay.core.volume.StoredChunk;
+import io.forebay.core.id.BucketId;
+import io.forebay.core.id.UploadId;
 import io.forebay.node.Node;
+import io.forebay.sim.log.SimLog;
 import io.forebay.sim.world.SimEnv;
 import io.forebay.sim.world.SimWorld;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.TreeMap;
-import java.util.TreeSet;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
 
-/** Writers publish, overwrite and delete through random nodes while nodes fail and return. */
+/**
+ * Clients publish, overwrite, copy, rename, delete and read through random nodes while nodes,
+ * disks, links and the log fail and return; every now and then everything is mended, and then all
+ * must be well again within a bound.
+ */
 public final class Checkpoint {
-  /** What a run did. */
-  public record Report(
-      long seed, long digest, long operations, long faults, List<String> violations) {}
+  /**
+   * How a run is to be.
+   *
+   * @param operations about how many there are to be
+   */
+  public record Plan(long seed, int nodes, int operations) {}
 
-  /** Content of an object: empty length stands for "no object". */
-  private record Version(long seed, long length) {
-    static final Version ABSENT = new Version(0, -1);
-  }
+  /**
+   * What a run did.
+   *
+   * @param operations asked of nodes that ran
+   * @param acknowledged those that succeeded
+   * @param checks single looks at what must hold
+   * @param faults by kind
+   * @param scene what had happened when the first promise was broken
+   */
+  public record Report(
+      long seed,
+      long digest,
+      long operations,
+      long acknowledged,
+      long checks,
+      long messages,
+      Map<String, Long> faults,
+      long simulatedNanos,
+      List<String> violations,
+      List<String> scene) {}
 
   private static final long SECOND = 1_000_000_000L;
-  private static final int SLICE = 1 << 18;
-  private static final String BUCKET = "checkpoints";
+  private static final long MILLI = 1_000_000L;
+  private static final int CLIENTS = 6;
+  private static final int ROUNDS = 3;
+  private static final int KEYS = 20;
+  private static final long WRITE_MEMORY_BYTES = SimCluster.WRITE_MEMORY_BYTES;
+  // A writer gives up after 30 s, each of its commands after 15 s, and nobody is paused for longer
+  // than 20 s.
+  private static final long OPERATION_NANOS = 180 * SECOND;
+  private static final WriteOptions WRITE =
+      new WriteOptions(ObjectMetadata.NONE, WriteConditions.NONE, OptionalLong.empty(), true);
 
+  private record Place(String bucket, BucketId id) {}
+
+  private final Plan plan;
   private final SimWorld world;
   private final SimEnv client;
   private final RandomGenerator random;
-  private final List<String> violations = new ArrayList<>();
+  private final Judge judge;
   private final SimCluster cluster;
-  // What each key may hold: one version once its last change was acknowledged.
-  private final Map<String, TreeSet<Long>> possible = new TreeMap<>();
-  private final Map<Long, Version> versions = new TreeMap<>();
+  private final Faults faults;
+  private final List<Place> places = new ArrayList<>();
+  private final Map<String, Long> failures = new TreeMap<>();
   private long nextVersion = 1;
+  private long nextUpload = 1;
   private long operations;
-  private long faults;
+  private long acknowledged;
   private boolean done;
 
-  private Checkpoint(long seed, int nodes) {
-    world = new SimWorld(seed);
+  private Checkpoint(Plan plan) {
+    this.plan = plan;
+    world = new SimWorld(plan.seed());
     client = world.env("client");
     random = world.stream("scenario");
-    cluster = new SimCluster(world, nodes, violations);
-    versions.put(0L, Version.ABSENT);
+    judge = new Judge(world, SimCluster.GROUPS_PER_VOLUME);
+    int voters = plan.nodes() < 3 || random.nextInt(4) == 0 ? 1 : 3;
+    cluster = new SimCluster(world, plan.nodes(), voters, judge);
+    int atOnce = random.nextInt(10) == 0 ? plan.nodes() : random.nextInt(1, 4);
+    faults = new Faults(world, client, cluster, judge, Math.min(atOnce, plan.nodes()));
   }
 
   /** Runs one seed to its end. */
-  public static Report run(long seed, int nodes, int rounds) {
-    var scenario = new Checkpoint(seed, nodes);
-    scenario.client.spawn("scenario", () -> scenario.play(rounds));
+  public static Report run(Plan plan) {
+    var scenario = new Checkpoint(plan);
+    scenario.client.spawn("scenario", scenario::play);
     try {
       scenario.world.run(3_600 * SECOND);
     } catch (IllegalStateException failure) {
-      scenario.violations.add("a thread ended with " + failure.getMessage());
+      scenario.judge.violation("a thread ended with " + failure.getMessage());
     }
-    if (!scenario.done && scenario.violations.isEmpty()) {
-      scenario.violations.add("the scenario did not end in an hour");
+    if (!scenario.done && scenario.judge.violations().isEmpty()) {
+      scenario.judge.violation("the scenario did not end in an hour");
     }
     return new Report(
-        seed,
+        plan.seed(),
         scenario.world.log().digest(),
         scenario.operations,
-        scenario.faults,
-        List.copyOf(scenario.violations));
+        scenario.acknowledged,
+        scenario.judge.checks(),
+        scenario.cluster.links().messages(),
+        scenario.faults.counts(),
+        scenario.world.nanoTime(),
+        List.copyOf(scenario.judge.violations()),
+        scenario.judge.scene());
   }
 
-  private void play(int rounds) {
-    await(
-        "all nodes register",
-        60,
-        () -> cluster.node(0).plane().image().volumes().size() == cluster.size());
-    in(0, node -> node.plane().cluster(new ClusterCommand.Initialize("c1")));
-    var family = new Family(3, 2, Durability.REPLICATED);
-    BucketSpec plain = BucketSpec.of(BUCKET, family, "");
-    in(
-        0,
-        node ->
-            node.files()
-                .createBucket(
-                    new BucketSpec(
-                        BUCKET, family, "", plain.mode(), List.of(), 1 << 20, 0, 60_000)));
-    for (int round = 0; round < rounds && violations.isEmpty(); round++) {
-      int number = round;
-      var writers = new ArrayList<Outcome<Boolean>>();
-      for (int i = 0; i < 3; i++) {
-        int writer = i;
+  private void play() {
+    await("all nodes register", 60, () -> judge.image().volumes().size() == cluster.size());
+    need(node -> node.plane().cluster(new ClusterCommand.Initialize("c1")));
+    Durability durability = random.nextBoolean() ? Durability.SYNCED : Durability.REPLICATED;
+    bucket("wide", new Family(3, 2, Durability.REPLICATED));
+    bucket("narrow", new Family(2, 2, durability));
+    client.spawn(
+        "audit",
+        () -> {
+          while (!done) {
+            client.sleep(10 * SECOND);
+            judge.audit();
+          }
+        });
+    for (int round = 1; round <= ROUNDS && sound(); round++) {
+      long until = (long) plan.operations() * round / ROUNDS;
+      faults.begin();
+      var clients = new ArrayList<Outcome<Boolean>>();
+      for (int i = 0; i < CLIENTS; i++) {
         var end = new Outcome<Boolean>(client);
-        writers.add(end);
+        clients.add(end);
         client.spawn(
-            "writer",
-            () -> {
-              for (int step = 0; step < 6; step++) {
-                change("w" + writer + "/" + random.nextInt(3), number);
-                verify(anyKey(), false);
-              }
-              end.complete(true);
-            });
-      }
-      for (int i = 0; i < 2; i++) {
-        fault();
-      }
-      writers.forEach(Outcome::await);
-      if (await("full strength", 180, this::whole)) {
-        client.sleep(10 * SECOND);
-        holdsAllOwed();
-        List.copyOf(possible.keySet()).forEach(key -> verify(key, true));
-      }
-    }
-    done = true;
-    for (int i = 0; i < cluster.size(); i++) {
-      cluster.env(i).kill();
-    }
-  }
-
-  private String anyKey() {
-    List<String> keys = List.copyOf(possible.keySet());
-    return keys.get(random.nextInt(keys.size()));
-  }
-
-  /** Runs something in a node's process; empty when it was done, else why not (or not known). */
-  private Optional<ForebayException> in(int index, Consumer<Node> action) {
-    var ended = new Outcome<Boolean>(client);
-    if (cluster.env(index).killed()) {
-      return Optional.of(new ForebayException(ErrorCode.PEER_UNREACHABLE, "the node is down"));
-    }
-    Node node = cluster.node(index);
-    cluster
-        .env(index)
-        .spawn(
             "client",
             () -> {
               try {
-                action.accept(node);
-                ended.complete(true);
-              } catch (ForebayException failure) {
-                ended.fail(failure);
+                while (sound() && operations < until) {
+                  client.sleep(random.nextLong(300 * MILLI));
+                  operation();
+                }
               } finally {
-                ended.fail(new ForebayException(ErrorCode.PEER_UNREACHABLE, "the node died"));
+                end.complete(true);
               }
             });
-    try {
-      ended.await(300 * SECOND, "an operation");
-      return Optional.empty();
-    } catch (ForebayException failure) {
-      return Optional.of(failure);
-    }
-  }
-
-  private void change(String name, int round) {
-    String key = name + "/" + round;
-    TreeSet<Long> may = possible.computeIfAbsent(key, _ -> new TreeSet<>(List.of(0L)));
-    if (may.size() > 1) {
-      return; // An outcome is unknown, and may come true late: the key is only read from now on.
-    }
-    boolean delete = random.nextInt(5) == 0;
-    long number = delete ? 0 : nextVersion++;
-    var version = delete ? Version.ABSENT : new Version(number, random.nextLong(1, 3 * (1L << 20)));
-    versions.put(number, version);
-    may.add(number);
-    Optional<ForebayException> failure =
-        in(
-            random.nextInt(cluster.size()),
-            node -> {
-              if (delete) {
-                node.files().delete(BUCKET, key, WriteConditions.NONE);
-              } else {
-                write(node, key, version);
-              }
-            });
-    operations++;
-    world.log().add(world.nanoTime(), key + " := " + version + " " + failure);
-    if (failure.isEmpty()) {
-      may.clear();
-      may.add(number);
-    }
-  }
-
-  private static void write(Node node, String key, Version version) {
-    try (var body = node.files().create(BUCKET, key, WriteOptions.DEFAULT)) {
-      for (long at = 0; at < version.length(); at += SLICE) {
-        body.write(new Synthetic(version.seed(), at, (int) Math.min(SLICE, version.length() - at)));
       }
-      body.publish(Optional.empty());
+      clients.forEach(Outcome::await);
+      if (sound()) {
+        calm(round == ROUNDS);
+      }
     }
+    done = true;
+    cluster.logs().forEach(SimLog::close);
+    world.stop();
   }
 
-  /** Reads a key that nobody changes meanwhile (or whose changes do not matter). */
-  private void verify(String key, boolean mustWork) {
-    TreeSet<Long> before = new TreeSet<>(possible.getOrDefault(key, new TreeSet<>()));
-    long newest = nextVersion;
-    var seen = new ArrayList<Version>();
-    Optional<ForebayException> failure =
-        in(random.nextInt(cluster.size()), node -> seen.add(read(node, key, before)));
-    operations++;
-    world.log().add(world.nanoTime(), key + " = " + seen + " " + failure);
-    boolean changed = nextVersion != newest || !before.equals(possible.get(key));
-    if (failure.isPresent()) {
-      if (mustWork) {
-        violations.add(key + " cannot be read: " + failure.get());
-      }
-    } else if (!changed && before.stream().map(versions::get).noneMatch(seen.get(0)::equals)) {
-      violations.add(key + " holds " + seen + ", not one of " + before);
-    }
+  private boolean sound() {
+    return judge.violations().isEmpty();
   }
 
-  private Version read(Node node, String key, java.util.Set<Long> candidates) {
-    if (node.files().stat(BUCKET, key).isEmpty()) {
-      return Version.ABSENT;
-    }
-    try (ObjectReader reader = node.files().open(BUCKET, key, ReadConditions.NONE)) {
-      long length = reader.info().lengthBytes();
-      var matching = new TreeSet<>(candidates);
-      matching.removeIf(number -> length != length(number));
-      for (long at = 0; at < length; ) {
-        Bytes bytes = reader.read(at, (int) Math.min(SLICE, length - at));
-        long from = at;
-        int crc = bytes.crc32c();
-        int count = bytes.length();
-        matching.removeIf(number -> new Synthetic(number, from, count).crc32c() != crc);
-        at += count;
-        bytes.release();
-      }
-      return new Version(matching.isEmpty() ? -1 : matching.first(), length);
-    }
+  private void bucket(String name, Family family) {
+    var spec =
+        new BucketSpec(
+            name, family, "", FlushMode.CACHE_ONLY, List.of(), 1 << 20, 0, 2_000 /* ms to read */);
+    need(node -> places.add(new Place(name, node.files().createBucket(spec).id())));
   }
 
-  private long length(long number) {
-    Version version = versions.get(number);
-    return version == null ? -1 : version.length();
+  /** At the beginning, when nothing is broken. */
+  private void need(Consumer<Node> action) {
+    in(0, action).ifPresent(failure -> judge.violation("setting up failed: " + failure));
   }
 
-  private void fault() {
-    client.sleep(random.nextLong(SECOND));
-    int victim = 1 + random.nextInt(cluster.size() - 1);
-    int kind = random.nextInt(5);
-    faults++;
-    world.log().add(world.nanoTime(), "fault " + kind + " at n" + victim);
-    long lasts = random.nextLong(SECOND / 10, 20 * SECOND);
-    if (kind <= 1) {
-      // A disk may be lost only while every group has all its copies elsewhere.
-      boolean wipe = kind == 1 && whole();
-      cluster.kill(victim);
-      if (wipe) {
-        cluster.wipe(victim);
+  // Calm: everything is mended, so everything must become well.
+
+  private void calm(boolean last) {
+    faults.end();
+    await("an end of all faults", 60, faults::ended);
+    cluster.links().mend();
+    for (int i = 0; i < cluster.size(); i++) {
+      cluster.disk(i).full(false);
+    }
+    if (!await("full strength", 180, this::whole)) {
+      return;
+    }
+    // Heartbeats bring every node the newest image.
+    client.sleep(2 * SECOND);
+    judge.audit();
+    for (Place place : places) {
+      for (String key : judge.history().keys(place.id())) {
+        read(random.nextInt(cluster.size()), place, key, true);
       }
-      client.sleep(lasts);
-      cluster.restart(victim);
-      if (wipe) {
-        await("full strength after a lost disk", 180, this::whole);
-      }
-    } else if (kind == 2) {
-      cluster.env(victim).pause();
-      client.sleep(lasts);
-      cluster.env(victim).resume();
-    } else {
-      for (int other = 0; other < cluster.size(); other++) {
-        if (other != victim) {
-          cluster.cut(victim, other, true);
-          cluster.cut(other, victim, kind == 3);
+    }
+    if (last && sound()) {
+      await("nothing left of what nobody needs", 90, () -> judge.leftovers().isEmpty());
+      for (int i = 0; i < cluster.size(); i++) {
+        long free = cluster.node(i).status().writeMemoryFreeBytes();
+        if (free != WRITE_MEMORY_BYTES) {
+          judge.violation("n" + i + " never gave back " + (WRITE_MEMORY_BYTES - free) + " bytes");
         }
-      }
-      client.sleep(lasts);
-      for (int other = 0; other < cluster.size(); other++) {
-        cluster.cut(victim, other, false);
-        cluster.cut(other, victim, false);
       }
     }
   }
 
   private boolean whole() {
-    return cluster.node(0).plane().image().groups().stream()
-        .allMatch(group -> group.in(MemberState.IN_SYNC).size() == group.family().replicas());
+    var image = judge.image();
+    return image.groups().stream()
+        .allMatch(group ->
+            !group.reviving()
+                && group.members().size() == group.family().replicas()
+                && group.in(MemberState.IN_SYNC).size() == group.family().replicas());
   }
 
-  private boolean await(String what, int seconds, java.util.function.BooleanSupplier condition) {
+  private boolean await(String what, int seconds, BooleanSupplier condition) {
     long deadline = world.nanoTime() + seconds * SECOND;
     while (!condition.getAsBoolean()) {
       if (world.nanoTime() >= deadline) {
-        violations.add(
-            "not within "
+        judge.violation(
+            "liveness: not within "
                 + seconds
                 + " s: "
                 + what
                 + "; groups "
-                + cluster.node(0).plane().image().groups());
+                + judge.image().groups()
+                + "; left over "
+                + judge.leftovers().stream().limit(5).toList()
+                + "; logs "
+                + cluster.logs());
         return false;
       }
       client.sleep(SECOND / 10);
@@ -315,46 +260,261 @@ public final class Checkpoint {
     return true;
   }
 
-  /** Every member in sync holds every owed chunk of its groups. */
-  private void holdsAllOwed() {
-    List<Group> groups = cluster.node(0).plane().image().groups();
-    var chunks = new TreeMap<ChunkId, StoredChunk>();
-    for (int i = 0; i < cluster.size(); i++) {
-      cluster.disk(i).all().forEach(chunk -> chunks.put(chunk.id(), chunk));
-    }
-    List<ChunkId> ids = List.copyOf(chunks.keySet());
-    var states = new ArrayList<ChunkState>();
-    Optional<ForebayException> failure =
-        in(
-            0,
-            node -> {
-              for (int at = 0; at < ids.size(); at += NamespaceQuery.MAX_CHUNKS) {
-                int end = Math.min(ids.size(), at + NamespaceQuery.MAX_CHUNKS);
-                var query = new NamespaceQuery.ChunkStates(ids.subList(at, end));
-                states.addAll(((NamespaceAnswer.Chunks) node.plane().query(query)).states());
-              }
-            });
-    if (failure.isPresent()) {
-      violations.add("the states of chunks are not told: " + failure.get());
+  // Operations.
+
+  private void operation() {
+    int node = random.nextInt(cluster.size());
+    if (!cluster.runs(node)) {
       return;
     }
-    for (Group group : groups) {
-      for (Member member : group.in(MemberState.IN_SYNC)) {
-        var held = new TreeSet<ChunkId>();
-        cluster
-            .disk((int) member.volume().value() - 1)
-            .all()
-            .forEach(chunk -> held.add(chunk.id()));
-        for (int i = 0; i < ids.size(); i++) {
-          StoredChunk chunk = chunks.get(ids.get(i));
-          if (chunk != null
-              && chunk.group().equals(group.id())
-              && states.get(i) == ChunkState.OWED
-              && !held.contains(ids.get(i))) {
-            violations.add(member.volume() + " is in sync but lacks " + ids.get(i));
-          }
-        }
+    Place place = places.get(random.nextInt(places.size()));
+    String key = key();
+    int what = random.nextInt(100);
+    if (what < 45) {
+      write(node, place, key);
+    } else if (what < 82) {
+      read(node, place, key, false);
+    } else if (what < 90) {
+      delete(node, place, key);
+    } else if (what < 94) {
+      copy(node, place, key, key());
+    } else if (what < 97) {
+      rename(node, place, key, key());
+    } else {
+      upload(node, place);
+    }
+  }
+
+  private String key() {
+    return "k" + random.nextInt(4) + "/" + random.nextInt(KEYS / 4);
+  }
+
+  private History.Version version() {
+    int kind = random.nextInt(100);
+    long length =
+        kind < 10
+            ? random.nextLong(1, 2_048)
+            : kind < 96 ? random.nextLong(2_050, 40_000) : random.nextLong(900_000, 2_300_000);
+    while (true) {
+      var version = new History.Version(nextVersion++, random.nextLong(), length);
+      if (judge
+          .history()
+          .intend(version, new Synthetic(version.seed(), 0, (int) length).crc32c())) {
+        return version;
       }
     }
+  }
+
+  private void pour(History.Version version, BodyWriter<?> body) {
+    // The first slice is longer than what lies in a manifest, or is all: slabs of a process do not
+    // come to lie on simulated disks that way.
+    int slice = version.lengthBytes() > 100_000 ? 1 << 18 : random.nextInt(2_049, 20_000);
+    for (long at = 0; at < version.lengthBytes(); at += slice) {
+      body.write(
+          new Synthetic(version.seed(), at, (int) Math.min(slice, version.lengthBytes() - at)));
+    }
+  }
+
+  private void write(int index, Place place, String key) {
+    History.Version version = version();
+    long began = world.nanoTime();
+    perform(
+        index,
+        place.bucket() + "/" + key + " := " + version,
+        node -> {
+          ObjectInfo info;
+          try (BodyWriter<ObjectInfo> body = node.files().create(place.bucket(), key, WRITE)) {
+            pour(version, body);
+            info = body.publish(Optional.empty());
+          }
+          acknowledge(index, place, key, info, version, began);
+        });
+  }
+
+  private void acknowledge(
+      int index, Place place, String key, ObjectInfo info, History.Version version, long began) {
+    cluster.env(index).checkAlive();
+    if (!judge
+        .history()
+        .took(place.id(), key, info.generation(), version, began, world.nanoTime())) {
+      judge.violation(
+          "C1: "
+              + key
+              + " was acknowledged as "
+              + info.generation()
+              + " of "
+              + version
+              + ", which the log does not have");
+    }
+  }
+
+  private void delete(int index, Place place, String key) {
+    long began = world.nanoTime();
+    perform(
+        index,
+        place.bucket() + "/" + key + " deleted",
+        node -> {
+          node.files().delete(place.bucket(), key, WriteConditions.NONE);
+          cluster.env(index).checkAlive();
+          if (!judge
+              .history()
+              .between(place.id(), key, began, world.nanoTime())
+              .contains(Optional.<History.Version>empty())) {
+            judge.violation("C1: the deletion of " + key + " was acknowledged and did not happen");
+          }
+        });
+  }
+
+  private void copy(int index, Place place, String from, String to) {
+    if (from.equals(to)) {
+      return;
+    }
+    perform(
+        index,
+        place.bucket() + "/" + to + " := copy of " + from,
+        node ->
+            node.files()
+                .copy(
+                    place.bucket(),
+                    from,
+                    ReadConditions.NONE,
+                    place.bucket(),
+                    to,
+                    CopyOptions.DEFAULT));
+  }
+
+  private void rename(int index, Place place, String from, String to) {
+    if (from.equals(to)) {
+      return;
+    }
+    perform(
+        index,
+        place.bucket() + "/" + from + " renamed to " + to,
+        node -> node.files().rename(place.bucket(), from, to));
+  }
+
+  private void upload(int index, Place place) {
+    String key = "u/" + nextUpload++;
+    History.Version version = version();
+    long began = world.nanoTime();
+    judge.history().intendUpload(place.id(), key, version);
+    perform(
+        index,
+        place.bucket() + "/" + key + " uploaded as " + version,
+        node -> {
+          FileService files = node.files();
+          UploadId upload = files.createUpload(place.bucket(), key, ObjectMetadata.NONE);
+          PartInfo part;
+          try (BodyWriter<PartInfo> body =
+              files.createPart(place.bucket(), key, upload, 1, WRITE)) {
+            pour(version, body);
+            part = body.publish(Optional.empty());
+          }
+          ObjectInfo info =
+              files.completeUpload(
+                  place.bucket(),
+                  key,
+                  upload,
+                  List.of(new CompletedPart(1, part.etag())),
+                  WriteConditions.NONE,
+                  OptionalLong.empty());
+          acknowledge(index, place, key, info, version, began);
+        });
+  }
+
+  private void read(int index, Place place, String key, boolean mustWork) {
+    String what = place.bucket() + "/" + key + " read";
+    Optional<ForebayException> failure =
+        perform(index, what, node -> readOne(node, index, place, key));
+    if (mustWork && failure.isPresent()) {
+      judge.violation(
+          what + " at n" + index + " failed while nothing was broken: " + failure.get());
+    }
+  }
+
+  private void readOne(Node node, int index, Place place, String key) {
+    long began = world.nanoTime();
+    ObjectReader reader;
+    try {
+      reader = node.files().open(place.bucket(), key, ReadConditions.NONE);
+    } catch (ForebayException failure) {
+      cluster.env(index).checkAlive();
+      if (failure.code() != ErrorCode.NOT_FOUND) {
+        throw failure;
+      }
+      List<Optional<History.Version>> held =
+          judge.history().between(place.id(), key, began, world.nanoTime());
+      if (!held.contains(Optional.<History.Version>empty())) {
+        judge.violation("C1: " + key + " was not found; it held " + held);
+      }
+      return;
+    }
+    try (reader) {
+      cluster.env(index).checkAlive();
+      List<Optional<History.Version>> held =
+          judge.history().between(place.id(), key, began, world.nanoTime());
+      long length = reader.info().lengthBytes();
+      var matching = new ArrayList<History.Version>();
+      for (Optional<History.Version> version : held) {
+        version.filter(each -> each.lengthBytes() == length).ifPresent(matching::add);
+      }
+      for (long at = 0; at < length && sound(); ) {
+        Bytes bytes = reader.read(at, (int) Math.min(1 << 18, length - at));
+        long from = at;
+        int crc = bytes.crc32c();
+        int count = bytes.length();
+        matching.removeIf(version -> new Synthetic(version.seed(), from, count).crc32c() != crc);
+        at += count;
+        bytes.release();
+      }
+      if (matching.isEmpty()) {
+        judge.violation("C1: " + key + " was read as " + reader.info() + "; it held " + held);
+      }
+    }
+  }
+
+  /** Counts, tells and bounds one operation; empty when it succeeded. */
+  private Optional<ForebayException> perform(int index, String what, Consumer<Node> action) {
+    operations++;
+    Optional<ForebayException> failure = in(index, action);
+    if (failure.isEmpty()) {
+      acknowledged++;
+    } else {
+      failures.merge(failure.get().code().name(), 1L, Long::sum);
+    }
+    world
+        .log()
+        .add(
+            world.nanoTime(),
+            "n" + index + " " + what + failure.map(each -> ": " + each.getMessage()).orElse(""));
+    return failure;
+  }
+
+  /** Runs something in a node's process; empty when it was done, else why not (or not known). */
+  private Optional<ForebayException> in(int index, Consumer<Node> action) {
+    var ended = new Outcome<Boolean>(client);
+    SimEnv env = cluster.env(index);
+    if (env.killed()) {
+      return Optional.of(new ForebayException(ErrorCode.PEER_UNREACHABLE, "the node is down"));
+    }
+    Node node = cluster.node(index);
+    env.spawn(
+        "client",
+        () -> {
+          try {
+            action.accept(node);
+            ended.complete(true);
+          } catch (ForebayException failure) {
+            ended.fail(failure);
+          } finally {
+            ended.fail(new ForebayException(ErrorCode.PEER_UNREACHABLE, "the node died"));
+          }
+        });
+    if (!ended.awaitUntil(world.nanoTime() + OPERATION_NANOS)) {
+      judge.violation("liveness: an operation at " + env.process() + " does not end");
+    }
+    return ended.isDone()
+        ? ended.failure().map(ForebayException::wrap)
+        : Optional.of(new ForebayException(ErrorCode.TIMEOUT, "does not end"));
   }
 }

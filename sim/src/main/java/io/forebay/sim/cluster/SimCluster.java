@@ -1,24 +1,23 @@
 package io.forebay.sim.cluster;
 
 import io.forebay.core.bytes.SlabPool;
-import io.forebay.core.cluster.ClusterImage;
-import io.forebay.core.cluster.Group;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
-import io.forebay.core.log.LocalConsensus;
+import io.forebay.core.log.Consensus;
 import io.forebay.core.log.LoggedMachine;
 import io.forebay.core.log.NamespaceCommands;
 import io.forebay.core.namespace.NamespaceMachine;
-import io.forebay.core.sorted.MemorySortedMap;
+import io.forebay.core.sorted.SortedMap;
 import io.forebay.core.volume.MemoryVolume;
 import io.forebay.node.Node;
 import io.forebay.node.NodeConfig;
 import io.forebay.node.Voter;
 import io.forebay.node.life.ClusterLog;
+import io.forebay.sim.log.SimLog;
 import io.forebay.sim.net.SimLinks;
 import io.forebay.sim.net.SimNetwork;
 import io.forebay.sim.world.SimEnv;
@@ -28,35 +27,60 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.random.RandomGenerator;
 
-/** Production nodes over simulated ports; the first is the only voter and is never killed. */
+/** Production nodes over simulated ports; the first one or three are the voters. */
 final class SimCluster {
-  private static final NodeId VOTER = new NodeId("n0");
+  static final int GROUPS_PER_VOLUME = 3;
+  static final long COLLECT_NANOS = 5_000_000_000L;
+  static final long WRITE_MEMORY_BYTES = 64L << 20;
   private static final long CAPACITY_BYTES = 4L << 30;
+  private static final long GRACE_MILLIS = 12_000;
 
-  private record Running(SimEnv env, SimNetwork network, Node node) {}
+  private record Running(SimEnv env, SimNetwork network, CheckedVolume volume, Node node) {}
 
   private final SimWorld world;
   private final SimLinks links;
+  private final RandomGenerator random;
+  private final Judge judge;
+  private final Map<NodeId, String> voters = new TreeMap<>();
+  private final SimLog clusterLog;
+  private final SimLog namespaceLog;
   private final List<MemoryVolume.Disk> disks = new ArrayList<>();
   private final List<Running> nodes = new ArrayList<>();
-  private final Map<String, Group> records = new TreeMap<>();
-  private final List<String> violations;
-  private int starts;
+  private long starts;
+  private long formats;
+  private long boots;
 
-  SimCluster(SimWorld world, int count, List<String> violations) {
+  SimCluster(SimWorld world, int count, int voterCount, Judge judge) {
     this.world = world;
     this.links = new SimLinks(world);
-    this.violations = violations;
+    this.random = world.stream("cluster");
+    this.judge = judge;
+    links.observe(judge::answered);
+    for (int i = 0; i < voterCount; i++) {
+      voters.put(name(i), "n" + i + ":1");
+    }
+    List<NodeId> ids = List.copyOf(voters.keySet());
+    clusterLog =
+        new SimLog(world, links, "cluster", ids, judge::clusterCommitted, judge::violation);
+    namespaceLog =
+        new SimLog(world, links, "ns-0", ids, judge::namespaceCommitted, judge::violation);
     for (int i = 0; i < count; i++) {
-      disks.add(disk(i, i + 1));
+      disks.add(format(i + 1));
       nodes.add(start(i));
     }
   }
 
-  private static MemoryVolume.Disk disk(int index, long number) {
-    return new MemoryVolume.Disk(
-        new VolumeId(index + 1), new Incarnation(number, 1), CAPACITY_BYTES);
+  static NodeId name(int index) {
+    return new NodeId("n" + index);
+  }
+
+  private MemoryVolume.Disk format(long id) {
+    var volume = new VolumeId(id);
+    var disk = new MemoryVolume.Disk(volume, new Incarnation(++formats, ++boots), CAPACITY_BYTES);
+    judge.addDisk(disk, volume);
+    return disk;
   }
 
   Node node(int index) {
@@ -71,8 +95,29 @@ final class SimCluster {
     return disks.get(index);
   }
 
+  CheckedVolume volume(int index) {
+    return nodes.get(index).volume();
+  }
+
+  SimLinks links() {
+    return links;
+  }
+
+  List<SimLog> logs() {
+    return List.of(clusterLog, namespaceLog);
+  }
+
   int size() {
     return nodes.size();
+  }
+
+  int voters() {
+    return voters.size();
+  }
+
+  /** Whether the process lives and runs. */
+  boolean runs(int index) {
+    return !env(index).killed() && !env(index).paused();
   }
 
   /** The process dies; its disk stays. */
@@ -81,9 +126,22 @@ final class SimCluster {
     nodes.get(index).network().broken();
   }
 
-  /** A dead node's disk is replaced by an empty one. */
-  void wipe(int index) {
-    disks.set(index, disk(index, 1_000 + ++starts));
+  /**
+   * A dead node's disk is replaced by an empty one: another volume, or the same one formatted anew.
+   */
+  void replaceDisk(int index) {
+    VolumeId old = judge.idOf(disks.get(index));
+    long id = random.nextBoolean() ? 1_000 + formats : old.value();
+    disks.set(index, format(id));
+    if (id != old.value()) {
+      judge.removeDisk(old);
+    }
+  }
+
+  /** A dead node's machine lost power: what was not synced may be gone. */
+  int powerCut(int index) {
+    int oneOf = random.nextInt(1, 6);
+    return disks.get(index).powerCut(++boots, chunk -> random.nextInt(oneOf) == 0);
   }
 
   /** A dead node comes back on its disk. */
@@ -92,51 +150,49 @@ final class SimCluster {
   }
 
   void cut(int from, int to, boolean on) {
-    links.cut(new NodeId("n" + from), new NodeId("n" + to), on);
+    links.cut(name(from), name(to), on);
   }
 
   private Running start(int index) {
-    var id = new NodeId("n" + index);
+    NodeId id = name(index);
     SimEnv env = world.env("n" + index + "." + ++starts);
     var network = new SimNetwork(links, env, id);
+    var volume = new CheckedVolume(env, new MemoryVolume(env, disks.get(index)), judge);
     var node =
         new Node(
             env,
             network,
-            List.of(new MemoryVolume(env, disks.get(index))),
-            index == 0 ? Optional.of(voter(env)) : Optional.empty(),
+            List.of(volume),
+            voters.containsKey(id) ? Optional.of(voter(env, id)) : Optional.empty(),
             new SlabPool(env, 1 << 20, 16),
             (bucket, key, etag, offset, length) -> {
               throw new ForebayException(ErrorCode.STORE_UNREACHABLE, "no store in this world");
             },
             (bucket, key) -> Optional.empty(),
             new NodeConfig(
-                "n" + index + ":1", "", Map.of(VOTER, "n0:1"), 64L << 20, 20_000, 5_000));
-    node.plane().onImage(this::seen);
+                "n" + index + ":1",
+                "",
+                voters,
+                WRITE_MEMORY_BYTES,
+                GRACE_MILLIS,
+                COLLECT_NANOS / 1_000_000));
+    node.plane().onImage(image -> judge.seen(env.process(), image));
     Outcome<Boolean> _ =
         node.start((message, payload) -> {
           throw new ForebayException(ErrorCode.UNAVAILABLE, "no doors in this world");
         });
-    return new Running(env, network, node);
+    return new Running(env, network, volume, node);
   }
 
-  private Voter voter(SimEnv env) {
-    var cluster = new ClusterLog(env);
+  private Voter voter(SimEnv env, NodeId id) {
+    var cluster = new ClusterLog(env, GROUPS_PER_VOLUME);
     var namespace = new NamespaceCommands(new NamespaceMachine(0));
-    return new Voter(
-        new LocalConsensus(env, VOTER, new MemorySortedMap(), new LoggedMachine(cluster)),
-        cluster,
-        new LocalConsensus(env, VOTER, new MemorySortedMap(), new LoggedMachine(namespace)),
-        namespace);
-  }
-
-  /** One record per epoch, whoever hears of it. */
-  private void seen(ClusterImage image) {
-    for (Group group : image.groups()) {
-      Group before = records.putIfAbsent(group.id() + "/" + group.epoch(), group);
-      if (before != null && !before.equals(group)) {
-        violations.add("two records of one epoch: " + before + " and " + group);
-      }
+    boolean replay = starts > nodes.size() && random.nextInt(12) == 0;
+    Consensus clusterSeat = clusterLog.join(env, id, new LoggedMachine(cluster), replay);
+    try (SortedMap.View view = clusterSeat.map().view()) {
+      cluster.load(view);
     }
+    Consensus namespaceSeat = namespaceLog.join(env, id, new LoggedMachine(namespace), replay);
+    return new Voter(clusterSeat, cluster, namespaceSeat, namespace);
   }
 }

@@ -1,6 +1,7 @@
 package io.forebay.sim.net;
 
 import io.forebay.core.id.NodeId;
+import io.forebay.core.net.Message;
 import io.forebay.sim.world.SimWorld;
 import java.util.Map;
 import java.util.Optional;
@@ -17,8 +18,11 @@ public final class SimLinks {
   private final SimWorld world;
   private final RandomGenerator random;
   private final Map<NodeId, SimNetwork> ends = new TreeMap<>();
+  private final Map<NodeId, Map<NodeId, String>> names = new TreeMap<>();
   private final Set<String> cut = new TreeSet<>();
   private final Map<String, Long> lastArrivals = new TreeMap<>();
+  private final Map<NodeId, Integer> slow = new TreeMap<>();
+  private Observer observer = (by, request, reply) -> {};
   private long messages;
 
   public SimLinks(SimWorld world) {
@@ -33,6 +37,42 @@ public final class SimLinks {
     } else {
       cut.remove(link(from, to));
     }
+  }
+
+  /** Makes everything from and to a node take so many times as long; 1 mends it. */
+  public void slow(NodeId node, int times) {
+    if (times == 1) {
+      slow.remove(node);
+    } else {
+      slow.put(node, times);
+    }
+  }
+
+  /** Mends every link. */
+  public void mend() {
+    cut.clear();
+    slow.clear();
+  }
+
+  /** Whether that direction is not cut. */
+  public boolean open(NodeId from, NodeId to) {
+    return !cut.contains(link(from, to));
+  }
+
+  /** Shows somebody every answer when it is given; one at most. */
+  public void observe(Observer each) {
+    observer = each;
+  }
+
+  /** Sees what a process answers, at the moment of the answer. */
+  @FunctionalInterface
+  public interface Observer {
+    /** The node answers the request with the reply. */
+    void answered(NodeId by, Message request, Message reply);
+  }
+
+  Observer observer() {
+    return observer;
   }
 
   /** Messages sent so far. */
@@ -56,15 +96,26 @@ public final class SimLinks {
    * @param dead called (in the sender's process) when the receiver is dead on arrival
    */
   void send(
-      SimNetwork from, SimNetwork to, String what, Runnable arrive, Runnable lost, Runnable dead) {
+      SimNetwork from,
+      SimNetwork to,
+      String what,
+      long number,
+      Runnable arrive,
+      Runnable lost,
+      Runnable dead) {
     messages++;
     String link = link(from.self(), to.self());
-    world.log().add(world.nanoTime(), link + " " + what);
+    world.log().message(world.nanoTime(), link, what, number);
     if (cut.contains(link)) {
       world.at(world.nanoTime() + SimNetwork.BREAK_NANOS, () -> from.env().deliver(lost));
       return;
     }
-    long at = world.nanoTime() + random.nextLong(MIN_LATENCY_NANOS, MAX_LATENCY_NANOS);
+    long takes = random.nextLong(MIN_LATENCY_NANOS, MAX_LATENCY_NANOS);
+    if (!slow.isEmpty() && from != to) {
+      takes *= slow.getOrDefault(from.self(), 1);
+      takes *= slow.getOrDefault(to.self(), 1);
+    }
+    long at = world.nanoTime() + takes;
     at = Math.max(at, lastArrivals.getOrDefault(link, 0L));
     lastArrivals.put(link, at);
     world.at(
@@ -78,7 +129,10 @@ public final class SimLinks {
         });
   }
 
-  private static String link(NodeId from, NodeId to) {
-    return from.name() + ">" + to.name();
+  /** Made once: links are named in every message. */
+  private String link(NodeId from, NodeId to) {
+    return names
+        .computeIfAbsent(from, any -> new TreeMap<>())
+        .computeIfAbsent(to, any -> from.name() + ">" + to.name());
   }
 }

@@ -111,7 +111,8 @@ public final class SimNetwork implements Network {
     links.send(
         this,
         peer,
-        message.getClass().getSimpleName() + " " + encoded.length,
+        message.getClass().getSimpleName(),
+        encoded.length,
         () -> peer.answer(this, encoded, payload, outcome),
         gone,
         gone);
@@ -128,8 +129,10 @@ public final class SimNetwork implements Network {
             if (handler == null) {
               throw new ForebayException(ErrorCode.UNAVAILABLE, "node " + self + " is not serving");
             }
-            Reply reply = handler.handle(from.self, MESSAGES.decode(encoded), payload);
+            Message request = MESSAGES.decode(encoded);
+            Reply reply = handler.handle(from.self, request, payload);
             env.checkAlive();
+            links.observer().answered(self, request, reply.message());
             byte[] back = MESSAGES.encode(reply.message());
             Runnable drop =
                 () -> {
@@ -138,7 +141,8 @@ public final class SimNetwork implements Network {
             links.send(
                 this,
                 from,
-                "reply " + reply.message().getClass().getSimpleName() + " " + back.length,
+                reply.message().getClass().getSimpleName(),
+                back.length,
                 () -> {
                   if (!outcome.complete(new Reply(MESSAGES.decode(back), reply.payload()))) {
                     reply.release();
@@ -155,7 +159,8 @@ public final class SimNetwork implements Network {
             links.send(
                 this,
                 from,
-                "refusal " + said.code(),
+                said.code().name(),
+                0,
                 () -> outcome.fail(said),
                 SimNetwork::nothing,
                 SimNetwork::nothing);
@@ -192,7 +197,7 @@ public final class SimNetwork implements Network {
     streams.add(stream);
     target.get().streams.add(stream);
     byte[] head = PUTS.encode(put);
-    stream.forward("open " + put.id(), () -> target.get().take(stream, PUTS.decode(head)));
+    stream.forward("open", put.id().sequence(), () -> target.get().take(stream, PUTS.decode(head)));
     return stream;
   }
 
@@ -213,7 +218,8 @@ public final class SimNetwork implements Network {
               @Override
               public void credit(int granted, int credited, List<Integer> progressBytes) {
                 stream.back(
-                    "credit " + granted,
+                    "credit",
+                    granted,
                     () -> stream.events.credit(granted, credited, progressBytes));
               }
 
@@ -221,7 +227,8 @@ public final class SimNetwork implements Network {
               public void acknowledge(ChunkAck ack, boolean last) {
                 byte[] said = ACKS.encode(ack);
                 stream.back(
-                    "ack " + last,
+                    "ack",
+                    last ? 1 : 0,
                     () -> {
                       if (last) {
                         stream.end();
@@ -269,16 +276,17 @@ public final class SimNetwork implements Network {
       });
     }
 
-    void forward(String what, Runnable arrive) {
-      links.send(from, to, what, arrive, () -> lose("lost"), () -> lose("dead"));
+    void forward(String what, long number, Runnable arrive) {
+      links.send(from, to, what, number, arrive, () -> lose("lost"), () -> lose("dead"));
     }
 
-    void back(String what, Runnable arrive) {
+    void back(String what, long number, Runnable arrive) {
       if (!over && !to.env.killed()) {
         links.send(
             to,
             from,
             what,
+            number,
             () -> {
               if (!over) {
                 arrive.run();
@@ -296,7 +304,8 @@ public final class SimNetwork implements Network {
         slice.release();
       } else {
         forward(
-            "slice " + offset + " " + Integer.toHexString(crc32c),
+            "slice",
+            (long) offset << 32 | (crc32c & 0xffffffffL),
             () -> {
               if (!over && hop != null) {
                 hop.slice(slice.retain(), crc32c);
@@ -311,7 +320,8 @@ public final class SimNetwork implements Network {
     public void finish(int lengthBytes, int crc32c) {
       if (!over) {
         forward(
-            "finish " + lengthBytes,
+            "finish",
+            lengthBytes,
             () -> {
               if (!over && hop != null) {
                 hop.finish(lengthBytes, crc32c);
@@ -329,6 +339,7 @@ public final class SimNetwork implements Network {
             from,
             to,
             "abort",
+            0,
             () -> {
               RelayHop taken = behind == null ? hop : behind;
               if (taken != null) {

@@ -36,6 +36,11 @@ public final class SimEnv implements Env {
     return process;
   }
 
+  /** Whether the process was stopped and has not been resumed. */
+  public boolean paused() {
+    return paused;
+  }
+
   /** Whether the process was killed. */
   public boolean killed() {
     return killed;

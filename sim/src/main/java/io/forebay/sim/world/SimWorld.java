@@ -16,10 +16,21 @@ import org.jspecify.annotations.Nullable;
  * <p>Everything happens inside {@link #run}, on the thread that calls it.
  */
 public final class SimWorld {
-  private record Event(long atNanos, long order, Runnable action, boolean[] cancelled) {}
+  private static final class Event {
+    final long atNanos;
+    final long order;
+    @Nullable Runnable action; // null: cancelled, and what it held is free
+
+    Event(long atNanos, long order, Runnable action) {
+      this.atNanos = atNanos;
+      this.order = order;
+      this.action = action;
+    }
+  }
 
   private final long seed;
   private final SplittableRandom schedule;
+  private final SplittableRandom processes;
   private final SimThreads threads;
   private final List<Runnable> ready = new ArrayList<>();
   private final PriorityQueue<Event> timers =
@@ -31,11 +42,13 @@ public final class SimWorld {
   private long nowNanos = 1;
   private long orders;
   private long steps;
+  private boolean stopped;
   private @Nullable Throwable fatal;
 
   public SimWorld(long seed) {
     this.seed = seed;
     this.schedule = new SplittableRandom(seed);
+    this.processes = new SplittableRandom(~seed);
     this.threads = new SimThreads(this::makeReady);
   }
 
@@ -59,17 +72,19 @@ public final class SimWorld {
     return log;
   }
 
-  /** The environment of one process of this world; its randomness is a stream of its own. */
+  /**
+   * The environment of one process of this world. Its randomness is a stream of its own, also when
+   * a process of that name ran before: what it draws as an identity must be new.
+   */
   public SimEnv env(String process) {
-    return new SimEnv(
-        this, process, new SplittableRandom(seed ^ ((long) process.hashCode() << 32)));
+    return new SimEnv(this, process, processes.split());
   }
 
   /** Calls back at a simulated time. */
   public Env.Timer at(long atNanos, Runnable action) {
-    boolean[] cancelled = new boolean[1];
-    timers.add(new Event(Math.max(atNanos, nowNanos), orders++, action, cancelled));
-    return () -> cancelled[0] = true;
+    var event = new Event(Math.max(atNanos, nowNanos), orders++, action);
+    timers.add(event);
+    return () -> event.action = null;
   }
 
   /** A random stream for faults, independent of the schedule's. */
@@ -84,7 +99,7 @@ public final class SimWorld {
    * @throws IllegalStateException with the seed, when a thread ended with an exception
    */
   public boolean run(long untilNanos) {
-    while (true) {
+    while (!stopped) {
       if (fatal != null) {
         throw new IllegalStateException(
             "seed " + seed + ", step " + steps + ", " + nowNanos + " ns: " + fatal, fatal);
@@ -106,7 +121,8 @@ public final class SimWorld {
       if (event == null) {
         return true;
       }
-      if (event.cancelled[0]) {
+      Runnable action = event.action;
+      if (action == null) {
         continue;
       }
       if (event.atNanos > untilNanos) {
@@ -116,8 +132,14 @@ public final class SimWorld {
       }
       nowNanos = event.atNanos;
       steps++;
-      event.action.run();
+      action.run();
     }
+    return true;
+  }
+
+  /** Ends {@link #run}: what is left to do is left. */
+  public void stop() {
+    stopped = true;
   }
 
   Thread spawn(String name, Runnable task) {

@@ -1,0 +1,217 @@
+package io.forebay.sim.cluster;
+
+import io.forebay.sim.log.SimLog;
+import io.forebay.sim.world.SimEnv;
+import io.forebay.sim.world.SimWorld;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.random.RandomGenerator;
+
+/**
+ * Breaks things, one after the other and some at once, and mends them again. A disk is taken, or
+ * loses what was not synced, only while every chunk that has to be kept has a copy on another
+ * member of its group: otherwise a loss would be legal, and nothing could be said about it.
+ */
+final class Faults {
+  private static final long SECOND = 1_000_000_000L;
+  private static final long MILLI = 1_000_000L;
+
+  private enum Kind {
+    KILL,
+    POWER_CUT,
+    LOST_DISK,
+    PAUSE,
+    CUT_OFF,
+    DEAF,
+    MUTE,
+    LINK,
+    SLOW_NODE,
+    SLOW_DISK,
+    FULL_DISK,
+    FAILED_WRITE,
+    NO_LEADER,
+    SLOW_LOG,
+    KILL_SEVERAL
+  }
+
+  private final SimWorld world;
+  private final SimEnv env;
+  private final SimCluster cluster;
+  private final Judge judge;
+  private final RandomGenerator random;
+  private final int atOnce;
+  private final TreeSet<Integer> sick = new TreeSet<>();
+  private final Map<String, Long> counts = new TreeMap<>();
+  private boolean over;
+  private int running;
+
+  /**
+   * @param atOnce how many nodes may be sick at the same time
+   */
+  Faults(SimWorld world, SimEnv env, SimCluster cluster, Judge judge, int atOnce) {
+    this.world = world;
+    this.env = env;
+    this.cluster = cluster;
+    this.judge = judge;
+    this.random = world.stream("faults");
+    this.atOnce = atOnce;
+  }
+
+  /** How many there were of each kind. */
+  Map<String, Long> counts() {
+    return counts;
+  }
+
+  /** Begins to break things. */
+  void begin() {
+    over = false;
+    running++;
+    env.spawn(
+        "faults",
+        () -> {
+          while (!over) {
+            env.sleep(random.nextLong(SECOND / 5, 3 * SECOND));
+            if (!over) {
+              one();
+            }
+          }
+          running--;
+        });
+  }
+
+  /** Breaks nothing more. */
+  void end() {
+    over = true;
+  }
+
+  /** Whether everything that was broken is mended. */
+  boolean ended() {
+    return running == 0;
+  }
+
+  private void one() {
+    Kind[] kinds = Kind.values();
+    Kind kind = kinds[random.nextInt(kinds.length)];
+    if (kind == Kind.NO_LEADER || kind == Kind.SLOW_LOG) {
+      SimLog log = cluster.logs().get(random.nextInt(2));
+      long lasts = random.nextLong(SECOND / 10, 4 * SECOND);
+      note(kind, "for " + lasts / MILLI + " ms");
+      if (kind == Kind.NO_LEADER) {
+        log.depose(lasts);
+      } else {
+        log.slow(lasts);
+      }
+      return;
+    }
+    int victim = random.nextInt(cluster.size());
+    if (kind == Kind.KILL_SEVERAL) {
+      int wanted = random.nextInt(2, cluster.size() + 1);
+      for (int i = 0; i < wanted; i++) {
+        begin(Kind.KILL, (victim + i) % cluster.size());
+      }
+    } else {
+      begin(kind, victim);
+    }
+  }
+
+  private void begin(Kind kind, int victim) {
+    if (sick.size() >= atOnce || !sick.add(victim)) {
+      return;
+    }
+    running++;
+    env.spawn(
+        "fault",
+        () -> {
+          hurt(kind, victim);
+          sick.remove(victim);
+          running--;
+        });
+  }
+
+  private void note(Kind kind, String what) {
+    counts.merge(kind.name().toLowerCase(java.util.Locale.ROOT), 1L, Long::sum);
+    world.log().add(world.nanoTime(), "FAULT " + kind + " " + what);
+  }
+
+  private void hurt(Kind kind, int victim) {
+    // Mostly short, sometimes longer than the grace period.
+    long lasts =
+        random.nextInt(8) == 0
+            ? random.nextLong(5 * SECOND, 20 * SECOND)
+            : random.nextLong(SECOND / 20, 5 * SECOND);
+    note(kind, "at n" + victim + " for " + lasts / MILLI + " ms");
+    switch (kind) {
+      case KILL, POWER_CUT, LOST_DISK -> restart(kind, victim, lasts);
+      case PAUSE -> {
+        cluster.env(victim).pause();
+        env.sleep(lasts);
+        cluster.env(victim).resume();
+      }
+      case CUT_OFF, DEAF, MUTE -> {
+        for (int other = 0; other < cluster.size(); other++) {
+          if (other != victim) {
+            cut(victim, other, kind != Kind.DEAF, kind != Kind.MUTE, true);
+          }
+        }
+        env.sleep(lasts);
+        for (int other = 0; other < cluster.size(); other++) {
+          if (other != victim) {
+            cut(victim, other, kind != Kind.DEAF, kind != Kind.MUTE, false);
+          }
+        }
+      }
+      case LINK -> {
+        int other = (victim + random.nextInt(1, cluster.size())) % cluster.size();
+        boolean both = random.nextBoolean();
+        cut(victim, other, true, both, true);
+        env.sleep(lasts);
+        cut(victim, other, true, both, false);
+      }
+      case SLOW_NODE -> {
+        cluster.links().slow(SimCluster.name(victim), 1 << random.nextInt(3, 11));
+        env.sleep(lasts);
+        cluster.links().slow(SimCluster.name(victim), 1);
+      }
+      case SLOW_DISK -> {
+        CheckedVolume volume = cluster.volume(victim);
+        volume.slow(random.nextLong(10 * MILLI, 2 * SECOND));
+        env.sleep(lasts);
+        volume.slow(0);
+      }
+      case FULL_DISK -> {
+        cluster.disk(victim).full(true);
+        env.sleep(lasts);
+        cluster.disk(victim).full(false);
+      }
+      case FAILED_WRITE -> cluster.disk(victim).failNextWrite();
+      case NO_LEADER, SLOW_LOG, KILL_SEVERAL ->
+          throw new IllegalArgumentException("not the fault of one node: " + kind);
+    }
+  }
+
+  private void cut(int victim, int other, boolean out, boolean in, boolean on) {
+    if (out) {
+      cluster.cut(victim, other, on);
+    }
+    if (in) {
+      cluster.cut(other, victim, on);
+    }
+  }
+
+  private void restart(Kind kind, int victim, long lasts) {
+    cluster.kill(victim);
+    env.sleep(lasts / 2);
+    if (kind != Kind.KILL && judge.mayLose(judge.idOf(cluster.disk(victim)))) {
+      if (kind == Kind.LOST_DISK) {
+        cluster.replaceDisk(victim);
+        world.log().add(world.nanoTime(), "n" + victim + " has an empty disk");
+      } else {
+        int lost = cluster.powerCut(victim);
+        world.log().add(world.nanoTime(), "n" + victim + " lost " + lost + " chunks");
+      }
+    }
+    env.sleep(lasts / 2);
+    cluster.restart(victim);
+  }
+}

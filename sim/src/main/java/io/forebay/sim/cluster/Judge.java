@@ -1,0 +1,613 @@
+package io.forebay.sim.cluster;
+
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.Group;
+import io.forebay.core.cluster.Member;
+import io.forebay.core.cluster.MemberState;
+import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.id.BucketId;
+import io.forebay.core.id.ChunkId;
+import io.forebay.core.id.Epoch;
+import io.forebay.core.id.Generation;
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.Incarnation;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import io.forebay.core.log.Commands;
+import io.forebay.core.log.LoggedMachine;
+import io.forebay.core.log.NamespaceCommands;
+import io.forebay.core.namespace.ChunkState;
+import io.forebay.core.namespace.Extent;
+import io.forebay.core.namespace.Manifest;
+import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.namespace.NamespaceCommand;
+import io.forebay.core.namespace.NamespaceMachine;
+import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.namespace.NamespaceResult;
+import io.forebay.core.net.DataMessage;
+import io.forebay.core.net.Message;
+import io.forebay.core.sorted.Batch;
+import io.forebay.core.sorted.MemorySortedMap;
+import io.forebay.core.sorted.SortedMap;
+import io.forebay.core.volume.MemoryVolume;
+import io.forebay.core.volume.StoredChunk;
+import io.forebay.node.life.ClusterLog;
+import io.forebay.sim.world.SimWorld;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.TreeSet;
+
+/**
+ * Knows what is true in a world and says when a promise is broken, at the event that broke it.
+ *
+ * <p>It applies both logs itself at the moment of each commit (with the production state machines),
+ * so that it knows the group records and what is published before any node does; it is told of each
+ * chunk that a disk takes or drops, and of each answer that "it is absent". Each check looks at
+ * what the event touched; {@link #audit} looks at everything. The list of what is checked stands in
+ * docs/simulator.md.
+ */
+final class Judge {
+  private static final int MAX_VIOLATIONS = 20;
+
+  /** A copy that was there once: a volume in one incarnation. */
+  private record Copy(VolumeId volume, Incarnation incarnation) implements Comparable<Copy> {
+    @Override
+    public int compareTo(Copy other) {
+      int order = volume.compareTo(other.volume);
+      order = order != 0 ? order : Long.compare(incarnation.disk(), other.incarnation.disk());
+      return order != 0 ? order : Long.compare(incarnation.boot(), other.incarnation.boot());
+    }
+  }
+
+  private record GroupEpoch(GroupId group, Epoch epoch) implements Comparable<GroupEpoch> {
+    @Override
+    public int compareTo(GroupEpoch other) {
+      int order = group.compareTo(other.group);
+      return order != 0 ? order : epoch.compareTo(other.epoch);
+    }
+  }
+
+  private static final class Chunk {
+    final int lengthBytes;
+    final int crc32c;
+    final TreeSet<Copy> copies = new TreeSet<>();
+
+    Chunk(int lengthBytes, int crc32c) {
+      this.lengthBytes = lengthBytes;
+      this.crc32c = crc32c;
+    }
+  }
+
+  private final SimWorld world;
+  private final List<String> violations = new ArrayList<>();
+  private List<String> scene = List.of();
+  private final ClusterLog clusterLog;
+  private final NamespaceMachine namespace = new NamespaceMachine(0);
+  private final MemorySortedMap clusterMap = new MemorySortedMap();
+  private final MemorySortedMap namespaceMap = new MemorySortedMap();
+  private final LoggedMachine clusterMachine;
+  private final LoggedMachine namespaceMachine;
+  private final List<Runnable> afterEntry = new ArrayList<>();
+  private final Map<VolumeId, MemoryVolume.Disk> disks = new TreeMap<>();
+  private final Map<GroupEpoch, Group> records = new TreeMap<>();
+  private final Map<GroupId, Group> groups = new TreeMap<>();
+  private final Map<String, Map<GroupId, Epoch>> known = new TreeMap<>();
+  private final Map<ChunkId, Chunk> chunks = new TreeMap<>();
+  private final TreeSet<ChunkId> collected = new TreeSet<>();
+  private final Map<GroupId, TreeMap<ChunkId, Extent>> named = new TreeMap<>();
+  private final History history = new History();
+  private long checks;
+
+  Judge(SimWorld world, int groupsPerVolume) {
+    this.world = world;
+    this.clusterLog = new ClusterLog(world.env("judge"), groupsPerVolume);
+    this.clusterMachine = new LoggedMachine(new Told());
+    this.namespaceMachine = new LoggedMachine(new Watched());
+  }
+
+  List<String> violations() {
+    return violations;
+  }
+
+  /** What had happened when the first promise was broken. */
+  List<String> scene() {
+    return scene;
+  }
+
+  /** Single checks made so far. */
+  long checks() {
+    return checks;
+  }
+
+  History history() {
+    return history;
+  }
+
+  /** The cluster as of the last commit. */
+  ClusterImage image() {
+    return clusterLog.image();
+  }
+
+  void violation(String what) {
+    world.log().add(world.nanoTime(), "VIOLATION " + what);
+    if (violations.isEmpty()) {
+      scene = world.log().lastWithMessages();
+    }
+    if (violations.size() < MAX_VIOLATIONS) {
+      violations.add(world.nanoTime() / 1_000_000 + " ms: " + what);
+    }
+  }
+
+  void addDisk(MemoryVolume.Disk disk, VolumeId id) {
+    disks.put(id, disk);
+  }
+
+  /** A disk that nobody will see again. */
+  void removeDisk(VolumeId id) {
+    disks.remove(id);
+  }
+
+  VolumeId idOf(MemoryVolume.Disk disk) {
+    return disks.entrySet().stream()
+        .filter(each -> each.getValue() == disk)
+        .map(Map.Entry::getKey)
+        .findFirst()
+        .orElseThrow();
+  }
+
+  // The logs.
+
+  byte[] clusterCommitted(long index, byte[] entry) {
+    byte[] answer = apply(clusterMachine, clusterMap, index, entry);
+    for (Group group : clusterLog.image().groups()) {
+      Group before = groups.get(group.id());
+      if (!group.equals(before)) {
+        groups.put(group.id(), group);
+        changed(before, group);
+      }
+    }
+    return answer;
+  }
+
+  byte[] namespaceCommitted(long index, byte[] entry) {
+    byte[] answer = apply(namespaceMachine, namespaceMap, index, entry);
+    List<Runnable> after = List.copyOf(afterEntry);
+    afterEntry.clear();
+    after.forEach(Runnable::run);
+    return answer;
+  }
+
+  private static byte[] apply(
+      LoggedMachine machine, MemorySortedMap map, long index, byte[] entry) {
+    var batch = new Batch();
+    byte[] answer;
+    try (SortedMap.View view = map.view()) {
+      answer = machine.apply(index, entry, view, batch);
+    }
+    map.write(batch);
+    return answer;
+  }
+
+  /** The cluster's commands, told to whoever reads the event log. */
+  private final class Told implements Commands {
+    @Override
+    public byte[] apply(
+        long position, long wallMillis, byte[] command, SortedMap.View in, Batch out) {
+      byte[] result = clusterLog.apply(position, wallMillis, command, in, out);
+      ClusterCommand asked = RecordCodec.of(ClusterCommand.class).decode(command);
+      if (!(asked instanceof ClusterCommand.ReplaceLost)) {
+        world
+            .log()
+            .add(world.nanoTime(), "cluster " + asked + " " + ClusterLog.decodeResult(result));
+      }
+      return result;
+    }
+
+    @Override
+    public void check(byte[] command) {
+      clusterLog.check(command);
+    }
+
+    @Override
+    public byte[] query(SortedMap.View in, byte[] query) {
+      return clusterLog.query(in, query);
+    }
+  }
+
+  /** The namespace's commands, with what follows from each. */
+  private final class Watched implements Commands {
+    private final NamespaceCommands commands = new NamespaceCommands(namespace);
+
+    @Override
+    public byte[] apply(
+        long position, long wallMillis, byte[] command, SortedMap.View in, Batch out) {
+      byte[] result = commands.apply(position, wallMillis, command, in, out);
+      NamespaceCommand asked = RecordCodec.of(NamespaceCommand.class).decode(command);
+      switch (asked) {
+        case NamespaceCommand.Publish _,
+            NamespaceCommand.PutPart _,
+            NamespaceCommand.Delete _,
+            NamespaceCommand.Copy _,
+            NamespaceCommand.Rename _,
+            NamespaceCommand.CompleteUpload _ -> {
+          NamespaceResult answer = RecordCodec.of(NamespaceResult.class).decode(result);
+          afterEntry.add(() -> happened(asked, answer));
+        }
+        default -> {}
+      }
+      return result;
+    }
+
+    @Override
+    public void check(byte[] command) {
+      commands.check(command);
+    }
+
+    @Override
+    public byte[] query(SortedMap.View in, byte[] query) {
+      return commands.query(in, query);
+    }
+  }
+
+  private void happened(NamespaceCommand command, NamespaceResult result) {
+    long now = world.nanoTime();
+    switch (command) {
+      case NamespaceCommand.Publish publish -> {
+        if (result instanceof NamespaceResult.Published(var object)) {
+          checkNamed(publish.key(), publish.manifest());
+          history
+              .published(
+                  now,
+                  publish.bucket(),
+                  publish.key(),
+                  object.generation(),
+                  publish.lengthBytes(),
+                  publish.crc32c())
+              .ifPresent(wrong -> violation("G2: " + publish.key() + " publishes " + wrong));
+        }
+      }
+      case NamespaceCommand.PutPart part -> {
+        if (result instanceof NamespaceResult.PartLogged) {
+          checkNamed(part.key(), part.manifest());
+        }
+      }
+      case NamespaceCommand.Delete delete -> {
+        if (result instanceof NamespaceResult.Deleted) {
+          history.deleted(now, delete.bucket(), delete.key());
+        }
+      }
+      case NamespaceCommand.Copy copy -> {
+        if (result instanceof NamespaceResult.Published(var object)) {
+          history.copied(
+              now,
+              copy.sourceBucket(),
+              copy.sourceKey(),
+              copy.bucket(),
+              copy.key(),
+              object.generation());
+        }
+      }
+      case NamespaceCommand.Rename rename -> {
+        if (result instanceof NamespaceResult.Renamed) {
+          history.copied(
+              now,
+              rename.bucket(),
+              rename.from(),
+              rename.bucket(),
+              rename.to(),
+              generation(rename.bucket(), rename.to()));
+          if (!rename.from().equals(rename.to())) {
+            history.deleted(now, rename.bucket(), rename.from());
+          }
+        }
+      }
+      case NamespaceCommand.CompleteUpload complete -> {
+        if (result instanceof NamespaceResult.Published(var object)) {
+          history.completed(now, complete.bucket(), complete.key(), object.generation());
+        }
+      }
+      default -> {}
+    }
+  }
+
+  private Generation generation(BucketId bucket, String key) {
+    return query(new NamespaceQuery.Stat(bucket, key)) instanceof NamespaceAnswer.Found found
+        ? found.object().generation()
+        : new Generation(0);
+  }
+
+  private NamespaceAnswer query(NamespaceQuery query) {
+    try (SortedMap.View view = namespaceMap.view()) {
+      return namespace.query(view, query);
+    }
+  }
+
+  /** Whether copies of a chunk must be kept, as of the last commit. */
+  ChunkState state(ChunkId id) {
+    return states(List.of(id)).getFirst();
+  }
+
+  private List<ChunkState> states(List<ChunkId> ids) {
+    return ids.isEmpty()
+        ? List.of()
+        : ((NamespaceAnswer.Chunks) query(new NamespaceQuery.ChunkStates(ids))).states();
+  }
+
+  private static boolean keep(ChunkState state) {
+    return state == ChunkState.OWED || state == ChunkState.OPEN;
+  }
+
+  // Publishing.
+
+  private void checkNamed(String key, Manifest manifest) {
+    if (!(manifest instanceof Manifest.Extents(var extents))) {
+      return;
+    }
+    for (Extent extent : extents) {
+      checks++;
+      ChunkId id = extent.chunk();
+      if (collected.contains(id)) {
+        violation("G3: " + key + " names " + id + ", which was collected as garbage");
+      }
+      if (!keep(state(id))) {
+        violation("G3: " + key + " names " + id + ", which is " + state(id));
+      }
+      Group then = records.get(new GroupEpoch(extent.group(), extent.epoch()));
+      Chunk chunk = chunks.get(id);
+      if (then == null || chunk == null) {
+        violation("R2: " + key + " names " + id + " of " + extent + ", which no member ever held");
+        continue;
+      }
+      if (then.reviving() || then.writers().size() < then.family().minInSync()) {
+        violation("R9: " + id + " was acknowledged in " + then);
+      }
+      for (Member member : then.writers()) {
+        if (!chunk.copies.contains(new Copy(member.volume(), member.incarnation()))) {
+          violation(
+              "R2: "
+                  + id
+                  + " was acknowledged in "
+                  + extent.epoch()
+                  + " of "
+                  + then
+                  + " but "
+                  + member.volume()
+                  + " never held it");
+        }
+      }
+      named.computeIfAbsent(extent.group(), any -> new TreeMap<>()).put(id, extent);
+      Group present = groups.get(extent.group());
+      if (present != null) {
+        for (Member member : present.in(MemberState.IN_SYNC)) {
+          checkHolds(present, member, id, "published as " + key);
+        }
+      }
+    }
+  }
+
+  /** The heart of it: a member in sync, in the incarnation that the record names, has it. */
+  private void checkHolds(Group group, Member member, ChunkId id, String why) {
+    checks++;
+    MemoryVolume.Disk disk = disks.get(member.volume());
+    if (disk == null || !disk.incarnation().equals(member.incarnation())) {
+      return; // Lost with its disk: the record will follow.
+    }
+    if (disk.find(id).isEmpty()) {
+      violation(member.volume() + " is in sync in " + group + " but lacks " + id + ", " + why);
+    }
+  }
+
+  // Groups.
+
+  private void changed(@org.jspecify.annotations.Nullable Group before, Group group) {
+    checks++;
+    world.log().add(world.nanoTime(), describe(group));
+    records.put(new GroupEpoch(group.id(), group.epoch()), group);
+    if (before != null && group.epoch().compareTo(before.epoch()) <= 0) {
+      violation("the epoch of " + before + " does not grow in " + group);
+    }
+    if (group.writable() && group.writers().size() < group.family().minInSync()) {
+      violation("R9: " + group + " takes writes");
+    }
+    if (group.in(MemberState.IN_SYNC).isEmpty()
+        && !group.in(MemberState.SYNCING).isEmpty()
+        && !group.reviving()) {
+      violation("R11: nobody is in sync for those who catch up in " + group);
+    }
+    for (Member member : group.in(MemberState.IN_SYNC)) {
+      boolean already =
+          before != null
+              && before.in(MemberState.IN_SYNC).stream()
+                  .anyMatch(old ->
+                      old.volume().equals(member.volume())
+                          && old.incarnation().equals(member.incarnation()));
+      if (!already) {
+        checkMember(group, member);
+      }
+    }
+  }
+
+  private static String describe(Group group) {
+    var text =
+        new StringBuilder(group.id() + " " + group.epoch() + (group.reviving() ? " reviving" : ""));
+    for (Member member : group.members()) {
+      text.append(' ').append(member.volume()).append(':').append(member.state());
+    }
+    return text.toString();
+  }
+
+  /** A member in sync has all that is named and not let go. */
+  private void checkMember(Group group, Member member) {
+    MemoryVolume.Disk disk = disks.get(member.volume());
+    TreeMap<ChunkId, Extent> all = named.get(group.id());
+    if (all == null || disk == null || !disk.incarnation().equals(member.incarnation())) {
+      return;
+    }
+    for (ChunkId id : List.copyOf(all.keySet())) {
+      checks++;
+      if (disk.find(id).isEmpty()) {
+        if (keep(state(id))) {
+          violation(member.volume() + " became in sync in " + group + " but lacks " + id);
+        } else {
+          all.remove(id);
+        }
+      }
+    }
+  }
+
+  /** A node has an image: of what was committed only, and never an older epoch than before. */
+  void seen(String process, ClusterImage image) {
+    Map<GroupId, Epoch> epochs = known.computeIfAbsent(process, any -> new TreeMap<>());
+    for (Group group : image.groups()) {
+      Epoch before = epochs.put(group.id(), group.epoch());
+      if (group.epoch().equals(before)) {
+        continue;
+      }
+      checks++;
+      if (!group.equals(records.get(new GroupEpoch(group.id(), group.epoch())))) {
+        violation(process + " knows another record of one epoch: " + group);
+      }
+      if (before != null && before.compareTo(group.epoch()) > 0) {
+        violation(process + " goes back from " + before + " to " + group);
+      }
+    }
+  }
+
+  // Disks.
+
+  /** A volume holds a chunk now. */
+  void stored(VolumeId volume, Incarnation incarnation, StoredChunk stored) {
+    checks++;
+    Chunk chunk =
+        chunks.computeIfAbsent(
+            stored.id(), any -> new Chunk(stored.lengthBytes(), stored.crc32c()));
+    if (chunk.lengthBytes != stored.lengthBytes() || chunk.crc32c != stored.crc32c()) {
+      violation(stored.id() + " holds other bytes on " + volume + " than elsewhere");
+    }
+    chunk.copies.add(new Copy(volume, incarnation));
+  }
+
+  /** A volume is about to drop chunks (rules G1, G5, R7). */
+  void deleting(VolumeId volume, Incarnation incarnation, Collection<ChunkId> ids) {
+    List<ChunkId> all = List.copyOf(ids);
+    List<ChunkState> states = states(all);
+    for (int i = 0; i < all.size(); i++) {
+      checks++;
+      ChunkId id = all.get(i);
+      if (!keep(states.get(i))) {
+        collected.add(id);
+        continue;
+      }
+      MemoryVolume.Disk disk = disks.get(volume);
+      Optional<StoredChunk> held = disk == null ? Optional.empty() : disk.find(id);
+      Group group = held.map(chunk -> groups.get(chunk.group())).orElse(null);
+      if (group == null) {
+        continue;
+      }
+      boolean inSync =
+          group.in(MemberState.IN_SYNC).stream()
+              .anyMatch(member ->
+                  member.volume().equals(volume) && member.incarnation().equals(incarnation));
+      if (inSync) {
+        violation(volume + ", in sync in " + group + ", deletes " + id + ", " + states.get(i));
+      } else if (isNamed(group.id(), id) && holders(group, id, volume) == 0) {
+        violation(volume + " deletes the last copy of " + id + " of " + group);
+      }
+    }
+  }
+
+  private boolean isNamed(GroupId group, ChunkId id) {
+    TreeMap<ChunkId, Extent> all = named.get(group);
+    return all != null && all.containsKey(id);
+  }
+
+  /** How many members other than one hold a chunk. */
+  private int holders(Group group, ChunkId id, VolumeId except) {
+    int holders = 0;
+    for (Member member : group.members()) {
+      MemoryVolume.Disk disk = disks.get(member.volume());
+      if (!member.volume().equals(except) && disk != null && disk.find(id).isPresent()) {
+        holders++;
+      }
+    }
+    return holders;
+  }
+
+  /** Whether everything that this disk alone among its group's members holds may be lost. */
+  boolean mayLose(VolumeId volume) {
+    MemoryVolume.Disk disk = disks.get(volume);
+    if (disk == null) {
+      return true;
+    }
+    List<StoredChunk> all = disk.all();
+    List<ChunkState> states = states(all.stream().map(StoredChunk::id).toList());
+    for (int i = 0; i < all.size(); i++) {
+      Group group = groups.get(all.get(i).group());
+      if (keep(states.get(i)) && group != null && holders(group, all.get(i).id(), volume) == 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  // Answers.
+
+  /** Rule R8: nobody who may say "absent" says it of a chunk that is named. */
+  void answered(NodeId by, Message request, Message reply) {
+    if (request instanceof DataMessage.ChunkRead read
+        && reply instanceof DataMessage.ChunkMissing(boolean authoritative)
+        && authoritative) {
+      checks++;
+      if (isNamed(read.group(), read.id()) && keep(state(read.id()))) {
+        violation("R8: " + by + " calls " + read.id() + " of " + read.group() + " absent");
+      }
+    }
+  }
+
+  // Everything.
+
+  /** Looks at everything: every member in sync, every named chunk. */
+  void audit() {
+    for (Group group : groups.values()) {
+      for (Member member : group.in(MemberState.IN_SYNC)) {
+        checkMember(group, member);
+      }
+      TreeMap<ChunkId, Extent> all = named.get(group.id());
+      if (all == null) {
+        continue;
+      }
+      List<ChunkId> ids = List.copyOf(all.keySet());
+      List<ChunkState> states = states(ids);
+      for (int i = 0; i < ids.size(); i++) {
+        checks++;
+        if (!keep(states.get(i))) {
+          all.remove(ids.get(i));
+        } else if (holders(group, ids.get(i), new VolumeId(0)) == 0) {
+          violation("no member of " + group + " holds " + ids.get(i));
+        }
+      }
+    }
+  }
+
+  /** What lies on disks and ought to be gone: garbage, and chunks of groups that were left. */
+  List<String> leftovers() {
+    var found = new ArrayList<String>();
+    for (Map.Entry<VolumeId, MemoryVolume.Disk> each : disks.entrySet()) {
+      List<StoredChunk> all = each.getValue().all();
+      List<ChunkState> states = states(all.stream().map(StoredChunk::id).toList());
+      for (int i = 0; i < all.size(); i++) {
+        Group group = groups.get(all.get(i).group());
+        boolean member = group != null && group.member(each.getKey()).isPresent();
+        if (states.get(i) == ChunkState.GARBAGE || !member) {
+          found.add(each.getKey() + " holds " + all.get(i) + ", " + states.get(i));
+        }
+      }
+    }
+    return found;
+  }
+}
