@@ -6,29 +6,42 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Several hosts on this machine, each a network namespace with a NIC of a known speed: a veth pair
  * into a bridge that has a namespace of its own, with a token bucket at both ends (what a host
  * sends, and what it receives). Needs root, iproute2 and a kernel with tbf. Closing removes all of
- * it.
+ * it, and so does the end of this JVM; what a JVM that was killed left is removed by the next one.
  */
 public final class ShapedHosts implements AutoCloseable {
-  private static final String SUBNET = "10.231.77.";
+  /** No limit to a NIC's speed but the machine's. */
+  public static final int UNSHAPED = 0;
+
+  private static final Pattern NAMESPACE = Pattern.compile("(fb([0-9a-z]{1,5})(?:h[0-9]|sw))\\b.*");
 
   private final String prefix;
+  private final String subnet;
   private final int count;
+  private final Thread reaper;
 
   /**
    * Makes the hosts.
    *
    * @param count 2–9
-   * @param megabitsPerSecond of each NIC, each way
+   * @param megabitsPerSecond of each NIC, each way; or {@link #UNSHAPED}
    */
   public ShapedHosts(int count, int megabitsPerSecond) {
-    this.prefix = "fb" + ProcessHandle.current().pid() % 100_000;
+    long pid = ProcessHandle.current().pid();
+    // In base 36, because a device's name has at most 15 characters.
+    this.prefix = "fb" + Long.toString(pid, 36);
+    this.subnet = "10.231." + (pid % 254 + 1) + ".";
     this.count = count;
+    this.reaper = new Thread(this::remove, "shaped-hosts-reaper");
+    Runtime.getRuntime().addShutdownHook(reaper);
     try {
+      removeLeftovers();
       run("ip", "netns", "add", prefix + "sw");
       in(prefix + "sw", "ip", "link", "add", "br0", "type", "bridge");
       in(prefix + "sw", "ip", "link", "set", "br0", "up");
@@ -63,7 +76,52 @@ public final class ShapedHosts implements AutoCloseable {
     }
   }
 
+  /** Whether hosts can be made here: this user is root, and there is iproute2. */
+  public static boolean possible() {
+    try {
+      run("ip", "netns", "list");
+      return run("id", "-u").strip().equals("0");
+    } catch (ForebayException absent) {
+      return false;
+    }
+  }
+
+  /**
+   * Connects this process' own namespace with the hosts, by a NIC without a limit, so that it
+   * reaches their addresses. Once.
+   */
+  public void join() {
+    String port = prefix + "po";
+    run(
+        "ip",
+        "link",
+        "add",
+        prefix + "o",
+        "type",
+        "veth",
+        "peer",
+        "name",
+        port,
+        "netns",
+        prefix + "sw");
+    run("ip", "addr", "add", subnet + "254/24", "dev", prefix + "o");
+    run("ip", "link", "set", prefix + "o", "up");
+    in(prefix + "sw", "ip", "link", "set", port, "master", "br0", "up");
+  }
+
+  private static void removeLeftovers() {
+    for (String line : run("ip", "netns", "list").lines().toList()) {
+      Matcher name = NAMESPACE.matcher(line);
+      if (name.matches() && ProcessHandle.of(Long.parseLong(name.group(2), 36)).isEmpty()) {
+        remove(name.group(1));
+      }
+    }
+  }
+
   private void shape(String namespace, String device, int megabitsPerSecond) {
+    if (megabitsPerSecond == UNSHAPED) {
+      return;
+    }
     // The burst holds 2 ms of traffic, at least 256 KiB: below that tbf cannot reach its rate with
     // 64 KiB
     // segments; the queue holds 20 ms.
@@ -92,7 +150,7 @@ public final class ShapedHosts implements AutoCloseable {
 
   /** IPv4 address of host i. */
   public String address(int i) {
-    return SUBNET + (i + 1);
+    return subnet + (i + 1);
   }
 
   /** What to put before a command so that it runs on host i. */
@@ -164,6 +222,15 @@ public final class ShapedHosts implements AutoCloseable {
 
   @Override
   public void close() {
+    remove();
+    try {
+      Runtime.getRuntime().removeShutdownHook(reaper);
+    } catch (IllegalStateException ending) {
+      // The hook runs, or has run; removing what is not there is nothing.
+    }
+  }
+
+  private void remove() {
     for (int i = 0; i < count; i++) {
       remove(host(i));
     }
