@@ -25,6 +25,15 @@ public interface ChunkAppender {
    */
   StoredChunk commit(int lengthBytes, int crc32c);
 
+  /**
+   * Like {@link #commit}, and takes the place of a copy of this chunk that is held already and was
+   * found damaged. A crash leaves one of the two, the whole one.
+   *
+   * @throws io.forebay.core.error.ForebayException as commit; CHECKSUM_MISMATCH also when the copy
+   *     that is held says another length or CRC
+   */
+  StoredChunk replace(int lengthBytes, int crc32c);
+
   /** Gives up and frees the room. Does not block. Idempotent; nothing after a commit. */
   void abort();
 }

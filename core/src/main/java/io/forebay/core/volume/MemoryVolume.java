@@ -43,6 +43,7 @@ public final class MemoryVolume implements Volume {
     private long usedBytes;
     private boolean full;
     private boolean failsNextWrite;
+    private boolean broken;
     private final Set<MemoryAppender> unended = new LinkedHashSet<>();
 
     /**
@@ -147,6 +148,16 @@ public final class MemoryVolume implements Volume {
       }
     }
 
+    /** Fails every write from now on, as a disk does that is at its end; reads work. */
+    public void breakWrites() {
+      lock.lock();
+      try {
+        broken = true;
+      } finally {
+        lock.unlock();
+      }
+    }
+
     /** Every chunk that is held, ascending. For invariants. */
     public List<StoredChunk> all() {
       lock.lock();
@@ -233,10 +244,24 @@ public final class MemoryVolume implements Volume {
   }
 
   @Override
+  public Optional<String> fault() {
+    disk.lock.lock();
+    try {
+      return disk.broken ? Optional.of("writes fail") : Optional.empty();
+    } finally {
+      disk.lock.unlock();
+    }
+  }
+
+  @Override
   public ChunkAppender append(
       ChunkId id, GroupId group, Epoch epoch, int maxLengthBytes, Durability durability) {
     disk.lock.lock();
     try {
+      if (disk.broken) {
+        throw new ForebayException(
+            ErrorCode.IO_ERROR, "volume " + disk.id + " is turned out: writes fail");
+      }
       if (disk.full || disk.usedBytes + maxLengthBytes > disk.capacityBytes) {
         throw new ForebayException(
             ErrorCode.NO_SPACE,
@@ -415,7 +440,7 @@ public final class MemoryVolume implements Volume {
                   + " of "
                   + reservedBytes);
         }
-        if (disk.failsNextWrite) {
+        if (disk.failsNextWrite || disk.broken) {
           disk.failsNextWrite = false;
           failed = true;
         }
@@ -455,6 +480,15 @@ public final class MemoryVolume implements Volume {
 
     @Override
     public StoredChunk commit(int length, int crc) {
+      return end(length, crc, false);
+    }
+
+    @Override
+    public StoredChunk replace(int length, int crc) {
+      return end(length, crc, true);
+    }
+
+    private StoredChunk end(int length, int crc, boolean replaces) {
       disk.lock.lock();
       try {
         if (ended) {
@@ -477,9 +511,18 @@ public final class MemoryVolume implements Volume {
                   + ", or with another CRC32C");
         }
         Held before = disk.chunks.get(id);
-        if (before != null) {
+        if (before != null && !replaces) {
           abort();
           return before.chunk;
+        }
+        if (before != null) {
+          if (before.chunk.lengthBytes() != length || before.chunk.crc32c() != crc) {
+            abort();
+            throw new ForebayException(
+                ErrorCode.CHECKSUM_MISMATCH,
+                "chunk " + id + " is held on volume " + disk.id + " as other bytes");
+          }
+          delete(List.of(id));
         }
         ended = true;
         disk.unended.remove(this);

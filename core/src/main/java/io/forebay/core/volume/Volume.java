@@ -29,11 +29,17 @@ public interface Volume extends AutoCloseable {
   VolumeUsage usage();
 
   /**
+   * Why the volume is to be turned out: its first fault in writing. From then on it takes no more
+   * chunks, and what it holds may be read for as long as that works.
+   */
+  Optional<String> fault();
+
+  /**
    * Begins a chunk and reserves its room.
    *
    * @param maxLengthBytes at least 1; the commit may be shorter
-   * @throws io.forebay.core.error.ForebayException NO_SPACE naming the volume and the sizes;
-   *     IO_ERROR
+   * @throws io.forebay.core.error.ForebayException NO_SPACE naming the volume and the sizes; BUSY
+   *     when too much waits to be written; IO_ERROR once there is a {@link #fault}
    */
   ChunkAppender append(
       ChunkId id, GroupId group, Epoch epoch, int maxLengthBytes, Durability durability);

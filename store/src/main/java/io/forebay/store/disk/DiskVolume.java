@@ -26,6 +26,7 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -46,6 +47,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
@@ -74,6 +76,16 @@ public final class DiskVolume implements Volume {
   private static final Logger LOG = LoggerFactory.getLogger(DiskVolume.class);
   private static final int BLOCK_BYTES = Segment.BLOCK_BYTES;
   private static final double DEFAULT_SHARE = 0.8;
+  // Of the file system's size, and no more than 256 MiB: for what stands beside the segments, so
+  // that
+  // a full disk can still be repaired and a control plane on it goes on.
+  private static final int RESERVE_PART = 50;
+  private static final long MAX_RESERVE_BYTES = 256L << 20;
+  // What may wait for the disk: some seconds of the slowest one, and less than the transport's
+  // buffers.
+  private static final long MAX_QUEUED_BYTES = 64L << 20;
+  // How long a new chunk waits for that: less than its writer's patience of 500 ms.
+  private static final long QUEUE_NANOS = 300_000_000L;
   // A bounce buffer holds the largest slice and a block on each side.
   private static final int BOUNCE_BYTES = (1 << 20) + (256 << 10);
   private static final ByteBuffer ZEROS = aligned(BLOCK_BYTES).asReadOnlyBuffer();
@@ -90,6 +102,7 @@ public final class DiskVolume implements Volume {
   private final int segmentBytes;
   private final long capacityBytes;
   private final boolean direct;
+  private final SegmentFiles files;
   private final FileChannel lockFile;
   private final ThreadPoolExecutor writers;
   private final ThreadPoolExecutor readers;
@@ -99,12 +112,17 @@ public final class DiskVolume implements Volume {
   private final ConcurrentSkipListMap<GroupId, ConcurrentSkipListMap<ChunkId, StoredChunk>> groups =
       new ConcurrentSkipListMap<>();
   private final AtomicLong queuedBytes = new AtomicLong();
+  private final FileStore fileStore;
+  private final long reserveBytes;
   private final ReentrantLock lock = new ReentrantLock();
+  private Optional<Outcome<Boolean>> drained = Optional.empty(); // guarded by lock
   private final List<Segment> segments = new ArrayList<>(); // guarded by lock
   private final List<Integer> missing = new ArrayList<>(); // used while opening only
   private final List<Unbelieved> unbelieved = new ArrayList<>(); // used while opening only
   private long usedBytes; // guarded by lock
+  private long promisedBytes; // guarded by lock; new room of the file system for appends under way
   private VolumeMeta meta; // guarded by lock
+  private final AtomicReference<@Nullable String> fault = new AtomicReference<>();
   private volatile boolean closed;
 
   /**
@@ -113,6 +131,11 @@ public final class DiskVolume implements Volume {
    * @throws ForebayException CONFIGURATION (no permission, in use); WRONG_VERSION; CORRUPT
    */
   public static DiskVolume open(Env env, Path directory, DiskSettings settings) {
+    return open(env, directory, settings, FileChannel::open);
+  }
+
+  /** As above, with another way to open segment files. */
+  static DiskVolume open(Env env, Path directory, DiskSettings settings, SegmentFiles files) {
     try {
       Files.createDirectories(directory.resolve("segments"));
     } catch (IOException failure) {
@@ -148,7 +171,7 @@ public final class DiskVolume implements Volume {
                 "");
         meta.write(directory);
       }
-      return new DiskVolume(env, directory, settings, meta, lockFile);
+      return new DiskVolume(env, directory, settings, meta, lockFile, files);
     } catch (IOException failure) {
       closeQuietly(lockFile);
       throw new ForebayException(
@@ -213,7 +236,12 @@ public final class DiskVolume implements Volume {
   }
 
   private DiskVolume(
-      Env env, Path directory, DiskSettings settings, VolumeMeta meta, FileChannel lockFile)
+      Env env,
+      Path directory,
+      DiskSettings settings,
+      VolumeMeta meta,
+      FileChannel lockFile,
+      SegmentFiles files)
       throws IOException {
     this.env = env;
     this.directory = directory;
@@ -224,6 +252,9 @@ public final class DiskVolume implements Volume {
     this.direct = settings.directIo() && DirectIo.option().isPresent() && takesDirectIo(directory);
     this.capacityBytes =
         settings.capacityBytes() > 0 ? settings.capacityBytes() : meta.capacityBytes();
+    this.fileStore = Files.getFileStore(directory);
+    this.reserveBytes = Math.min(MAX_RESERVE_BYTES, fileStore.getTotalSpace() / RESERVE_PART);
+    this.files = files;
     this.writers = pool("write", settings.ioThreads());
     this.readers = pool("read", settings.ioThreads());
     try {
@@ -255,6 +286,18 @@ public final class DiskVolume implements Volume {
       throw failure;
     }
     this.incarnation = new Incarnation(this.meta.disk(), bootId());
+  }
+
+  private Segment segment(int number, Path file) throws IOException {
+    return new Segment(
+        number,
+        file,
+        segmentBytes,
+        direct,
+        files,
+        channel ->
+            new GroupCommit(
+                env, writers, channel, failure -> writeFault("syncing " + file, failure)));
   }
 
   private static List<Path> segmentFiles(Path directory) throws IOException {
@@ -348,7 +391,7 @@ public final class DiskVolume implements Volume {
         LOG.error("{} has {} bytes of {}", file, size, segmentBytes);
         damaged = true;
       }
-      var segment = new Segment(number, file, segmentBytes, direct);
+      var segment = segment(number, file);
       segments.add(segment);
       segment.readFully(table.clear(), 0);
       damaged |= load(segment, table);
@@ -411,6 +454,7 @@ public final class DiskVolume implements Volume {
       int blocks = blocks(slot.chunk().lengthBytes());
       boolean taken = segment.extents.takeAt(slot.offsetBlocks(), blocks);
       assert taken : slot;
+      segment.touched.set(slot.offsetBlocks(), slot.offsetBlocks() + blocks);
       segment.usedSlots.set(entry.slot());
       usedBytes += (long) blocks * BLOCK_BYTES;
       put(entry);
@@ -428,13 +472,18 @@ public final class DiskVolume implements Volume {
   }
 
   /** Whether all data of a chunk are what its slot says. */
-  private boolean isWhole(Entry entry) throws IOException {
+  private boolean isWhole(Entry entry) {
     Slot slot = entry.content();
     int length = slot.chunk().lengthBytes();
     for (int at = 0, i = 0; at < length; at += slot.crcBlockBytes(), i++) {
       int count = Math.min(slot.crcBlockBytes(), length - at);
       ByteBuffer block = bounceOf(count).limit(blocks(count) * BLOCK_BYTES);
-      entry.segment().readFully(block, (long) slot.offsetBlocks() * BLOCK_BYTES + at);
+      try {
+        entry.segment().readFully(block, (long) slot.offsetBlocks() * BLOCK_BYTES + at);
+      } catch (IOException unreadable) {
+        LOG.error("{} cannot be read whole: {}", slot.chunk(), unreadable.toString());
+        return false;
+      }
       var crc = new CRC32C();
       crc.update(block.flip().limit(count));
       if ((int) crc.getValue() != slot.blockCrcs()[i]) {
@@ -518,12 +567,34 @@ public final class DiskVolume implements Volume {
   }
 
   private ForebayException fault(String what, IOException failure) {
-    String said = String.valueOf(failure.getMessage());
-    boolean full = said.contains("No space left") || said.contains("quota exceeded");
     return new ForebayException(
-        full ? ErrorCode.NO_SPACE : ErrorCode.IO_ERROR,
+        closed ? ErrorCode.UNAVAILABLE : isFull(failure) ? ErrorCode.NO_SPACE : ErrorCode.IO_ERROR,
         "volume " + id + " at " + directory + ": " + what + ": " + failure.getMessage(),
         failure);
+  }
+
+  private static boolean isFull(IOException failure) {
+    String said = String.valueOf(failure.getMessage());
+    return said.contains("No space left") || said.contains("quota exceeded");
+  }
+
+  /**
+   * A fault in writing or syncing. Unless the disk was only full it turns the volume out: what was
+   * written before it may be lost without a further word, and a disk that remaps no more will not
+   * get better.
+   */
+  private ForebayException writeFault(String what, IOException failure) {
+    ForebayException said = fault(what, failure);
+    if (said.code() == ErrorCode.IO_ERROR
+        && fault.compareAndSet(null, what + ": " + failure.getMessage())) {
+      LOG.error("volume {} at {} takes no more chunks: {}", id, directory, said.getMessage());
+    }
+    return said;
+  }
+
+  @Override
+  public Optional<String> fault() {
+    return Optional.ofNullable(fault.get());
   }
 
   @Override
@@ -540,10 +611,17 @@ public final class DiskVolume implements Volume {
               + maxLengthBytes);
     }
     int blocks = blocks(maxLengthBytes);
+    awaitDrained();
     lock.lock();
     try {
       if (closed) {
         throw closedVolume();
+      }
+      String wrong = fault.get();
+      if (wrong != null) {
+        throw new ForebayException(
+            ErrorCode.IO_ERROR,
+            "volume " + id + " at " + directory + " is turned out since a write failed: " + wrong);
       }
       if (usedBytes + (long) blocks * BLOCK_BYTES > capacityBytes) {
         throw noSpace(maxLengthBytes);
@@ -556,18 +634,52 @@ public final class DiskVolume implements Volume {
         }
       }
       if ((long) segments.size() * segmentBytes >= capacityBytes) {
+        requireSpare((long) blocks * BLOCK_BYTES, maxLengthBytes);
         throw noSpace(maxLengthBytes);
       }
       int number = segments.isEmpty() ? 0 : segments.getLast().number + 1;
+      requireSpare(Segment.tableBytes(segmentBytes) + (long) blocks * BLOCK_BYTES, maxLengthBytes);
       Segment.make(directory, number, segmentBytes);
-      var segment = new Segment(number, Segment.file(directory, number), segmentBytes, direct);
+      var segment = segment(number, Segment.file(directory, number));
       segments.add(segment);
       return reserve(segment, blocks, chunk, group, epoch, maxLengthBytes, durability)
-          .orElseThrow(() -> new IllegalStateException("a new segment has no room for " + blocks));
+          .orElseThrow(() -> noSpace(maxLengthBytes)); // taken by somebody else meanwhile
     } catch (IOException failure) {
-      throw fault("a new segment", failure);
+      throw writeFault("a new segment", failure);
     } finally {
       lock.unlock();
+    }
+  }
+
+  /** Room of the file system that nobody is promised, beyond the reserve. With lock held. */
+  private long spareBytes() throws IOException {
+    return fileStore.getUsableSpace() - promisedBytes - reserveBytes;
+  }
+
+  /**
+   * Refuses what would fill the file system, on which others may write too: full is known before
+   * the first byte, and some room stays.
+   *
+   * @param fresh bytes that the file system has not given us before
+   */
+  private void requireSpare(long fresh, int wanted) throws IOException {
+    long spare = spareBytes();
+    if (spare < fresh) {
+      throw new ForebayException(
+          ErrorCode.NO_SPACE,
+          "volume "
+              + id
+              + " at "
+              + directory
+              + " has no room for "
+              + wanted
+              + " bytes: its file system has "
+              + Math.max(0, spare)
+              + " bytes to spare beside "
+              + promisedBytes
+              + " promised to chunks under way and a reserve of "
+              + reserveBytes
+              + "; free some there");
     }
   }
 
@@ -596,7 +708,8 @@ public final class DiskVolume implements Volume {
       GroupId group,
       Epoch epoch,
       int maxLengthBytes,
-      Durability durability) {
+      Durability durability)
+      throws IOException {
     int slot = segment.usedSlots.nextClearBit(0);
     if (slot >= segment.slots || segment.extents.freeBlocks() < blocks) {
       return Optional.empty();
@@ -605,6 +718,14 @@ public final class DiskVolume implements Volume {
     if (start.isEmpty()) {
       return Optional.empty();
     }
+    int end = start.getAsInt() + blocks;
+    long fresh =
+        (long) (blocks - segment.touched.get(start.getAsInt(), end).cardinality()) * BLOCK_BYTES;
+    if (fresh > 0 && spareBytes() < fresh) {
+      segment.extents.give(start.getAsInt(), blocks);
+      return Optional.empty();
+    }
+    promisedBytes += fresh;
     segment.usedSlots.set(slot);
     usedBytes += (long) blocks * BLOCK_BYTES;
     return Optional.of(
@@ -613,11 +734,54 @@ public final class DiskVolume implements Volume {
             slot,
             start.getAsInt(),
             blocks,
+            fresh,
             chunk,
             group,
             epoch,
             maxLengthBytes,
             durability));
+  }
+
+  /** Lets a chunk begin when what waits for the disk is within its bound. */
+  private void awaitDrained() {
+    long deadline = env.nanoTime() + QUEUE_NANOS;
+    while (queuedBytes.get() > MAX_QUEUED_BYTES) {
+      Outcome<Boolean> less;
+      lock.lock();
+      try {
+        if (queuedBytes.get() <= MAX_QUEUED_BYTES) {
+          return;
+        }
+        less = drained.orElseGet(() -> new Outcome<>(env));
+        drained = Optional.of(less);
+      } finally {
+        lock.unlock();
+      }
+      if (!less.awaitUntil(deadline)) {
+        throw new ForebayException(
+            ErrorCode.BUSY,
+            "volume "
+                + id
+                + " at "
+                + directory
+                + " has more than "
+                + MAX_QUEUED_BYTES
+                + " bytes waiting to be written");
+      }
+    }
+  }
+
+  private void dequeued(int bytes) {
+    long left = queuedBytes.addAndGet(-bytes);
+    if (left <= MAX_QUEUED_BYTES && left + bytes > MAX_QUEUED_BYTES) {
+      lock.lock();
+      try {
+        drained.ifPresent(less -> less.complete(true));
+        drained = Optional.empty();
+      } finally {
+        lock.unlock();
+      }
+    }
   }
 
   @Override
@@ -644,6 +808,19 @@ public final class DiskVolume implements Volume {
         .toList();
   }
 
+  /** Has a writer do something; a fault of the disk turns the volume out. */
+  private <T> Outcome<T> submitWrite(String what, Callable<T> task) {
+    return submit(
+        writers,
+        () -> {
+          try {
+            return task.call();
+          } catch (IOException failure) {
+            throw writeFault(what, failure);
+          }
+        });
+  }
+
   private <T> Outcome<T> submit(ThreadPoolExecutor pool, Callable<T> task) {
     var outcome = new Outcome<T>(env);
     try {
@@ -651,7 +828,7 @@ public final class DiskVolume implements Volume {
         try {
           outcome.complete(task.call());
         } catch (IOException failure) {
-          outcome.fail(fault("I/O", failure));
+          outcome.fail(fault("reading", failure));
         } catch (Throwable failure) {
           outcome.fail(failure);
         }
@@ -719,8 +896,12 @@ public final class DiskVolume implements Volume {
       var crc = new CRC32C();
       crc.update(buffer.slice(at - start, Math.min(crcBytes, end - at)));
       if ((int) crc.getValue() != entry.content().blockCrcs()[at / crcBytes]) {
-        if (!entry.equals(index.get(stored.id()))) {
+        Entry now = index.get(stored.id());
+        if (now == null) {
           throw absent(stored.id()); // deleted meanwhile, and its room has other bytes now
+        }
+        if (!entry.equals(now)) {
+          return readNow(now, offset, length, slab); // repaired meanwhile
         }
         throw new ForebayException(
             ErrorCode.CORRUPT,
@@ -761,8 +942,8 @@ public final class DiskVolume implements Volume {
     if (gone.isEmpty()) {
       return;
     }
-    submit(
-            writers,
+    submitWrite(
+            "deleting",
             () -> {
               int cleared = 0;
               try {
@@ -805,6 +986,49 @@ public final class DiskVolume implements Volume {
     }
   }
 
+  /**
+   * Frees room once its slot is clear; does not wait.
+   *
+   * @param slotWritten whether there may be anything to clear
+   * @param ended done with lock held whatever happens
+   */
+  private void clear(
+      Segment segment, int slot, int start, int blocks, boolean slotWritten, Runnable ended) {
+    Outcome<Boolean> cleared =
+        submitWrite(
+            "clearing a slot",
+            () -> {
+              try {
+                if (slotWritten) {
+                  segment.writeFully(ZEROS.duplicate(), (long) slot * BLOCK_BYTES);
+                }
+              } finally {
+                lock.lock();
+                try {
+                  ended.run();
+                } finally {
+                  lock.unlock();
+                }
+              }
+              lock.lock();
+              try {
+                free(segment, slot, start, blocks);
+              } finally {
+                lock.unlock();
+              }
+              return true;
+            });
+    cleared.whenDone(done ->
+        done.failure()
+            .filter(wrong -> !closed)
+            .ifPresent(wrong ->
+                LOG.error(
+                    "slot {} of {} could not be cleared; its room stays taken: {}",
+                    slot,
+                    segment.path,
+                    wrong.toString())));
+  }
+
   private void free(Segment segment, int slot, int start, int blocks) {
     segment.extents.give(start, blocks);
     segment.usedSlots.clear(slot);
@@ -843,6 +1067,7 @@ public final class DiskVolume implements Volume {
     private final int slot;
     private final int start;
     private final int blocks;
+    private final long fresh;
     private final ChunkId chunk;
     private final GroupId group;
     private final Epoch epoch;
@@ -854,6 +1079,7 @@ public final class DiskVolume implements Volume {
     private boolean running;
     private boolean ended;
     private boolean freed;
+    private boolean slotTouched;
     private int takenBytes;
     private @Nullable Throwable failure;
     private Optional<Outcome<Boolean>> idle = Optional.empty();
@@ -869,11 +1095,13 @@ public final class DiskVolume implements Volume {
         int slot,
         int start,
         int blocks,
+        long fresh,
         ChunkId chunk,
         GroupId group,
         Epoch epoch,
         int maxLengthBytes,
         Durability durability) {
+      this.fresh = fresh;
       this.segment = segment;
       this.slot = slot;
       this.start = start;
@@ -955,11 +1183,11 @@ public final class DiskVolume implements Volume {
             put(next.slice());
           }
         } catch (IOException io) {
-          wrong = fault("writing " + chunk, io);
+          wrong = writeFault("writing " + chunk, io);
         } catch (RuntimeException bug) {
           wrong = bug;
         } finally {
-          queuedBytes.addAndGet(-next.slice().length());
+          dequeued(next.slice().length());
           next.slice().release();
         }
         if (wrong == null) {
@@ -1065,6 +1293,15 @@ public final class DiskVolume implements Volume {
 
     @Override
     public StoredChunk commit(int lengthBytes, int crc32c) {
+      return end(lengthBytes, crc32c, false);
+    }
+
+    @Override
+    public StoredChunk replace(int lengthBytes, int crc32c) {
+      return end(lengthBytes, crc32c, true);
+    }
+
+    private StoredChunk end(int lengthBytes, int crc32c, boolean replaces) {
       awaitIdle();
       own.lock();
       try {
@@ -1104,31 +1341,12 @@ public final class DiskVolume implements Volume {
       var stored = new StoredChunk(chunk, group, epoch, lengthBytes, crc32c);
       var content =
           new Slot(stored, start, size, blockCrcs.stream().mapToInt(Integer::intValue).toArray());
-      Outcome<Boolean> slotWritten =
-          submit(
-              writers,
-              () -> {
-                if (durability == Durability.SYNCED) {
-                  segment.channel.force(false);
-                }
-                ByteBuffer block = bounce.get().duplicate().clear();
-                content.write(block);
-                segment.writeFully(block.flip(), (long) slot * BLOCK_BYTES);
-                if (durability == Durability.SYNCED) {
-                  segment.channel.force(false);
-                }
-                return true;
-              });
-      try {
-        slotWritten.await();
-      } catch (ForebayException wrong) {
-        // Clears the slot, and must not overtake its writing when the wait was interrupted.
-        slotWritten.whenDone(any -> abort());
-        throw wrong;
-      }
+      writeSlot(content);
       lock.lock();
       try {
         Entry before = index.get(chunk);
+        StoredChunk old = before == null ? stored : before.content().chunk();
+        boolean same = old.lengthBytes() == lengthBytes && old.crc32c() == crc32c;
         own.lock();
         try {
           ended = true;
@@ -1136,44 +1354,86 @@ public final class DiskVolume implements Volume {
         } finally {
           own.unlock();
         }
-        if (before != null) {
+        if (before != null && !(replaces && same)) {
           // Stored twice at once: the first stays, this one's slot is cleared before its room is
           // given away.
-          clearLater();
-          return before.content().chunk();
+          free(true);
+          if (replaces) {
+            throw new ForebayException(
+                ErrorCode.CHECKSUM_MISMATCH,
+                "chunk " + chunk + " is held on volume " + id + " as other bytes");
+          }
+          return old;
         }
         int kept = DiskVolume.blocks(lengthBytes);
+        settle(kept);
         segment.extents.give(start + kept, blocks - kept);
         usedBytes -= (long) (blocks - kept) * BLOCK_BYTES;
+        if (before != null) {
+          take(before);
+        }
         DiskVolume.this.put(new Entry(segment, slot, content));
+        if (before != null) {
+          clear(
+              before.segment(),
+              before.slot(),
+              before.content().offsetBlocks(),
+              DiskVolume.blocks(old.lengthBytes()),
+              true,
+              () -> {});
+        }
         return stored;
       } finally {
         lock.unlock();
       }
     }
 
-    private void clearLater() {
-      Outcome<Boolean> cleared =
-          submit(
-              writers,
+    /** Data first, then the slot; where asked for each is synced, together with other chunks'. */
+    private void writeSlot(Slot content) {
+      try {
+        if (durability == Durability.SYNCED) {
+          segment.commits.sync().await();
+        }
+      } catch (ForebayException wrong) {
+        abort();
+        throw wrong;
+      }
+      own.lock();
+      try {
+        slotTouched = true;
+      } finally {
+        own.unlock();
+      }
+      Outcome<Boolean> written =
+          submitWrite(
+              "writing the slot of " + chunk,
               () -> {
-                segment.writeFully(ZEROS.duplicate(), (long) slot * BLOCK_BYTES);
-                lock.lock();
-                try {
-                  free(segment, slot, start, blocks);
-                } finally {
-                  lock.unlock();
-                }
+                ByteBuffer block = bounce.get().duplicate().clear();
+                content.write(block);
+                segment.writeFully(block.flip(), (long) slot * BLOCK_BYTES);
                 return true;
               });
-      cleared.whenDone(done ->
-          done.failure()
-              .ifPresent(wrong ->
-                  LOG.error(
-                      "slot {} of {} could not be cleared; its room stays taken: {}",
-                      slot,
-                      segment.path,
-                      wrong.toString())));
+      try {
+        written.await();
+        if (durability == Durability.SYNCED) {
+          segment.commits.sync().await();
+        }
+      } catch (ForebayException wrong) {
+        // Clears the slot, and must not overtake its writing when the wait was interrupted.
+        written.whenDone(any -> abort());
+        throw wrong;
+      }
+    }
+
+    /** With lock held, when the append is over: its room is the file system's no more to give. */
+    private void settle(int writtenBlocks) {
+      promisedBytes -= fresh;
+      segment.touched.set(start, start + writtenBlocks);
+    }
+
+    private void free(boolean slotWritten) {
+      int writtenBlocks = DiskVolume.blocks(writtenBytes);
+      clear(segment, slot, start, blocks, slotWritten, () -> settle(writtenBlocks));
     }
 
     @Override
@@ -1198,7 +1458,7 @@ public final class DiskVolume implements Volume {
         return;
       }
       freed = true;
-      clearLater();
+      free(slotTouched);
     }
   }
 }

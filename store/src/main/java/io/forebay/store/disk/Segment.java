@@ -11,6 +11,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.BitSet;
 import java.util.LinkedHashSet;
 import java.util.Set;
+import java.util.function.Function;
 
 /**
  * One segment file: a header table of slots, then data. Its allocation state is guarded by the
@@ -25,8 +26,20 @@ final class Segment {
   final int slots;
   final Extents extents;
   final BitSet usedSlots = new BitSet();
+  final BitSet touched = new BitSet(); // blocks that the file system has given room
+  final GroupCommit commits;
 
-  Segment(int number, Path path, int segmentBytes, boolean direct) throws IOException {
+  /**
+   * @param commits makes what syncs the segment's channel
+   */
+  Segment(
+      int number,
+      Path path,
+      int segmentBytes,
+      boolean direct,
+      SegmentFiles files,
+      Function<FileChannel, GroupCommit> commits)
+      throws IOException {
     this.number = number;
     this.path = path;
     // One slot for each 64 KiB of data, and no more than 4 MiB of table.
@@ -38,7 +51,8 @@ final class Segment {
     if (direct) {
       options.add(DirectIo.option().orElseThrow());
     }
-    this.channel = FileChannel.open(path, options);
+    this.channel = files.open(path, options);
+    this.commits = commits.apply(channel);
     try {
       // One that was cut short reads as zeros behind its end, and its chunks as damaged.
       if (channel.size() < segmentBytes) {
@@ -56,7 +70,10 @@ final class Segment {
     return directory.resolve("segments").resolve(String.format("%08d.seg", number));
   }
 
-  /** Makes the file of a new segment. It has its name when it has its size, not before. */
+  /**
+   * Makes the file of a new segment. It has its name when it has its size, not before. Its table is
+   * written out, so that a slot can be written, and cleared, on a disk that is full.
+   */
   static void make(Path directory, int number, int segmentBytes) throws IOException {
     Path file = file(directory, number);
     Path part = file.resolveSibling("new.part");
@@ -66,6 +83,13 @@ final class Segment {
             StandardOpenOption.CREATE,
             StandardOpenOption.WRITE,
             StandardOpenOption.TRUNCATE_EXISTING)) {
+      ByteBuffer zeros = ByteBuffer.allocateDirect(64 << 10);
+      for (int at = 0; at < tableBytes(segmentBytes); at += zeros.capacity()) {
+        zeros.clear();
+        for (long to = at; zeros.hasRemaining(); ) {
+          to += out.write(zeros, to);
+        }
+      }
       extend(out, segmentBytes);
       out.force(true);
     }
