@@ -285,6 +285,25 @@ public abstract class VolumeContract {
   }
 
   @Test
+  void aReplacingCommitTakesThePlaceOfTheSameChunkAndOfNoOther() {
+    Volume volume = open(64 << 20);
+    StoredChunk first = store(volume, 1, 5000);
+    ChunkAppender same = append(volume, sources, id(1), GROUP, 5000, 5000);
+    assertThat(same.replace(5000, content(id(1), 5000).crc32c())).isEqualTo(first);
+    verify(volume, pool, id(1), 5000, 0, 5000);
+    assertThat(volume.list(GROUP, Optional.empty(), 9)).containsExactly(first);
+    ChunkAppender other = append(volume, sources, id(1), GROUP, 4000, 4000);
+    assertFails(
+        ErrorCode.CHECKSUM_MISMATCH, () -> other.replace(4000, content(id(1), 4000).crc32c()));
+    verify(volume, pool, id(1), 5000, 0, 5000);
+    // One that is not held is kept as a commit would.
+    append(volume, sources, id(2), GROUP, 4000, 4000).replace(4000, content(id(2), 4000).crc32c());
+    verify(volume, pool, id(2), 4000, 0, 4000);
+    volume.delete(List.of(id(1), id(2)));
+    awaitUsed(volume, 0);
+  }
+
+  @Test
   void slicesOutOfOrderAndReadsOutsideOfTheChunkAreRefused() {
     Volume volume = open(64 << 20);
     ChunkAppender appender = volume.append(id(1), GROUP, EPOCH, 100, Durability.REPLICATED);

@@ -771,6 +771,16 @@ public final class DiskVolume implements Volume {
     }
   }
 
+  /** Commits that wait for a sync which has not begun. */
+  int syncsWaiting() {
+    lock.lock();
+    try {
+      return segments.stream().mapToInt(segment -> segment.commits.waiting()).sum();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   private void dequeued(int bytes) {
     long left = queuedBytes.addAndGet(-bytes);
     if (left <= MAX_QUEUED_BYTES && left + bytes > MAX_QUEUED_BYTES) {

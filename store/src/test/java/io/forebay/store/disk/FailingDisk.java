@@ -1,0 +1,150 @@
+package io.forebay.store.disk;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.MappedByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.ReadableByteChannel;
+import java.nio.channels.WritableByteChannel;
+import java.nio.file.OpenOption;
+import java.nio.file.Path;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** Real files whose reads, writes and syncs can be made to fail as a disk's do, or to wait. */
+final class FailingDisk implements SegmentFiles {
+  volatile boolean failsReads;
+  volatile boolean failsWrites;
+  volatile boolean failsSyncs;
+
+  /** Writes and syncs wait for it. */
+  volatile CountDownLatch gate = new CountDownLatch(0);
+
+  final AtomicInteger syncs = new AtomicInteger();
+
+  @Override
+  public FileChannel open(Path path, Set<OpenOption> options) throws IOException {
+    return new Channel(FileChannel.open(path, options));
+  }
+
+  private void pass() throws IOException {
+    try {
+      gate.await();
+    } catch (InterruptedException stopped) {
+      throw new IOException(stopped);
+    }
+  }
+
+  private static IOException error() {
+    return new IOException("Input/output error");
+  }
+
+  private final class Channel extends FileChannel {
+    private final FileChannel file;
+
+    Channel(FileChannel file) {
+      this.file = file;
+    }
+
+    @Override
+    public int read(ByteBuffer target, long position) throws IOException {
+      if (failsReads) {
+        throw error();
+      }
+      return file.read(target, position);
+    }
+
+    @Override
+    public int write(ByteBuffer source, long position) throws IOException {
+      pass();
+      if (failsWrites) {
+        throw error();
+      }
+      return file.write(source, position);
+    }
+
+    @Override
+    public void force(boolean metaData) throws IOException {
+      syncs.incrementAndGet();
+      pass();
+      if (failsSyncs) {
+        throw error();
+      }
+      file.force(metaData);
+    }
+
+    @Override
+    public long size() throws IOException {
+      return file.size();
+    }
+
+    @Override
+    protected void implCloseChannel() throws IOException {
+      file.close();
+    }
+
+    // Not used by volumes.
+
+    @Override
+    public int read(ByteBuffer target) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public long read(ByteBuffer[] targets, int offset, int length) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public int write(ByteBuffer source) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public long write(ByteBuffer[] sources, int offset, int length) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public long position() {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public FileChannel position(long position) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public FileChannel truncate(long size) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public long transferTo(long position, long count, WritableByteChannel target) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public long transferFrom(ReadableByteChannel source, long position, long count) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public MappedByteBuffer map(MapMode mode, long position, long size) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public FileLock lock(long position, long size, boolean shared) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public FileLock tryLock(long position, long size, boolean shared) {
+      throw new UnsupportedOperationException();
+    }
+  }
+}
