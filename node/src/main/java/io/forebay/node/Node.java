@@ -25,9 +25,11 @@ import io.forebay.node.life.NodeAgent;
 import io.forebay.node.read.ChunkReader;
 import io.forebay.node.read.ManifestReader;
 import io.forebay.node.read.StoreReads;
+import io.forebay.node.replica.DoubtedChunks;
 import io.forebay.node.replica.Lease;
 import io.forebay.node.replica.Replica;
 import io.forebay.node.replica.Volumes;
+import io.forebay.node.resync.Repair;
 import io.forebay.node.resync.Resync;
 import io.forebay.node.service.NodeFileService;
 import io.forebay.node.write.ChunkSender;
@@ -51,6 +53,7 @@ public final class Node implements AutoCloseable {
   private final Session session;
   private final ManifestReader manifests;
   private final Resync resync;
+  private final Repair repair;
   private final Collector collector;
   private final NodeAgent agent;
   private final NodeFileService files;
@@ -84,12 +87,14 @@ public final class Node implements AutoCloseable {
     this.lease = new Lease(env);
     this.plane = new ControlPlaneClient(env, network, List.copyOf(config.voters().keySet()));
     this.writeMemory = new Permits(env, config.writeMemoryBytes());
-    this.replica = new Replica(env, this.volumes, plane, pool, lease);
+    var doubts = new DoubtedChunks(env);
+    this.replica = new Replica(env, this.volumes, plane, pool, lease, doubts);
     this.sender = new ChunkSender(env, network, plane);
     this.session = new Session(env, plane, network.self());
-    ChunkReader chunks = new ChunkReader(env, network, this.volumes, plane, pool);
+    ChunkReader chunks = new ChunkReader(env, network, this.volumes, plane, pool, doubts);
     this.manifests = new ManifestReader(chunks, store, pool);
     this.resync = new Resync(env, network, this.volumes, replica, plane, chunks);
+    this.repair = new Repair(env, network, this.volumes, plane, chunks, doubts, pool);
     this.collector =
         new Collector(env, this.volumes, replica, plane, config.collectMillis() * 1_000_000L);
     this.agent =
@@ -133,6 +138,7 @@ public final class Node implements AutoCloseable {
     run("agent", agent::run);
     coordinator.ifPresent(each -> run("coordinator", each::run));
     run("resync", resync::run);
+    run("repair", repair::run);
     run("collector", collector::run);
     run("session", session::report);
     return agent.ready();
@@ -216,13 +222,13 @@ public final class Node implements AutoCloseable {
         plane.clusterLog().leader(),
         plane.image(),
         volumes.all().stream()
-            .map(volume -> new NodeStatus.VolumeState(volume.id(), volume.usage()))
+            .map(volume -> new NodeStatus.VolumeState(volume.id(), volume.usage(), volume.fault()))
             .toList(),
         resync.counters(),
         sender.rehomed(),
         collector.garbageBytes(),
         collector.evictedBytes(),
-        replica.corruptReads(),
+        repair.counters(),
         writeMemory.available());
   }
 

@@ -4,8 +4,10 @@ import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.core.volume.VolumeUsage;
+import io.forebay.node.resync.Repair;
 import io.forebay.node.resync.Resync;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What a node is doing now.
@@ -25,12 +27,16 @@ public record NodeStatus(
     long rehomedChunks,
     long garbageBytes,
     long evictedBytes,
-    long corruptReads,
+    Repair.Counters repair,
     long writeMemoryFreeBytes) {
   public NodeStatus {
     volumes = List.copyOf(volumes);
   }
 
-  /** One of its volumes. */
-  public record VolumeState(VolumeId id, VolumeUsage usage) {}
+  /**
+   * One of its volumes.
+   *
+   * @param fault why it is turned out, if it is
+   */
+  public record VolumeState(VolumeId id, VolumeUsage usage, Optional<String> fault) {}
 }

@@ -2,6 +2,7 @@ package io.forebay.node;
 
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.env.Env;
 import io.forebay.core.env.TestEnv;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -11,6 +12,7 @@ import io.forebay.core.log.LoggedMachine;
 import io.forebay.core.log.NamespaceCommands;
 import io.forebay.core.namespace.NamespaceMachine;
 import io.forebay.core.sorted.MemorySortedMap;
+import io.forebay.core.volume.Volume;
 import io.forebay.node.life.ClusterLog;
 import io.forebay.store.disk.DiskSettings;
 import io.forebay.store.disk.DiskVolume;
@@ -37,15 +39,29 @@ public final class NodeCluster implements AutoCloseable {
   private static final long PATIENCE_NANOS = 60_000_000_000L;
   private static final NodeId VOTER = new NodeId("n0");
 
-  private record Running(TcpNetwork network, Node node) {}
+  /** What a node keeps its chunks on. */
+  @FunctionalInterface
+  public interface Disks {
+    /** Opens the volume of a node, at each of its starts. */
+    Volume open(Env env, int node, Path directory);
+  }
+
+  private record Running(TcpNetwork network, Node node, Volume volume) {}
 
   private final TestEnv env = new TestEnv();
   private final List<Path> disks = new ArrayList<>();
   private final List<Optional<Running>> nodes = new ArrayList<>();
+  private final Disks kind;
   private String voterAddress = "";
 
   /** Starts so many nodes, and waits until all take writes. */
   public NodeCluster(int count) {
+    this(count, (env, node, directory) -> DiskVolume.open(env, directory, DISK));
+  }
+
+  /** As above, with other disks. */
+  public NodeCluster(int count, Disks kind) {
+    this.kind = kind;
     for (int i = 0; i < count; i++) {
       disks.add(newDirectory());
       nodes.add(Optional.empty());
@@ -77,6 +93,11 @@ public final class NodeCluster implements AutoCloseable {
     return nodes.get(index).orElseThrow().node();
   }
 
+  /** The volume of a running node. */
+  public Volume volume(int index) {
+    return nodes.get(index).orElseThrow().volume();
+  }
+
   /** What is on a node's disk, whether it runs or not. */
   public Path disk(int index) {
     return disks.get(index);
@@ -96,11 +117,12 @@ public final class NodeCluster implements AutoCloseable {
     if (id.equals(VOTER)) {
       voterAddress = address;
     }
+    Volume volume = kind.open(env, index, disks.get(index));
     var node =
         new Node(
             env,
             network,
-            List.of(DiskVolume.open(env, disks.get(index), DISK)),
+            List.of(volume),
             id.equals(VOTER) ? Optional.of(voter()) : Optional.empty(),
             new SlabPool(env, 1 << 20, 64),
             (bucket, key, etag, offset, length) -> {
@@ -108,7 +130,7 @@ public final class NodeCluster implements AutoCloseable {
             },
             (bucket, key) -> Optional.empty(),
             new NodeConfig(address, "", Map.of(VOTER, voterAddress), 64L << 20, 600_000, 600_000));
-    nodes.set(index, Optional.of(new Running(network, node)));
+    nodes.set(index, Optional.of(new Running(network, node, volume)));
     node.start(
             (message, payload) -> {
               throw new ForebayException(ErrorCode.UNAVAILABLE, "no doors in this test");
@@ -139,10 +161,30 @@ public final class NodeCluster implements AutoCloseable {
     long deadline = env.nanoTime() + PATIENCE_NANOS;
     while (!condition.getAsBoolean()) {
       if (env.nanoTime() - deadline >= 0) {
-        throw new AssertionError("in vain: " + what + "; " + node(0).status());
+        throw new AssertionError("in vain: " + what + "; " + said());
       }
       env.sleep(5_000_000L);
     }
+  }
+
+  private String said() {
+    var text = new StringBuilder();
+    for (Optional<Running> each : nodes) {
+      if (each.isPresent()) {
+        NodeStatus status = each.get().node().status();
+        text.append(status.node())
+            .append(": ")
+            .append(status.volumes())
+            .append(status.resync())
+            .append(status.repair())
+            .append('\n');
+      }
+    }
+    node(0).plane().image().nodes().forEach(node -> text.append(node).append('\n'));
+    node(0).plane().image().groups().stream()
+        .limit(4)
+        .forEach(group -> text.append(group).append('\n'));
+    return text.toString();
   }
 
   /** Buffers for bodies. */

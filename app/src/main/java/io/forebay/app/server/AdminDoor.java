@@ -65,7 +65,23 @@ final class AdminDoor implements HttpHandler {
         "forebay.resync.moved.bytes", "bytes that re-sync has moved", s -> s.resync().movedBytes());
     gauge("forebay.collect.garbage.bytes", "garbage deleted", NodeStatus::garbageBytes);
     gauge("forebay.collect.evicted.bytes", "clean chunks evicted", NodeStatus::evictedBytes);
-    gauge("forebay.reads.corrupt", "reads that met a wrong checksum", NodeStatus::corruptReads);
+    gauge(
+        "forebay.reads.corrupt",
+        "reads that met a wrong checksum or a disk error",
+        s -> s.repair().damagedReads());
+    gauge("forebay.chunks.repaired", "copies put right again", s -> s.repair().repairedChunks());
+    gauge(
+        "forebay.chunks.lost",
+        "owed chunks that an in-sync volume of this node did not have",
+        s -> s.repair().lostChunks());
+    gauge(
+        "forebay.chunks.repairs.failed",
+        "tries to put a copy right for which nobody gave a good one",
+        s -> s.repair().failedRepairs());
+    gauge(
+        "forebay.volumes.turned.out",
+        "volumes of this node that cannot be written",
+        s -> s.volumes().stream().filter(volume -> volume.fault().isPresent()).count());
     gauge(
         "forebay.write.memory.free.bytes",
         "of what bodies may hold",

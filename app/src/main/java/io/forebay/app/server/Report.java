@@ -56,9 +56,13 @@ public record Report(
   public record GroupFacts(
       int total, int full, int degraded, int unwritable, int syncing, int awaitedNodes) {}
 
-  /** A volume of the node that was asked. */
+  /**
+   * A volume of the node that was asked.
+   *
+   * @param fault why it is turned out; empty while it is well
+   */
   public record VolumeFacts(
-      String id, long capacityBytes, long usedBytes, long chunks, long queuedBytes) {}
+      String id, long capacityBytes, long usedBytes, long chunks, long queuedBytes, String fault) {}
 
   /** What new buckets get where nothing else is said. */
   public record Defaults(int replicas, String store, long flushDelayMillis) {}
@@ -107,7 +111,8 @@ public record Report(
                     volume.usage().capacityBytes(),
                     volume.usage().usedBytes(),
                     volume.usage().chunks(),
-                    volume.usage().queuedBytes()))
+                    volume.usage().queuedBytes(),
+                    volume.fault().orElse("")))
             .toList(),
         status.resync(),
         flush,
@@ -116,7 +121,10 @@ public record Report(
             "rehomedChunks", status.rehomedChunks(),
             "garbageBytes", status.garbageBytes(),
             "evictedBytes", status.evictedBytes(),
-            "corruptReads", status.corruptReads(),
+            "corruptReads", status.repair().damagedReads(),
+            "lostChunks", status.repair().lostChunks(),
+            "repairedChunks", status.repair().repairedChunks(),
+            "failedRepairs", status.repair().failedRepairs(),
             "writeMemoryFreeBytes", status.writeMemoryFreeBytes()),
         defaults);
   }

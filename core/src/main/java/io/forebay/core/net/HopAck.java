@@ -1,14 +1,17 @@
 package io.forebay.core.net;
 
 import io.forebay.core.cluster.Group;
+import io.forebay.core.error.ErrorCode;
 import io.forebay.core.id.VolumeId;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * What became of a chunk on one volume.
  *
  * @param newer the member's record of the group when that is newer than the writer's
- * @param detail why, in words; empty when STORED
+ * @param detail why, in words, behind the name of the error code where there is one; empty when
+ *     STORED
  */
 public record HopAck(VolumeId volume, Status status, Optional<Group> newer, String detail) {
   /** Declared order is the wire's. */
@@ -23,6 +26,13 @@ public record HopAck(VolumeId volume, Status status, Optional<Group> newer, Stri
     FAILED,
     /** Nothing was heard of it: it may hold the chunk or not. */
     UNREACHED
+  }
+
+  /** Whether it was the disk that did not take the chunk: full, too busy, or broken. */
+  public boolean unfit() {
+    return (status == Status.REFUSED || status == Status.FAILED)
+        && Stream.of(ErrorCode.NO_SPACE, ErrorCode.BUSY, ErrorCode.IO_ERROR)
+            .anyMatch(code -> detail.startsWith(code.name() + ":"));
   }
 
   /** Held. */

@@ -78,6 +78,9 @@ public final class Collector {
   /** One round over all volumes. */
   public void round() {
     for (Volume volume : volumes.all()) {
+      if (volume.fault().isPresent()) {
+        continue; // nothing can be deleted there any more
+      }
       VolumeUsage usage = volume.usage();
       long toEvict =
           usage.usedBytes() > usage.capacityBytes() * EVICT_ABOVE

@@ -3,6 +3,7 @@ package io.forebay.node.life;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.NodeState;
 import io.forebay.core.codec.RecordCodec;
@@ -92,12 +93,13 @@ public final class NodeAgent {
     boolean first = true;
     while (true) {
       try {
+        int announced = partaking().size();
         long registration = register();
         if (first) {
           endFormerSessions();
           first = false;
         }
-        beat(registration);
+        beat(registration, announced);
       } catch (ForebayException failure) {
         if (failure.code() == ErrorCode.CANCELLED) {
           throw failure;
@@ -109,9 +111,25 @@ public final class NodeAgent {
     }
   }
 
+  /**
+   * The volumes that take part. One that cannot be written is turned out, and the node lives; but
+   * not while it is the only one of a group that is in sync, for it can be read.
+   */
+  private List<Volume> partaking() {
+    ClusterImage image = plane.image();
+    return volumes.all().stream()
+        .filter(volume ->
+            volume.fault().isEmpty()
+                || image.groups().stream()
+                    .map(group -> group.in(MemberState.IN_SYNC))
+                    .anyMatch(inSync ->
+                        inSync.size() == 1 && inSync.getFirst().volume().equals(volume.id())))
+        .toList();
+  }
+
   private long register() {
     var announced = new ArrayList<ClusterCommand.RegisterNode.Announced>();
-    for (Volume volume : volumes.all()) {
+    for (Volume volume : partaking()) {
       announced.add(
           new ClusterCommand.RegisterNode.Announced(
               volume.id(), volume.incarnation(), volume.usage().capacityBytes()));
@@ -145,8 +163,11 @@ public final class NodeAgent {
     plane.namespace(new NamespaceCommand.FlushAbandon(network.self()));
   }
 
-  private void beat(long registeredVersion) {
+  private void beat(long registeredVersion, int announced) {
     while (true) {
+      if (partaking().size() != announced) {
+        return; // registers anew, without the one that failed
+      }
       NodeId voter = plane.clusterLog().leader();
       long sentNanos = env.nanoTime();
       long registration =
@@ -200,7 +221,7 @@ public final class NodeAgent {
 
   private List<ControlMessage.Heartbeat.VolumeStats> stats() {
     var stats = new ArrayList<ControlMessage.Heartbeat.VolumeStats>();
-    for (Volume volume : volumes.all()) {
+    for (Volume volume : partaking()) {
       VolumeUsage usage = volume.usage();
       stats.add(
           new ControlMessage.Heartbeat.VolumeStats(

@@ -18,6 +18,7 @@ import io.forebay.core.net.DataMessage;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
 import io.forebay.core.volume.Volume;
+import io.forebay.node.replica.DoubtedChunks;
 import io.forebay.node.replica.Volumes;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -41,16 +42,24 @@ public final class ChunkReader {
   private final Volumes volumes;
   private final ControlPlane plane;
   private final SlabPool pool;
+  private final DoubtedChunks doubts;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<NodeId, Integer> underWay = new TreeMap<>(); // guarded by lock
   private final Map<NodeId, Long> slowUntilNanos = new TreeMap<>(); // guarded by lock
 
-  public ChunkReader(Env env, Network network, Volumes volumes, ControlPlane plane, SlabPool pool) {
+  public ChunkReader(
+      Env env,
+      Network network,
+      Volumes volumes,
+      ControlPlane plane,
+      SlabPool pool,
+      DoubtedChunks doubts) {
     this.env = env;
     this.network = network;
     this.volumes = volumes;
     this.plane = plane;
     this.pool = pool;
+    this.doubts = doubts;
   }
 
   /**
@@ -62,10 +71,17 @@ public final class ChunkReader {
    */
   public Bytes read(ChunkId chunk, GroupId group, int offset, int length) {
     var said = new ArrayList<String>();
-    Optional<Bytes> local = readLocal(chunk, offset, length, said);
-    if (local.isPresent()) {
-      return local.get();
-    }
+    Optional<Bytes> local = readLocal(chunk, group, offset, length, said);
+    return local.isPresent() ? local.get() : readElsewhere(chunk, group, offset, length, said);
+  }
+
+  /** As {@link #read}, from other nodes only: what this one has is not good, or not there. */
+  public Bytes readElsewhere(ChunkId chunk, GroupId group, int offset, int length) {
+    return readElsewhere(chunk, group, offset, length, new ArrayList<>());
+  }
+
+  private Bytes readElsewhere(
+      ChunkId chunk, GroupId group, int offset, int length, List<String> said) {
     for (long timeout : ROUND_NANOS) {
       for (NodeId node : candidates(group)) {
         Optional<Bytes> found = ask(node, chunk, group, offset, length, timeout, said);
@@ -78,18 +94,37 @@ public final class ChunkReader {
         ErrorCode.CHUNK_ABSENT, "no node gave " + chunk + " of " + group + ": " + said);
   }
 
-  private Optional<Bytes> readLocal(ChunkId chunk, int offset, int length, List<String> said) {
+  private Optional<Bytes> readLocal(
+      ChunkId chunk, GroupId group, int offset, int length, List<String> said) {
+    // Before the volumes are looked at, as for a read from outside (rule R8).
+    ClusterImage image = plane.image();
+    boolean held = false;
     for (Volume volume : volumes.all()) {
       if (volume.find(chunk).isPresent()) {
+        held = true;
         try {
           return Optional.of(volume.read(chunk, offset, length, pool));
         } catch (ForebayException failure) {
-          if (failure.code() == ErrorCode.CANCELLED) {
-            throw failure;
+          switch (failure.code()) {
+            case CANCELLED -> throw failure;
+            case CORRUPT, IO_ERROR ->
+                doubts.add(
+                    new DoubtedChunks.Doubt(
+                        volume.id(), chunk, group, DoubtedChunks.Finding.DAMAGED));
+            default -> {}
           }
           said.add("own volume " + volume.id() + ": " + failure.code());
         }
       }
+    }
+    if (!held) {
+      volumes
+          .inSync(image, group)
+          .ifPresent(volume -> {
+            said.add("own volume " + volume.id() + ": in sync, and has it not");
+            doubts.add(
+                new DoubtedChunks.Doubt(volume.id(), chunk, group, DoubtedChunks.Finding.ABSENT));
+          });
     }
     return Optional.empty();
   }
@@ -121,7 +156,11 @@ public final class ChunkReader {
         }
         said.add(node + ": other bytes than it said");
       } else {
-        said.add(node + ": has it not");
+        // In-sync members doubt themselves when they say so of a chunk that is owed.
+        boolean inSync =
+            reply.message() instanceof DataMessage.ChunkMissing(boolean authoritative)
+                && authoritative;
+        said.add(node + (inSync ? ": in sync, and has it not" : ": has it not"));
       }
       reply.release();
     } catch (ForebayException failure) {

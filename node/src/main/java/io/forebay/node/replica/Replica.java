@@ -29,7 +29,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 
@@ -54,19 +53,21 @@ public final class Replica implements ChunkReceiver {
   private final Lease lease;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<GroupId, ReentrantReadWriteLock> commits = new TreeMap<>(); // guarded by lock
-  private final AtomicLong corruptReads = new AtomicLong();
+  private final DoubtedChunks doubts;
 
-  public Replica(Env env, Volumes volumes, ControlPlane plane, SlabPool pool, Lease lease) {
+  public Replica(
+      Env env,
+      Volumes volumes,
+      ControlPlane plane,
+      SlabPool pool,
+      Lease lease,
+      DoubtedChunks doubts) {
     this.env = env;
     this.volumes = volumes;
     this.plane = plane;
     this.pool = pool;
     this.lease = lease;
-  }
-
-  /** How many reads met a checksum that did not fit. */
-  public long corruptReads() {
-    return corruptReads.get();
+    this.doubts = doubts;
   }
 
   @Override
@@ -207,9 +208,7 @@ public final class Replica implements ChunkReceiver {
           Bytes bytes = volume.read(read.id(), read.offset(), read.length(), pool);
           return new Reply(new DataMessage.ChunkData(bytes.crc32c()), Optional.of(bytes));
         } catch (ForebayException failure) {
-          if (failure.code() == ErrorCode.CORRUPT) {
-            corruptReads.incrementAndGet();
-          }
+          doubt(volume, read, failure);
           // Another volume, or another node, may have a good copy; this one says nothing of
           // absence.
           return Reply.of(new DataMessage.ChunkMissing(false));
@@ -217,12 +216,21 @@ public final class Replica implements ChunkReceiver {
       }
     }
     boolean knows = image.version() >= read.minVersion();
-    boolean inSync =
-        image.group(read.group()).stream()
-            .filter(group -> !group.reviving())
-            .flatMap(group -> group.in(MemberState.IN_SYNC).stream())
-            .anyMatch(member -> volumes.volume(member.volume()).isPresent());
-    return Reply.of(new DataMessage.ChunkMissing(knows && inSync));
+    Optional<Volume> inSync = volumes.inSync(image, read.group());
+    if (knows && inSync.isPresent()) {
+      doubts.add(
+          new DoubtedChunks.Doubt(
+              inSync.get().id(), read.id(), read.group(), DoubtedChunks.Finding.ABSENT));
+    }
+    return Reply.of(new DataMessage.ChunkMissing(knows && inSync.isPresent()));
+  }
+
+  private void doubt(Volume volume, DataMessage.ChunkRead read, ForebayException failure) {
+    if (failure.code() == ErrorCode.CORRUPT || failure.code() == ErrorCode.IO_ERROR) {
+      doubts.add(
+          new DoubtedChunks.Doubt(
+              volume.id(), read.id(), read.group(), DoubtedChunks.Finding.DAMAGED));
+    }
   }
 
   private HopAck have(DataMessage.ChunkHave have) {

@@ -1,6 +1,9 @@
 package io.forebay.node.replica;
 
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.MemberState;
 import io.forebay.core.id.ChunkId;
+import io.forebay.core.id.GroupId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.core.volume.Volume;
 import java.util.Collection;
@@ -31,6 +34,15 @@ public final class Volumes {
       }
     }
     return Optional.empty();
+  }
+
+  /** The volume of this node that is IN_SYNC in a group that is not reviving, if one is. */
+  public Optional<Volume> inSync(ClusterImage image, GroupId id) {
+    return image.group(id).stream()
+        .filter(group -> !group.reviving())
+        .flatMap(group -> group.in(MemberState.IN_SYNC).stream())
+        .flatMap(member -> volume(member.volume()).stream())
+        .findFirst();
   }
 
   /** All, by id. */

@@ -1,7 +1,6 @@
 package io.forebay.node.resync;
 
 import io.forebay.core.bytes.Bytes;
-import io.forebay.core.bytes.Crc32cCombiner;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.Group;
@@ -25,7 +24,6 @@ import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.net.DataMessage;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
-import io.forebay.core.volume.ChunkAppender;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.read.ChunkReader;
 import io.forebay.node.replica.Replica;
@@ -53,6 +51,8 @@ public final class Resync {
   private static final long LIST_NANOS = 5_000_000_000L;
   private static final long READ_NANOS = 3_000_000_000L;
   private static final long LOOK_NANOS = 500_000_000L;
+  // A chunk that is half here waits for its sources to come back rather than begin anew.
+  private static final int PART_TRIES = 10;
 
   private record Job(GroupId group, VolumeId volume) implements Comparable<Job> {
     @Override
@@ -71,6 +71,8 @@ public final class Resync {
   private final Permits chunkSlots;
   private final ReentrantLock lock = new ReentrantLock();
   private final TreeSet<Job> running = new TreeSet<>(); // guarded by lock
+  private final TreeMap<Job, TreeSet<ChunkId>> counted = new TreeMap<>(); // guarded by lock
+  private Optional<Job> last = Optional.empty(); // guarded by lock
   private final AtomicLong missedBytes = new AtomicLong();
   private final AtomicLong movedBytes = new AtomicLong();
   private final AtomicLong missedChunks = new AtomicLong();
@@ -92,7 +94,12 @@ public final class Resync {
     this.chunkSlots = new Permits(env, CHUNKS_AT_ONCE);
   }
 
-  /** What re-sync has found and done since this process started. */
+  /**
+   * What re-sync has found and done since this process started.
+   *
+   * @param missedBytes of chunks that were lacking, each counted once until its group is in sync
+   * @param movedBytes that were fetched, also in vain
+   */
   public record Counters(
       long missedChunks, long missedBytes, long movedBytes, long promotions, int running) {}
 
@@ -115,37 +122,59 @@ public final class Resync {
   public void run() {
     while (true) {
       ClusterImage image = plane.image();
-      for (Group group : image.groups()) {
-        for (Member member : group.members()) {
-          if ((member.state() == MemberState.SYNCING || group.reviving())
-              && volumes.volume(member.volume()).isPresent()) {
-            begin(new Job(group.id(), member.volume()));
-          }
-        }
-      }
+      look(image);
       plane.awaitVersion(image.version() + 1, LOOK_NANOS);
     }
   }
 
-  private void begin(Job job) {
+  /**
+   * Begins what there is to do, up to the bound; again when something ends, so that the next group
+   * follows at once. Goes round: groups that cannot be helped now do not keep others waiting.
+   */
+  private void look(ClusterImage image) {
+    var wanted = new TreeSet<Job>();
+    for (Group group : image.groups()) {
+      for (Member member : group.members()) {
+        if ((member.state() == MemberState.SYNCING || group.reviving())
+            && volumes
+                .volume(member.volume())
+                .filter(volume -> volume.fault().isEmpty())
+                .isPresent()) {
+          wanted.add(new Job(group.id(), member.volume()));
+        }
+      }
+    }
     lock.lock();
     try {
-      if (running.size() >= GROUPS_AT_ONCE || !running.add(job)) {
-        return;
+      counted.keySet().retainAll(wanted);
+      wanted.removeAll(running);
+      while (running.size() < GROUPS_AT_ONCE && !wanted.isEmpty()) {
+        Job next = last.map(wanted::higher).orElse(wanted.first());
+        if (next == null) {
+          next = wanted.first();
+        }
+        last = Optional.of(next);
+        wanted.remove(next);
+        running.add(next);
+        begin(next);
       }
     } finally {
       lock.unlock();
     }
+  }
+
+  private void begin(Job job) {
     env.spawn(
         "resync-" + job.group().value(),
         () -> {
           try {
             bringUp(job);
           } catch (ForebayException failure) {
-            // Whatever was in the way, the member stays SYNCING and the next look begins again.
-            if (failure.code() != ErrorCode.CANCELLED) {
-              env.sleep(LOOK_NANOS / 2);
+            if (failure.code() == ErrorCode.CANCELLED) {
+              return;
             }
+            // Whatever was in the way, the member stays SYNCING and a later look begins again.
+            env.sleep(LOOK_NANOS / 2);
           } finally {
             lock.lock();
             try {
@@ -154,7 +183,22 @@ public final class Resync {
               lock.unlock();
             }
           }
+          look(plane.image());
         });
+  }
+
+  /** Counts what is lacking, once, however often it has to be fetched. */
+  private void missed(Job job, DataMessage.ChunkList.Listed chunk) {
+    lock.lock();
+    try {
+      if (!counted.computeIfAbsent(job, any -> new TreeSet<>()).add(chunk.id())) {
+        return;
+      }
+    } finally {
+      lock.unlock();
+    }
+    missedChunks.incrementAndGet();
+    missedBytes.addAndGet(chunk.lengthBytes());
   }
 
   private void bringUp(Job job) {
@@ -282,8 +326,7 @@ public final class Resync {
     var outcomes = new ArrayDeque<Outcome<Boolean>>();
     ForebayException first = null;
     for (DataMessage.ChunkList.Listed chunk : lacking) {
-      missedChunks.incrementAndGet();
-      missedBytes.addAndGet(chunk.lengthBytes());
+      missed(new Job(group.id(), volume.id()), chunk);
       chunkSlots.acquire(1);
       var outcome = new Outcome<Boolean>(env);
       outcomes.add(outcome);
@@ -344,40 +387,36 @@ public final class Resync {
   }
 
   private void pull(Group group, NodeId source, DataMessage.ChunkList.Listed chunk, Volume volume) {
-    ChunkAppender appender =
-        volume.append(
-            chunk.id(),
-            group.id(),
-            chunk.epoch(),
-            chunk.lengthBytes(),
-            group.family().durability());
-    try {
-      int offset = 0;
-      int crc = 0;
-      while (offset < chunk.lengthBytes()) {
-        int length = Math.min(Network.MAX_PAYLOAD_BYTES, chunk.lengthBytes() - offset);
-        var said = new ArrayList<String>();
-        Optional<Bytes> bytes =
-            reader.ask(source, chunk.id(), group.id(), offset, length, READ_NANOS, said);
-        Bytes part =
-            bytes.isPresent() ? bytes.get() : reader.read(chunk.id(), group.id(), offset, length);
-        try {
-          int partCrc = part.crc32c();
-          appender.write(offset, part, partCrc);
-          crc = Crc32cCombiner.combine(crc, partCrc, length);
-          movedBytes.addAndGet(length);
-        } finally {
-          part.release();
+    new ChunkPull(volume, group, chunk, movedBytes)
+        .store((offset, length) -> part(group, source, chunk, offset, length));
+  }
+
+  private Bytes part(
+      Group group, NodeId source, DataMessage.ChunkList.Listed chunk, int offset, int length) {
+    for (int tries = 1; ; tries++) {
+      Optional<Bytes> bytes =
+          reader.ask(source, chunk.id(), group.id(), offset, length, READ_NANOS, new ArrayList<>());
+      if (bytes.isPresent()) {
+        return bytes.get();
+      }
+      try {
+        return reader.read(chunk.id(), group.id(), offset, length);
+      } catch (ForebayException failure) {
+        if (failure.code() != ErrorCode.CHUNK_ABSENT || offset == 0 || tries == PART_TRIES) {
+          throw failure;
         }
-        offset += length;
+        requireOwed(chunk.id(), failure);
+        env.sleep(LOOK_NANOS);
       }
-      if (crc != chunk.crc32c()) {
-        throw new ForebayException(
-            ErrorCode.CORRUPT, chunk.id() + " arrived from " + source + " with another CRC32C");
-      }
-      appender.commit(chunk.lengthBytes(), chunk.crc32c());
-    } finally {
-      appender.abort();
+    }
+  }
+
+  private void requireOwed(ChunkId chunk, ForebayException absent) {
+    if (plane.query(new NamespaceQuery.ChunkStates(List.of(chunk)))
+            instanceof NamespaceAnswer.Chunks(var states)
+        && states.getFirst() != ChunkState.OWED
+        && states.getFirst() != ChunkState.OPEN) {
+      throw absent;
     }
   }
 }

@@ -189,11 +189,23 @@ final class ChunkSend {
     if (ack.allStored()) {
       return Optional.of(acknowledged(open));
     }
-    if (open.broken) {
+    if (avoidUnfit(ack) || open.broken) {
       // Nothing below would be quicker than another group.
       return Optional.empty();
     }
     return completeDirectly(open, ack) ? Optional.of(acknowledged(open)) : Optional.empty();
+  }
+
+  /** Full and broken disks are passed by; the nodes that have them are not to blame. */
+  private boolean avoidUnfit(ChunkAck ack) {
+    boolean any = false;
+    for (HopAck hop : ack.hops()) {
+      if (hop.unfit()) {
+        sender.suspects().add(hop.volume());
+        any = true;
+      }
+    }
+    return any;
   }
 
   private Acknowledged acknowledged(Flight open) {
@@ -317,9 +329,11 @@ final class ChunkSend {
     int lagging = -1;
     int least = Integer.MAX_VALUE;
     for (int i = 0; i < hops.size(); i++) {
-      if (hops.get(i).status() != HopAck.Status.STORED
-          && i < progress.size()
-          && progress.get(i) < least) {
+      HopAck.Status status = hops.get(i).status();
+      if (status == HopAck.Status.REFUSED || status == HopAck.Status.STALE_EPOCH) {
+        return; // an answer, and the reason why nothing goes on
+      }
+      if (status == HopAck.Status.UNREACHED && i < progress.size() && progress.get(i) < least) {
         least = progress.get(i);
         lagging = i;
       }

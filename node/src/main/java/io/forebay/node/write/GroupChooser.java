@@ -104,7 +104,10 @@ final class GroupChooser {
       Group group = tier.get((int) ((start + i) % tier.size()));
       Optional<List<Hop>> chain = chain(image, group);
       if (chain.isPresent()
-          && !(avoid && chain.get().stream().anyMatch(hop -> suspects.contains(hop.node())))) {
+          && !(avoid
+              && chain.get().stream()
+                  .anyMatch(
+                      hop -> suspects.contains(hop.node()) || suspects.contains(hop.volume())))) {
         return Optional.of(new Choice(group, chain.get()));
       }
     }

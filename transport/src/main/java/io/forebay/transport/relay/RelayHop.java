@@ -167,11 +167,13 @@ public final class RelayHop {
   }
 
   private HopAck ack(HopAck.Status status, RuntimeException failure) {
-    String detail =
-        failure instanceof ForebayException known
-            ? known.code() + ": " + known.getMessage()
-            : failure.toString();
-    return new HopAck(put.chain().get(0).volume(), status, Optional.empty(), detail);
+    return new HopAck(put.chain().get(0).volume(), status, Optional.empty(), describe(failure));
+  }
+
+  private static String describe(Throwable failure) {
+    return failure instanceof ForebayException known
+        ? known.code() + ": " + known.getMessage()
+        : failure.toString();
   }
 
   private LocalSink requireSink() {
@@ -190,10 +192,8 @@ public final class RelayHop {
       } catch (RuntimeException failure) {
         written = Outcome.failed(env, failure);
       }
-      written.whenDone(done ->
-          handle(() ->
-              relay.localWritten(
-                  index, done.failure().map(why -> String.valueOf(why.getMessage())))));
+      written.whenDone(
+          done -> handle(() -> relay.localWritten(index, done.failure().map(RelayHop::describe))));
     }
 
     @Override

@@ -1,0 +1,255 @@
+package io.forebay.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.MemberState;
+import io.forebay.core.cluster.NodeRecord;
+import io.forebay.core.cluster.NodeState;
+import io.forebay.core.id.ChunkId;
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.Incarnation;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import io.forebay.core.namespace.ChunkState;
+import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.volume.MemoryVolume;
+import io.forebay.core.volume.StoredChunk;
+import io.forebay.core.volume.Volume;
+import io.forebay.store.disk.DiskSettings;
+import io.forebay.store.disk.DiskVolume;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/** Damaged, lost, full and failing disks under three nodes: no byte is lost, and all is mended. */
+class DiskTroubleTest {
+  private static final int CHUNKS = 24;
+  // Of a segment of 64 MiB.
+  private static final long TABLE_BYTES = 1024 * 4096;
+
+  private static List<StoredChunk> chunks(Volume volume) {
+    var all = new ArrayList<StoredChunk>();
+    for (GroupId group : volume.groups()) {
+      all.addAll(volume.list(group, Optional.empty(), 10_000));
+    }
+    return all;
+  }
+
+  private static long bytes(Volume volume) {
+    return chunks(volume).stream().mapToLong(StoredChunk::lengthBytes).sum();
+  }
+
+  private static boolean full(NodeCluster cluster, int replicas) {
+    ClusterImage image = cluster.node(0).plane().image();
+    return image.groups().stream()
+        .allMatch(group -> group.in(MemberState.IN_SYNC).size() >= replicas);
+  }
+
+  /** Flips a bit in each MiB of a node's segments. */
+  private static void flipBits(NodeCluster cluster, int node) throws IOException {
+    try (FileChannel file =
+        FileChannel.open(
+            cluster.disk(node).resolve("segments/00000000.seg"),
+            StandardOpenOption.READ,
+            StandardOpenOption.WRITE)) {
+      for (long at = TABLE_BYTES + 12_345; at < file.size(); at += 1 << 20) {
+        ByteBuffer one = ByteBuffer.allocate(1);
+        file.read(one, at);
+        file.write(ByteBuffer.wrap(new byte[] {(byte) (one.get(0) ^ 16)}), at);
+      }
+      file.force(true);
+    }
+  }
+
+  private static void assertWhole(Volume volume, SlabPool pool) {
+    for (StoredChunk chunk : chunks(volume)) {
+      volume.read(chunk.id(), 0, chunk.lengthBytes(), pool).release();
+    }
+  }
+
+  @Test
+  void damagedCopiesAreNeverServedAndAreReplacedByGoodOnes() throws IOException {
+    try (var cluster = new NodeCluster(3)) {
+      var objects = new TestObjects(cluster, 2, 2);
+      objects.write(0, "a", CHUNKS);
+      int damaged = chunks(cluster.volume(1)).size();
+      assertThat(damaged).isPositive();
+      flipBits(cluster, 1);
+      for (int node = 0; node < 3; node++) {
+        objects.verify(node, "a"); // node 1 finds all that is its own
+      }
+      cluster.await(
+          "all is repaired", () -> cluster.node(1).status().repair().repairedChunks() == damaged);
+      assertThat(cluster.node(1).status().repair().damagedReads()).isGreaterThanOrEqualTo(damaged);
+      assertWhole(cluster.volume(1), cluster.bodies());
+
+      long reads = cluster.node(1).status().repair().damagedReads();
+      objects.verify(1, "a");
+      assertThat(cluster.node(1).status().repair().damagedReads()).isEqualTo(reads);
+      for (int node = 0; node < 3; node++) {
+        assertThat(cluster.node(node).status().repair().lostChunks()).isZero();
+        assertThat(cluster.node(node).status().repair().failedRepairs()).isZero();
+      }
+      // Also after a restart, which finds two copies of none.
+      cluster.kill(1);
+      cluster.start(1);
+      assertThat(chunks(cluster.volume(1))).hasSize(damaged);
+      assertWhole(cluster.volume(1), cluster.bodies());
+    }
+  }
+
+  @Test
+  void anOwedChunkThatAnInSyncVolumeHasLostIsFetchedAndCounted() {
+    try (var cluster = new NodeCluster(3)) {
+      var objects = new TestObjects(cluster, 2, 2);
+      objects.write(0, "a", CHUNKS);
+      List<StoredChunk> held = chunks(cluster.volume(1));
+      List<ChunkId> lost = held.stream().map(StoredChunk::id).toList();
+      cluster.await(
+          "the session is past them",
+          () ->
+              cluster.node(0).plane().query(new NamespaceQuery.ChunkStates(lost))
+                      instanceof NamespaceAnswer.Chunks(var states)
+                  && states.stream().allMatch(ChunkState.OWED::equals));
+      cluster.volume(1).delete(lost); // behind everybody's back
+      objects.verify(1, "a");
+      cluster.await(
+          "all is there again",
+          () -> cluster.node(1).status().repair().repairedChunks() == lost.size());
+      assertThat(cluster.node(1).status().repair().lostChunks()).isEqualTo(lost.size());
+      assertThat(chunks(cluster.volume(1))).containsExactlyInAnyOrderElementsOf(held);
+      assertWhole(cluster.volume(1), cluster.bodies());
+      objects.verify(1, "a");
+      assertThat(cluster.node(1).status().repair().failedRepairs()).isZero();
+    }
+  }
+
+  @Test
+  void whatIsLostIsFoundByReadersOnOtherNodesToo() {
+    try (var cluster = new NodeCluster(3)) {
+      var objects = new TestObjects(cluster, 2, 2);
+      objects.write(0, "a", CHUNKS);
+      // The reader holds nothing itself of some groups and asks either of their members.
+      List<ChunkId> lost = chunks(cluster.volume(1)).stream().map(StoredChunk::id).toList();
+      cluster.volume(1).delete(lost);
+      cluster.await(
+          "node 1 was asked for something that it had lost",
+          () -> {
+            objects.verify(2, "a");
+            return cluster.node(1).status().repair().repairedChunks() > 0;
+          });
+      objects.verify(2, "a");
+    }
+  }
+
+  @Test
+  void aWriterWhoseOwnDiskIsFullWritesElsewhere() {
+    long small = 64L << 20;
+    try (var cluster =
+        new NodeCluster(
+            3,
+            (env, node, directory) ->
+                DiskVolume.open(
+                    env,
+                    directory,
+                    new DiskSettings(node == 0 ? small : 1L << 30, 64 << 20, 2, true)))) {
+      var objects = new TestObjects(cluster, 2, 2);
+      for (int i = 0; i < 4; i++) {
+        objects.write(0, "a" + i, 32); // 128 MiB, twice
+      }
+      assertThat(cluster.volume(0).usage().usedBytes()).isLessThanOrEqualTo(small);
+      assertThat(cluster.node(0).status().rehomedChunks()).isPositive();
+      for (int i = 0; i < 4; i++) {
+        objects.verify(i % 3, "a" + i);
+      }
+      cluster.await("every group is whole", () -> full(cluster, 2));
+    }
+  }
+
+  @Test
+  void aVolumeThatCannotBeWrittenIsTurnedOutAndItsNodeLives() {
+    var bad = new MemoryVolume.Disk(new VolumeId(77), new Incarnation(77, 1), 1L << 30);
+    try (var cluster =
+        new NodeCluster(
+            3,
+            (env, node, directory) ->
+                node == 2
+                    ? new MemoryVolume(env, bad)
+                    : DiskVolume.open(
+                        env, directory, new DiskSettings(1L << 30, 64 << 20, 2, true)))) {
+      var objects = new TestObjects(cluster, 2, 2);
+      objects.write(0, "before", 6);
+      bad.breakWrites();
+      objects.write(0, "after", 6);
+      objects.write(2, "there", 6);
+      cluster.await(
+          "the volume is out",
+          () -> cluster.node(0).plane().image().volume(bad(cluster)).isEmpty() && full(cluster, 2));
+      assertThat(cluster.node(0).plane().image().node(cluster.node(2).id()))
+          .map(NodeRecord::state)
+          .contains(NodeState.UP);
+      assertThat(cluster.node(0).plane().image().groups())
+          .allMatch(group -> group.member(bad(cluster)).isEmpty());
+      assertThat(cluster.node(2).status().volumes().getFirst().fault()).isPresent();
+      for (int node = 0; node < 3; node++) {
+        objects.verify(node, "before");
+        objects.verify(node, "after");
+        objects.verify(node, "there");
+      }
+    }
+  }
+
+  private static VolumeId bad(NodeCluster cluster) {
+    return cluster.volume(2).id();
+  }
+
+  @Test
+  void aResyncThatIsDisturbedMovesWhatWasMissedAndCountsItOnce() {
+    try (var cluster = new NodeCluster(3)) {
+      var objects = new TestObjects(cluster, 3, 2);
+      objects.write(0, "before", 8);
+      long before = bytes(cluster.volume(2));
+      cluster.kill(2);
+      objects.write(0, "missed", 150);
+      // With three replicas on three nodes everything is everywhere, also what was written in vain
+      // while the loss was not known.
+      long missed = bytes(cluster.volume(0)) - before;
+      assertThat(missed).isGreaterThanOrEqualTo(150L * TestObjects.CHUNK_BYTES);
+      cluster.start(2);
+      cluster.await(
+          "re-sync is under way", () -> cluster.node(2).status().resync().movedBytes() > 0);
+      // Called down though it is up: its join epochs move, and every list begins again.
+      NodeRecord node = cluster.node(0).plane().image().node(cluster.node(2).id()).orElseThrow();
+      cluster
+          .node(0)
+          .plane()
+          .cluster(
+              new ClusterCommand.ExpelNodes(
+                  List.of(new ClusterCommand.ExpelNodes.Run(node.id(), node.registration()))));
+      // And one of its two sources goes for good.
+      NodeId gone = cluster.node(1).id();
+      cluster.kill(1);
+      cluster.await(
+          "what is left is whole",
+          () ->
+              cluster.node(0).plane().image().node(gone).orElseThrow().state() == NodeState.DOWN
+                  && cluster.node(0).plane().image().groups().stream()
+                      .allMatch(group -> group.in(MemberState.IN_SYNC).size() == 2));
+      var counters = cluster.node(2).status().resync();
+      assertThat(counters.missedBytes()).isEqualTo(missed);
+      assertThat(counters.movedBytes()).isBetween(missed, missed * 105 / 100);
+      assertThat(bytes(cluster.volume(2))).isEqualTo(before + missed);
+      assertWhole(cluster.volume(2), cluster.bodies());
+      objects.verify(2, "missed");
+    }
+  }
+}
