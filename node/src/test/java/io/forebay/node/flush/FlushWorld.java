@@ -64,6 +64,7 @@ import io.forebay.core.volume.MemoryVolume;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.read.ChunkReader;
 import io.forebay.node.read.ManifestReader;
+import io.forebay.node.replica.DoubtedChunks;
 import io.forebay.node.replica.Volumes;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
@@ -144,7 +145,13 @@ final class FlushWorld {
     stores.bind(plane);
     reader =
         new ManifestReader(
-            new ChunkReader(steps, new NoPeers(), new Volumes(List.of(volume)), plane, pool),
+            new ChunkReader(
+                steps,
+                new NoPeers(),
+                new Volumes(List.of(volume)),
+                plane,
+                pool,
+                new DoubtedChunks(steps)),
             stores,
             pool);
     for (int i = 0; i < nodes; i++) {
