@@ -156,15 +156,27 @@ final class AzureFaults {
               what + ": the object ends before; look at it again",
               failure);
       default ->
-          new ForebayException(
-              ErrorCode.STORE_DENIED,
-              what
-                  + (status == 401 || status == 403
-                      ? ": the credentials do not allow it; check their rights, their end, the"
-                          + " account's firewall and this machine's clock"
-                      : ": the store refuses it; look the code up: a lease, a policy, a limit or a"
-                          + " value that Azure does not take"),
-              failure);
+          switch (status) {
+            case 401, 403 ->
+                new ForebayException(
+                    ErrorCode.STORE_DENIED,
+                    what
+                        + ": the credentials do not allow it; check their rights, their end, the"
+                        + " account's firewall and this machine's clock",
+                    failure);
+            case 404, 409, 412 ->
+                new ForebayException(
+                    ErrorCode.STORE_CONFLICT,
+                    what
+                        + ": the store keeps what it has; look for a lease, a policy, a snapshot or"
+                        + " a tier",
+                    failure);
+            default ->
+                new ForebayException(
+                    ErrorCode.INVALID_ARGUMENT,
+                    what + ": the store does not take such a name, header, size or request",
+                    failure);
+          };
     };
   }
 

@@ -272,7 +272,7 @@ public final class AzureStore implements ObjectStore {
   /** Before anything was sent. */
   private ForebayException refused(String operation, String key, String why) {
     return new ForebayException(
-        ErrorCode.STORE_DENIED, faults.attempted(operation, key) + " was not sent: " + why);
+        ErrorCode.INVALID_ARGUMENT, faults.attempted(operation, key) + " was not sent: " + why);
   }
 
   private ForebayException fault(String operation, String key, Throwable failure) {

@@ -169,9 +169,10 @@ final class AzureFaultsTest {
     "403,,STORE_UNREACHABLE,not Azure Blob Storage",
     "404,ContainerNotFound,STORE_MISSING,create=true",
     "404,,STORE_UNREACHABLE,not Azure Blob Storage",
-    "409,LeaseIdMissing,STORE_DENIED,a lease",
-    "412,LeaseIdMissing,STORE_DENIED,a lease",
-    "400,InvalidHeaderValue,STORE_DENIED,does not take",
+    "409,LeaseIdMissing,STORE_CONFLICT,a lease",
+    "412,LeaseIdMissing,STORE_CONFLICT,a lease",
+    "400,InvalidHeaderValue,INVALID_ARGUMENT,does not take",
+    "413,RequestBodyTooLarge,INVALID_ARGUMENT,does not take",
     "429,,STORE_THROTTLED,17 s",
     "503,ServerBusy,STORE_THROTTLED,17 s",
     "503,,STORE_UNREACHABLE,may have been carried out",
@@ -531,7 +532,7 @@ final class AzureFaultsTest {
             () -> store.put("some/key/a./b", List.of(), OPTIONS),
             () -> store.head("some/key" + "k".repeat(1024)))) {
       ForebayException failure = named(catchThrowableOfType(ForebayException.class, call::run));
-      assertThat(failure.code()).isEqualTo(ErrorCode.STORE_DENIED);
+      assertThat(failure.code()).isEqualTo(ErrorCode.INVALID_ARGUMENT);
       assertThat(failure).hasMessageContaining("not sent");
     }
     assertThat(requests).isEmpty();

@@ -11,8 +11,10 @@ import java.util.Optional;
  * the store, the key, the operation, why it failed and what to do:
  *
  * <ul>
- *   <li><b>Not carried out, and it will not be:</b> STORE_DENIED, STORE_MISSING (no such
- *       container), STORE_THROTTLED (busy or full), NO_SUCH_UPLOAD, RANGE_NOT_SATISFIABLE.
+ *   <li><b>Not carried out, and it will not be.</b> Of the store: STORE_DENIED, STORE_MISSING (no
+ *       such container), STORE_THROTTLED (busy or full). Of this one object: INVALID_ARGUMENT (the
+ *       store cannot hold such a key, header or size), STORE_CONFLICT (it keeps what it has: a
+ *       lease, a policy), NO_SUCH_UPLOAD, RANGE_NOT_SATISFIABLE.
  *   <li><b>Unclear: it may have been carried out, or may still be</b> for at most {@link
  *       #MAX_CHANGE_MILLIS} from the call: STORE_UNREACHABLE, TIMEOUT, CANCELLED (the caller was
  *       interrupted), and whatever is not named above.

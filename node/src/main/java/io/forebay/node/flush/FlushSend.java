@@ -109,7 +109,13 @@ final class FlushSend {
   private Verdict failed(ErrorCode code, String message) {
     boolean definite =
         switch (code) {
-          case STORE_DENIED, STORE_MISSING, STORE_THROTTLED, STORE_CONFLICT, NO_SUCH_UPLOAD -> true;
+          case STORE_DENIED,
+              STORE_MISSING,
+              STORE_THROTTLED,
+              STORE_CONFLICT,
+              NO_SUCH_UPLOAD,
+              INVALID_ARGUMENT ->
+              true;
           default -> false;
         };
     if (mayLand && !definite) {

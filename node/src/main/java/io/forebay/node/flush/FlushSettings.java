@@ -23,7 +23,7 @@ public record FlushSettings(
     long leaseMillis,
     long landingMillis,
     long clockMillis) {
-  /** The SDKs' requests time out after a minute; 90 s after it was sent one has landed or never. */
+  /** Landing: what stores promise, ObjectStore.MAX_CHANGE_MILLIS, and what the clocks differ by. */
   public static final FlushSettings DEFAULT =
       new FlushSettings(8, 4, 3, 64L << 20, 8 << 20, 16 << 20, 60_000, 90_000, 5_000);
 }

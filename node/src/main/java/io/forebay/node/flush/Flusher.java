@@ -298,6 +298,7 @@ public final class Flusher {
                     ref ->
                         stores
                             .bucket(ref.bucket())
+                            .filter(from -> from.storeUrl().equals(bucket.storeUrl()))
                             .map(from -> BucketStores.storeKey(from, ref.key())))
                 .run();
         return log(task, item, verdict);
