@@ -59,6 +59,13 @@ for entry in "${entries[@]}"; do
 done
 module_jar app/target/classes app
 
+# RocksDB's native library beside the jars: else each start copies it to the temporary directory, and a killed
+# process leaves its copy there.
+native="librocksdbjni-linux64.so"
+[[ "$(uname -m)" != aarch64 ]] || native="librocksdbjni-linux-aarch64.so"
+mkdir "$fresh/native"
+(cd "$fresh/native" && "$JAVA_HOME/bin/jar" --extract --file ../rocksdbjni-*.jar "$native")
+
 # A running server keeps the jars it has opened: the old directory is moved away whole, never changed in place.
 mkdir -p "$home"
 rm -f "$stamp" "$home/forebay.aot"

@@ -59,22 +59,14 @@ final class ServerProcess implements AutoCloseable {
   /** The command that runs our command line with these arguments. */
   static List<String> forebay(List<String> arguments) throws IOException, InterruptedException {
     gather();
-    var command = new ArrayList<String>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(
-        List.of(
-            "--enable-native-access=ALL-UNNAMED",
-            "--sun-misc-unsafe-memory-access=allow",
-            "--add-opens",
-            "java.base/java.lang=ALL-UNNAMED",
-            "-ea:io.forebay...",
-            "-Xmx384m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-XX:MaxDirectMemorySize=768m",
-            "-cp",
-            ROOT.resolve("app/target/forebay/lib") + "/*",
-            "io.forebay.app.Main"));
+    // env becomes the script, and the script the JVM: signals reach it.
+    var command =
+        new ArrayList<>(
+            List.of(
+                "env",
+                "FOREBAY_JAVA_OPTS=-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+                    + " -XX:MaxDirectMemorySize=768m",
+                ROOT.resolve("forebay").toString()));
     command.addAll(arguments);
     return command;
   }

@@ -59,6 +59,8 @@ class KilledVoterTest {
                     "--enable-native-access=ALL-UNNAMED",
                     "--sun-misc-unsafe-memory-access=allow",
                     "-Xmx512m",
+                    // RocksDB copies its library there, and a killed process leaves it behind.
+                    "-Djava.io.tmpdir=" + directory,
                     "-cp",
                     System.getProperty("java.class.path"),
                     KilledVoter.class.getName(),
