@@ -2,6 +2,7 @@ package io.forebay.app.command;
 
 import io.forebay.app.config.Size;
 import io.forebay.core.file.FileService;
+import io.forebay.core.file.FlushState;
 import io.forebay.core.file.ListPage;
 import io.forebay.core.file.ListQuery;
 import io.forebay.core.file.ObjectInfo;
@@ -155,11 +156,17 @@ public final class DataCommands {
           System.err.println("forebay: " + path + " does not exist; `forebay ls` shows what does");
           return 1;
         }
+        var facts = new LinkedHashMap<String, Object>(facts(found.get()));
+        FlushState flush = found.get().flush();
+        if (flush != FlushState.FLUSHED && flush != FlushState.CACHE_ONLY) {
+          facts.put(
+              "flushReason",
+              connection.files().pathStatus(path.bucket(), path.requireKey().key()).flushReason());
+        }
         if (json) {
-          System.out.println(Json.of(facts(found.get())));
+          System.out.println(Json.of(facts));
         } else {
-          facts(found.get())
-              .forEach((name, value) -> System.out.printf(Locale.ROOT, "%-12s %s%n", name, value));
+          facts.forEach((name, value) -> System.out.printf(Locale.ROOT, "%-12s %s%n", name, value));
         }
         return 0;
       }

@@ -617,6 +617,9 @@ public final class OperatorCommands {
           status.info().flush(),
           status.fewestCopies(),
           status.wantedCopies());
+      if (!status.flushReason().isEmpty()) {
+        System.out.println("  not in the store: " + status.flushReason());
+      }
       for (PathStatus.Holder holder : status.holders()) {
         System.out.printf(
             Locale.ROOT,

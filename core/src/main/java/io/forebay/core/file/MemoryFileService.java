@@ -656,7 +656,7 @@ public final class MemoryFileService implements FileService {
     try {
       Stored stored = source(bucket, key, ReadConditions.NONE);
       return new PathStatus(
-          stored.info, state(bucket).bucket.family().replicas(), 1, List.of(), List.of());
+          stored.info, state(bucket).bucket.family().replicas(), 1, List.of(), List.of(), "");
     } finally {
       lock.unlock();
     }

@@ -13,13 +13,15 @@ import java.util.List;
  *     the control log
  * @param holders by node and volume
  * @param losses one for each node that holds something
+ * @param flushReason why it is not in the store yet; empty when nothing is wrong
  */
 public record PathStatus(
     ObjectInfo info,
     int wantedCopies,
     int fewestCopies,
     List<Holder> holders,
-    List<NodeLoss> losses) {
+    List<NodeLoss> losses,
+    String flushReason) {
   public PathStatus {
     holders = List.copyOf(holders);
     losses = List.copyOf(losses);

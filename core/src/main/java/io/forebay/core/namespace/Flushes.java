@@ -139,8 +139,11 @@ final class Flushes {
         row,
         Rows.bytes(
             FlushRow.class, new FlushRow(kept.get(), old.map(FlushRow::queuedMillis).orElse(-1L))));
-    if (kept.get().settled() && kept.get().target() instanceof Target.Flushed flushed) {
-      settle(bucket, key, flushed.generation(), kept.get().seen());
+    if (kept.get().target() instanceof Target.Flushed flushed) {
+      repoint(bucket, key, flushed.generation(), kept.get().seen());
+      if (kept.get().settled()) {
+        settle(bucket, key, flushed.generation(), kept.get().seen());
+      }
     }
     requeue(bucket, key);
     return kept;
@@ -266,6 +269,21 @@ final class Flushes {
     return Stores.refs(manifest).stream()
         .filter(ref -> seen.add(ref.bucket().value() + "/" + ref.key()))
         .toList();
+  }
+
+  /**
+   * A generation that took bytes over from its own key (an append, a copy onto itself) has
+   * overwritten its source: what it referred to lies in its own object from now on (F6).
+   */
+  private void repoint(BucketId bucket, String key, Generation generation, StoreSight seen) {
+    if (!(seen instanceof StoreSight.Present present)) {
+      return;
+    }
+    Manifest manifest = change.manifest(generation.value());
+    Manifest here = Stores.repointed(manifest, bucket, key, present.etag());
+    if (!here.equals(manifest)) {
+      change.putManifest(generation.value(), here);
+    }
   }
 
   /** Recorded, and nothing can disturb it any more: clean, for good (F2, F5, R13). */

@@ -149,6 +149,11 @@ public sealed interface Manifest {
     record Nothing(long lengthBytes) implements Piece {}
   }
 
+  /** The store objects that it refers to. */
+  default List<StoreRef> refs() {
+    return Stores.refs(this);
+  }
+
   /** The pieces of {@code [offset, offset + lengthBytes)}, which must lie inside. */
   default List<Piece> pieces(long offset, long lengthBytes) {
     if (offset < 0 || lengthBytes < 0 || offset + lengthBytes > lengthBytes()) {

@@ -4,6 +4,7 @@ import io.forebay.core.id.BucketId;
 import io.forebay.core.namespace.Manifest.Segment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 
 /** Manifests and the store: what refers to it, and what becomes a reference (rule R13). */
 final class Stores {
@@ -45,15 +46,32 @@ final class Stores {
 
   /** The manifest of a generation that is now in the store itself: references lead to it. */
   static Manifest settled(Manifest manifest, BucketId bucket, String key, String etag) {
+    return led(manifest, bucket, key, etag, ref -> true);
+  }
+
+  /** The same of the references to other versions of this very key. */
+  static Manifest repointed(Manifest manifest, BucketId bucket, String key, String etag) {
+    return led(
+        manifest,
+        bucket,
+        key,
+        etag,
+        ref -> ref.bucket().equals(bucket) && ref.key().equals(key) && !ref.etag().equals(etag));
+  }
+
+  private static Manifest led(
+      Manifest manifest, BucketId bucket, String key, String etag, Predicate<StoreRef> which) {
     return switch (manifest) {
       case Manifest.Stored stored ->
-          new Manifest.Stored(
-              new StoreRef(bucket, key, etag, 0, stored.lengthBytes()), stored.hint());
+          which.test(stored.ref())
+              ? new Manifest.Stored(
+                  new StoreRef(bucket, key, etag, 0, stored.lengthBytes()), stored.hint())
+              : stored;
       case Manifest.Joined joined -> {
         var segments = new ArrayList<Segment>();
         long offset = 0;
         for (Segment segment : joined.segments()) {
-          if (segment.manifest() instanceof Manifest.Stored stored) {
+          if (segment.manifest() instanceof Manifest.Stored stored && which.test(stored.ref())) {
             var here = new StoreRef(bucket, key, etag, offset, segment.lengthBytes());
             Manifest hint = window(stored.hint(), segment.offset(), segment.lengthBytes());
             segments.add(new Segment(0, segment.lengthBytes(), new Manifest.Stored(here, hint)));

@@ -7,6 +7,7 @@ import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.BucketId;
+import io.forebay.core.id.ChunkId;
 import io.forebay.core.namespace.Extent;
 import io.forebay.core.namespace.Manifest;
 import io.forebay.core.namespace.StoreRef;
@@ -22,6 +23,9 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class ManifestReader {
   private static final RecordCodec<Manifest.Extents> LISTS = RecordCodec.of(Manifest.Extents.class);
 
+  // A generation moves at most from chunks to a source to its own object; more says who is told.
+  private static final int MAX_MOVES = 4;
+
   private final ChunkReader chunks;
   private final StoreReads store;
   private final SlabPool pool;
@@ -32,21 +36,48 @@ public final class ManifestReader {
     this.pool = pool;
   }
 
-  /** The bytes of one generation. For any number of threads. */
+  /**
+   * Where the bytes of a generation are.
+   *
+   * @param flushed its own store object, once there is one
+   */
+  public record Place(Manifest manifest, Optional<StoreRef> flushed) {}
+
+  /** Finds a generation again whose bytes are no longer where they were when it was opened. */
+  @FunctionalInterface
+  public interface Whereabouts {
+    /**
+     * Where the bytes are by now. Empty: nothing better is known than this place.
+     *
+     * @param storeChanged a store object is not what it was: may wait while an attempt of our own
+     *     is not recorded yet, for it may be our doing (F9)
+     */
+    Optional<Place> after(Place failed, boolean storeChanged);
+  }
+
+  /** The bytes of one generation as they lie now. For any number of threads. */
   public Source open(Manifest manifest, Optional<StoreRef> flushed) {
-    return new Source(manifest, flushed);
+    return open(new Place(manifest, flushed), (failed, storeChanged) -> Optional.empty());
+  }
+
+  /**
+   * The bytes of one generation, wherever they go while it is open: flushed and evicted, copied to
+   * another key. For any number of threads.
+   */
+  public Source open(Place place, Whereabouts whereabouts) {
+    return new Source(place, whereabouts);
   }
 
   /** One generation's bytes. */
   public final class Source {
-    private final Manifest manifest;
-    private final Optional<StoreRef> flushed;
+    private final Whereabouts whereabouts;
+    private volatile Place place;
     private final ReentrantLock lock = new ReentrantLock();
-    private final Map<Long, Manifest.Extents> lists = new TreeMap<>(); // guarded by lock
+    private final Map<ChunkId, Manifest.Extents> lists = new TreeMap<>(); // guarded by lock
 
-    private Source(Manifest manifest, Optional<StoreRef> flushed) {
-      this.manifest = manifest;
-      this.flushed = flushed;
+    private Source(Place place, Whereabouts whereabouts) {
+      this.place = place;
+      this.whereabouts = whereabouts;
     }
 
     /**
@@ -56,16 +87,36 @@ public final class ManifestReader {
      * @return 1 byte to min(max, 1 MiB) bytes; the caller releases it
      */
     public Bytes read(long offset, int maxLengthBytes) {
-      long left = manifest.lengthBytes() - offset;
+      Place at = place;
+      for (int moves = 0; ; moves++) {
+        try {
+          return read(at, offset, maxLengthBytes);
+        } catch (ForebayException failure) {
+          boolean storeChanged = failure.code() == ErrorCode.GENERATION_GONE;
+          Optional<Place> next =
+              (storeChanged || failure.code() == ErrorCode.CHUNK_ABSENT) && moves < MAX_MOVES
+                  ? whereabouts.after(at, storeChanged)
+                  : Optional.empty();
+          if (next.isEmpty()) {
+            throw failure;
+          }
+          at = next.get();
+          place = at;
+        }
+      }
+    }
+
+    private Bytes read(Place at, long offset, int maxLengthBytes) {
+      long left = at.manifest().lengthBytes() - offset;
       int length = (int) Math.min(Math.min(maxLengthBytes, Network.MAX_PAYLOAD_BYTES), left);
       try {
-        return read(manifest.pieces(offset, length).getFirst());
+        return read(at.manifest().pieces(offset, length).getFirst());
       } catch (ForebayException failure) {
-        if (flushed.isEmpty() || failure.code() != ErrorCode.CHUNK_ABSENT) {
+        if (at.flushed().isEmpty() || failure.code() != ErrorCode.CHUNK_ABSENT) {
           throw failure;
         }
         // C9: whatever is known to be flushed is read straight from the store.
-        StoreRef ref = flushed.get();
+        StoreRef ref = at.flushed().get();
         return store.read(ref.bucket(), ref.key(), ref.etag(), ref.offset() + offset, length);
       }
     }
@@ -121,7 +172,7 @@ public final class ManifestReader {
     private Manifest.Extents listOf(Extent list) {
       lock.lock();
       try {
-        Manifest.Extents known = lists.get(list.chunk().sequence());
+        Manifest.Extents known = lists.get(list.chunk());
         if (known != null) {
           return known;
         }
@@ -139,7 +190,7 @@ public final class ManifestReader {
       Manifest.Extents decoded = LISTS.decode(encoded.array());
       lock.lock();
       try {
-        lists.put(list.chunk().sequence(), decoded);
+        lists.put(list.chunk(), decoded);
       } finally {
         lock.unlock();
       }
@@ -152,7 +203,7 @@ public final class ManifestReader {
     return switch (manifest) {
       case Manifest.Extents list -> list.extents();
       case Manifest.InChunk hidden ->
-          new Source(manifest, Optional.empty()).listOf(hidden.list()).extents();
+          open(manifest, Optional.empty()).listOf(hidden.list()).extents();
       case Manifest.Joined joined ->
           joined.segments().stream().flatMap(part -> extents(part.manifest()).stream()).toList();
       case Manifest.Inline _, Manifest.None _, Manifest.Stored _ -> List.of();

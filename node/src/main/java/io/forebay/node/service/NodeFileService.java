@@ -49,6 +49,7 @@ import io.forebay.core.namespace.ConflictEntry;
 import io.forebay.core.namespace.Extent;
 import io.forebay.core.namespace.FlushEntry;
 import io.forebay.core.namespace.FlushPolicy;
+import io.forebay.core.namespace.FlushRecord;
 import io.forebay.core.namespace.Manifest;
 import io.forebay.core.namespace.NamespaceAnswer;
 import io.forebay.core.namespace.NamespaceCommand;
@@ -56,9 +57,9 @@ import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.namespace.NamespaceResult;
 import io.forebay.core.namespace.ObjectHead;
 import io.forebay.core.namespace.Preconditions;
-import io.forebay.core.namespace.StoreRef;
 import io.forebay.core.namespace.StoreSight;
 import io.forebay.node.read.ManifestReader;
+import io.forebay.node.read.OpenGeneration;
 import io.forebay.node.read.ReadAhead;
 import io.forebay.node.write.Body;
 import io.forebay.node.write.ChunkSender;
@@ -80,7 +81,8 @@ public final class NodeFileService implements FileService {
   private static final long UPLOAD_LIFETIME_MILLIS = 7L * 24 * 3_600_000;
   private static final long IMAGE_WAIT_NANOS = 5_000_000_000L;
   private static final long FLUSH_LOOK_NANOS = 100_000_000L;
-  private static final long THROUGH_NANOS = 300_000_000_000L;
+  // Of a store that does not take it, a writer hears before common HTTP clients give up (60 s).
+  private static final long THROUGH_NANOS = 30_000_000_000L;
   private static final int FLUSH_RECORDS = 5_000;
   private static final int TROUBLES = 1_000;
 
@@ -232,12 +234,17 @@ public final class NodeFileService implements FileService {
   /** The bytes of a generation; with its store object to fall back to where there is one. */
   private ManifestReader.Source source(NamespaceAnswer.Found found) {
     ObjectHead head = found.object();
-    Optional<StoreRef> flushed =
-        head.storeEtag()
-            .filter(etag -> head.lengthBytes() > 0)
-            .map(etag ->
-                ManifestReader.flushed(head.bucket(), head.key(), etag, head.lengthBytes()));
-    return reader.open(found.manifest(), flushed);
+    return reader.open(
+        OpenGeneration.place(found, head.bucket(), head.key()),
+        new OpenGeneration(env, plane, head.bucket(), head.key(), head.generation()));
+  }
+
+  private Optional<FlushRecord> record(BucketId bucket, String key) {
+    NamespaceAnswer answer = plane.query(new NamespaceQuery.FlushOf(bucket, key));
+    if (answer instanceof NamespaceAnswer.OfKey(var record)) {
+      return record;
+    }
+    throw unexpected(answer);
   }
 
   private final class Reading implements ObjectReader {
@@ -295,11 +302,7 @@ public final class NodeFileService implements FileService {
                       body.manifest(),
                       Preconditions.of(options.conditions()),
                       policy));
-          ObjectHead head = published(ticket, result);
-          if (policy.mode() == FlushMode.THROUGH) {
-            head = awaitFlushed(known, key, head);
-          }
-          return head.info(bucket);
+          return through(known, key, published(ticket, result)).info(bucket);
         });
   }
 
@@ -316,43 +319,68 @@ public final class NodeFileService implements FileService {
     };
   }
 
-  /** Mode THROUGH: returns when the store has the generation, or a newer one took its place. */
+  private ObjectHead through(Bucket bucket, String key, ObjectHead published) {
+    return bucket.modeOf(key) == FlushMode.THROUGH
+        ? awaitFlushed(bucket, key, published)
+        : published;
+  }
+
+  /**
+   * Mode THROUGH: returns when the store has the generation, or something newer took its place.
+   * When the store does not take it, the object stays published here, whole, and is tried on: the
+   * failure says so.
+   */
   private ObjectHead awaitFlushed(Bucket bucket, String key, ObjectHead published) {
-    long deadline = env.nanoTime() + THROUGH_NANOS;
+    long taken = env.nanoTime() + THROUGH_NANOS;
     while (true) {
-      Optional<NamespaceAnswer.Found> found = find(bucket, key);
-      if (found.isEmpty() || !found.get().object().generation().equals(published.generation())) {
+      Optional<FlushRecord> record = record(bucket.id(), key);
+      if (record.isEmpty()
+          || !record.get().generation().equals(Optional.of(published.generation()))) {
         return published;
       }
-      ObjectHead now = found.get().object();
-      switch (now.flush()) {
-        case FLUSHED, CACHE_ONLY -> {
-          return now;
-        }
-        case CONFLICT ->
-            throw new ForebayException(
-                ErrorCode.STORE_CONFLICT,
-                bucket.name()
-                    + "/"
-                    + key
-                    + " is published here, and the store object was written by someone else: see"
-                    + " `forebay conflict list "
-                    + bucket.name()
-                    + "`");
-        case PENDING, FLUSHING, FAILED -> {
-          if (env.nanoTime() >= deadline) {
-            throw new ForebayException(
-                ErrorCode.STORE_UNREACHABLE,
-                bucket.name()
-                    + "/"
-                    + key
-                    + " is published here and on its replicas, and the store has not taken it yet; it is"
-                    + " tried on");
-          }
-          env.sleep(FLUSH_LOOK_NANOS);
-        }
+      FlushRecord now = record.get();
+      if (now.conflict().isPresent()) {
+        throw notThrough(
+            bucket,
+            key,
+            ErrorCode.STORE_CONFLICT,
+            now.conflict().get().reason()
+                + "; `forebay conflict keep` or `take` decides, `forebay conflict list "
+                + bucket.name()
+                + "` shows what about");
       }
+      if (now.target() instanceof FlushRecord.Target.Flushed) {
+        return find(bucket, key)
+            .map(NamespaceAnswer.Found::object)
+            .filter(head -> head.generation().equals(published.generation()))
+            .orElse(published);
+      }
+      if (now.failure().isPresent()) {
+        FlushRecord.Failure failure = now.failure().get();
+        if (failure.code() == ErrorCode.STORE_DENIED
+            || failure.code() == ErrorCode.STORE_MISSING
+            || failure.code() == ErrorCode.CONFIGURATION
+            || env.nanoTime() >= taken) {
+          throw notThrough(bucket, key, failure.code(), failure.message());
+        }
+      } else if (now.open().isPresent()) {
+        taken = env.nanoTime() + THROUGH_NANOS; // it is being sent for the first time
+      } else if (env.nanoTime() >= taken) {
+        throw notThrough(bucket, key, ErrorCode.STORE_UNREACHABLE, "no node has taken it up yet");
+      }
+      env.sleep(FLUSH_LOOK_NANOS);
     }
+  }
+
+  private static ForebayException notThrough(
+      Bucket bucket, String key, ErrorCode code, String reason) {
+    return new ForebayException(
+        code,
+        bucket.name()
+            + "/"
+            + key
+            + " is published and on its replicas, and is tried on, but the store does not have it: "
+            + reason);
   }
 
   /** What is logged when a body is whole. */
@@ -489,7 +517,7 @@ public final class NodeFileService implements FileService {
                   Preconditions.of(options.conditions()),
                   FlushPolicy.of(to, key)));
       if (result instanceof NamespaceResult.Published(var object)) {
-        return object.info(bucket);
+        return through(to, key, object).info(bucket);
       }
       if (!(result instanceof NamespaceResult.Refused(var code, var message)
           && code == ErrorCode.NOT_IMPLEMENTED)) {
@@ -537,6 +565,9 @@ public final class NodeFileService implements FileService {
             new NamespaceCommand.Rename(known.id(), from, to, FlushPolicy.of(known, to)));
     if (!(result instanceof NamespaceResult.Renamed)) {
       throw unexpected(result);
+    }
+    if (!to.endsWith("/")) {
+      find(known, to).ifPresent(found -> through(known, to, found.object()));
     }
   }
 
@@ -707,9 +738,7 @@ public final class NodeFileService implements FileService {
     if (!(result instanceof NamespaceResult.Published(var object))) {
       throw unexpected(result);
     }
-    ObjectHead head =
-        policy.mode() == FlushMode.THROUGH ? awaitFlushed(known, key, object) : object;
-    return head.info(bucket);
+    return through(known, key, object).info(bucket);
   }
 
   @Override
@@ -891,6 +920,20 @@ public final class NodeFileService implements FileService {
         known.family().replicas(),
         extents.isEmpty() ? (inline ? voters : 0) : fewest,
         holders,
-        losses);
+        losses,
+        reason(known, key));
+  }
+
+  /** Why an object is not flushed; empty when nothing is wrong. */
+  private String reason(Bucket bucket, String key) {
+    NamespaceAnswer answer = plane.query(new NamespaceQuery.FlushStatus(bucket.id(), key, "", 1));
+    if (answer instanceof NamespaceAnswer.Status status) {
+      return status.troubled().stream()
+          .filter(entry -> entry.key().equals(key))
+          .map(FlushEntry::reason)
+          .findFirst()
+          .orElse("");
+    }
+    throw unexpected(answer);
   }
 }

@@ -64,6 +64,7 @@ import io.forebay.core.volume.MemoryVolume;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.read.ChunkReader;
 import io.forebay.node.read.ManifestReader;
+import io.forebay.node.read.OpenGeneration;
 import io.forebay.node.replica.DoubtedChunks;
 import io.forebay.node.replica.Volumes;
 import java.io.ByteArrayOutputStream;
@@ -464,17 +465,21 @@ final class FlushWorld {
     return stat(key).map(head -> model.get(head.generation().value()).body());
   }
 
-  /** Reads an object as a reader does. */
-  byte[] read(String key) {
+  /** Opens an object as a reader does. */
+  ManifestReader.Source open(String key) {
     var found = (NamespaceAnswer.Found) query(new NamespaceQuery.Stat(BUCKET, key));
-    ObjectHead head = found.object();
-    var source =
-        reader.open(
-            found.manifest(),
-            head.storeEtag()
-                .map(etag -> ManifestReader.flushed(BUCKET, key, etag, head.lengthBytes())));
+    return reader.open(
+        OpenGeneration.place(found, BUCKET, key),
+        new OpenGeneration(steps, new Plane(), BUCKET, key, found.object().generation()));
+  }
+
+  byte[] read(String key) {
+    return read(open(key), contents(key).orElseThrow().length);
+  }
+
+  static byte[] read(ManifestReader.Source source, int length) {
     var out = new ByteArrayOutputStream();
-    while (out.size() < head.lengthBytes()) {
+    while (out.size() < length) {
       Bytes bytes = source.read(out.size(), 4096);
       ByteBuffer copy = ByteBuffer.allocate(bytes.length());
       bytes.copyTo(copy);

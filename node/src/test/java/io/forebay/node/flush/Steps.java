@@ -102,6 +102,7 @@ final class Steps implements Env {
   private final List<Actor> actors = new ArrayList<>();
   private volatile Optional<Actor> current = Optional.empty(); // whoever goes on now
   private long nanos;
+  private Runnable onSleep = () -> {};
 
   Steps(long seed) {
     random = new Random(seed);
@@ -181,5 +182,13 @@ final class Steps implements Env {
   @Override
   public void sleep(long sleepNanos) {
     nanos += sleepNanos;
+    Runnable now = onSleep;
+    onSleep = () -> {};
+    now.run();
+  }
+
+  /** Something that happens while somebody sleeps for the next time. */
+  void onSleep(Runnable action) {
+    onSleep = action;
   }
 }
