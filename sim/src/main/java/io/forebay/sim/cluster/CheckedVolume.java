@@ -60,6 +60,12 @@ final class CheckedVolume implements Volume {
   }
 
   @Override
+  public Optional<String> fault() {
+    env.checkAlive();
+    return volume.fault();
+  }
+
+  @Override
   public ChunkAppender append(
       ChunkId id, GroupId group, Epoch epoch, int maxLengthBytes, Durability durability) {
     env.checkAlive();
@@ -124,6 +130,14 @@ final class CheckedVolume implements Volume {
         env.checkAlive();
       }
       StoredChunk stored = appender.commit(lengthBytes, crc32c);
+      judge.stored(volume.id(), volume.incarnation(), stored);
+      return stored;
+    }
+
+    @Override
+    public StoredChunk replace(int lengthBytes, int crc32c) {
+      env.checkAlive();
+      StoredChunk stored = appender.replace(lengthBytes, crc32c);
       judge.stored(volume.id(), volume.incarnation(), stored);
       return stored;
     }
