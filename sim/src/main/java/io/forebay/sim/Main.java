@@ -14,13 +14,14 @@ import java.util.TreeMap;
 public final class Main {
   private static final String USAGE =
       """
-      Usage: scripts/sim.sh [--seeds N] [--start S] [--nodes N] [--operations N] [--json FILE] [--log]
+      Usage: ./forebay sim [--seeds N] [--start S] [--nodes N] [--operations N] [--json FILE] [--log] [--stop]
         --seeds N        how many seeds to run (10)
         --start S        the first seed (1)
         --nodes N        nodes of each cluster, 3 to 9 (5)
         --operations N   operations of each seed (1000)
         --json FILE      write the facts there: seeds, operations, faults, violations, ...
         --log            print what happened before a violation in full, messages included
+        --stop           run no further seed after one that broke a promise
       Exit status: 0 when no promise was broken, 1 when one was, 2 for wrong arguments.\
       """;
   private static final int SCENE_LINES = 60;
@@ -31,6 +32,7 @@ public final class Main {
   private int operations = 1_000;
   private String json = "";
   private boolean full;
+  private boolean stop;
 
   private Main() {}
 
@@ -52,6 +54,14 @@ public final class Main {
       if (args[i].equals("--log")) {
         full = true;
         continue;
+      }
+      if (args[i].equals("--stop")) {
+        stop = true;
+        continue;
+      }
+      if (args[i].equals("--help")) {
+        System.out.println(USAGE);
+        System.exit(0);
       }
       if (i + 1 == args.length) {
         throw new IllegalArgumentException("what is '" + args[i] + "'?");
@@ -79,6 +89,9 @@ public final class Main {
       total.add(report);
       if (!report.violations().isEmpty()) {
         tell(report);
+        if (stop) {
+          break;
+        }
       }
       long ran = seed - start + 1;
       if (ran % 25 == 0 && ran < seeds) {
@@ -87,7 +100,7 @@ public final class Main {
       }
     }
     double wall = (System.nanoTime() - began) / 1e9;
-    System.out.println(seeds + " seeds: " + total.line(wall));
+    System.out.println(total.ran + " seeds: " + total.line(wall));
     System.out.println("faults: " + total.faults);
     if (!json.isEmpty()) {
       Files.writeString(Path.of(json), total.json(wall));
@@ -108,13 +121,13 @@ public final class Main {
   }
 
   private String again(long seed) {
-    return "scripts/sim.sh --seeds 1 --start "
+    return "./forebay sim --seeds 1 --start "
         + seed
         + " --nodes "
         + nodes
         + " --operations "
         + operations
-        + " --log   (or java --add-opens java.base/java.lang=ALL-UNNAMED -ea io.forebay.sim.Main ...)";
+        + " --log";
   }
 
   private final class Total {

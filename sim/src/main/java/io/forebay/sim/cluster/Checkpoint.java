@@ -305,17 +305,28 @@ public final class Checkpoint {
     }
   }
 
-  private void pour(History.Version version, BodyWriter<?> body) {
+  private static void pour(
+      SimEnv env, RandomGenerator random, History.Version version, BodyWriter<?> body) {
+    // A slow writer's chunk is admitted under one epoch and finished under another; a very slow
+    // one's session ends meanwhile.
+    int kind = random.nextInt(100);
+    long pause =
+        kind == 0 ? random.nextLong(15 * SECOND) : kind < 12 ? random.nextLong(1, 3 * SECOND) : 0;
     // The first slice is longer than what lies in a manifest, or is all: slabs of a process do not
     // come to lie on simulated disks that way.
     int slice = version.lengthBytes() > 100_000 ? 1 << 18 : random.nextInt(2_049, 20_000);
     for (long at = 0; at < version.lengthBytes(); at += slice) {
       body.write(
           new Synthetic(version.seed(), at, (int) Math.min(slice, version.lengthBytes() - at)));
+      if (pause > 0) {
+        env.sleep(pause);
+        pause /= 2;
+      }
     }
   }
 
   private void write(int index, Place place, String key) {
+    SimEnv env = cluster.env(index);
     History.Version version = version();
     long began = world.nanoTime();
     perform(
@@ -324,16 +335,16 @@ public final class Checkpoint {
         node -> {
           ObjectInfo info;
           try (BodyWriter<ObjectInfo> body = node.files().create(place.bucket(), key, WRITE)) {
-            pour(version, body);
+            pour(env, random, version, body);
             info = body.publish(Optional.empty());
           }
-          acknowledge(index, place, key, info, version, began);
+          acknowledge(env, place, key, info, version, began);
         });
   }
 
   private void acknowledge(
-      int index, Place place, String key, ObjectInfo info, History.Version version, long began) {
-    cluster.env(index).checkAlive();
+      SimEnv env, Place place, String key, ObjectInfo info, History.Version version, long began) {
+    env.checkAlive();
     if (!judge
         .history()
         .took(place.id(), key, info.generation(), version, began, world.nanoTime())) {
@@ -349,13 +360,14 @@ public final class Checkpoint {
   }
 
   private void delete(int index, Place place, String key) {
+    SimEnv env = cluster.env(index);
     long began = world.nanoTime();
     perform(
         index,
         place.bucket() + "/" + key + " deleted",
         node -> {
           node.files().delete(place.bucket(), key, WriteConditions.NONE);
-          cluster.env(index).checkAlive();
+          env.checkAlive();
           if (!judge
               .history()
               .between(place.id(), key, began, world.nanoTime())
@@ -394,6 +406,7 @@ public final class Checkpoint {
   }
 
   private void upload(int index, Place place) {
+    SimEnv env = cluster.env(index);
     String key = "u/" + nextUpload++;
     History.Version version = version();
     long began = world.nanoTime();
@@ -407,7 +420,7 @@ public final class Checkpoint {
           PartInfo part;
           try (BodyWriter<PartInfo> body =
               files.createPart(place.bucket(), key, upload, 1, WRITE)) {
-            pour(version, body);
+            pour(env, random, version, body);
             part = body.publish(Optional.empty());
           }
           ObjectInfo info =
@@ -418,27 +431,28 @@ public final class Checkpoint {
                   List.of(new CompletedPart(1, part.etag())),
                   WriteConditions.NONE,
                   OptionalLong.empty());
-          acknowledge(index, place, key, info, version, began);
+          acknowledge(env, place, key, info, version, began);
         });
   }
 
   private void read(int index, Place place, String key, boolean mustWork) {
     String what = place.bucket() + "/" + key + " read";
+    SimEnv env = cluster.env(index);
     Optional<ForebayException> failure =
-        perform(index, what, node -> readOne(node, index, place, key));
+        perform(index, what, node -> readOne(node, env, place, key));
     if (mustWork && failure.isPresent()) {
       judge.violation(
           what + " at n" + index + " failed while nothing was broken: " + failure.get());
     }
   }
 
-  private void readOne(Node node, int index, Place place, String key) {
+  private void readOne(Node node, SimEnv env, Place place, String key) {
     long began = world.nanoTime();
     ObjectReader reader;
     try {
       reader = node.files().open(place.bucket(), key, ReadConditions.NONE);
     } catch (ForebayException failure) {
-      cluster.env(index).checkAlive();
+      env.checkAlive();
       if (failure.code() != ErrorCode.NOT_FOUND) {
         throw failure;
       }
@@ -450,7 +464,7 @@ public final class Checkpoint {
       return;
     }
     try (reader) {
-      cluster.env(index).checkAlive();
+      env.checkAlive();
       List<Optional<History.Version>> held =
           judge.history().between(place.id(), key, began, world.nanoTime());
       long length = reader.info().lengthBytes();

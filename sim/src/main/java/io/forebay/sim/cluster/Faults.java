@@ -71,7 +71,7 @@ final class Faults {
         "faults",
         () -> {
           while (!over) {
-            env.sleep(random.nextLong(SECOND / 5, 3 * SECOND));
+            env.sleep(random.nextLong(SECOND / 10, 2 * SECOND));
             if (!over) {
               one();
             }

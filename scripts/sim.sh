@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Runs the simulator; compiles it first where its sources are newer. Usage: scripts/sim.sh --help
+# SIM_JAVA_OPTS adds flags for the JVM.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/jdk.sh
+modules=(core store transport node client sim)
+stamp=sim/target/.compiled
+sources=(pom.xml)
+for module in "${modules[@]}"; do sources+=("$module/pom.xml" "$module/src/main"); done
+if [[ ! -f "$stamp" || -n "$(find "${sources[@]}" -newer "$stamp" -print -quit)" ]]; then
+  echo "forebay: building the simulator..." >&2
+  mkdir -p sim/target
+  begun="$(mktemp sim/target/.begun.XXXXXX)"
+  goal=(compile -pl sim -am)
+  mvn -q -o "${goal[@]}" >/dev/null 2>&1 || mvn -q "${goal[@]}"
+  mv "$begun" "$stamp"
+fi
+path=
+for module in "${modules[@]}"; do path+="$module/target/classes:"; done
+read -r -a options <<< "${SIM_JAVA_OPTS:-}"
+# One seed lives in one thread; a serial collector leaves the other cores alone.
+exec "$JAVA_HOME/bin/java" \
+  --add-opens java.base/java.lang=ALL-UNNAMED \
+  -ea:io.forebay... \
+  -Xmx1g -XX:+UseSerialGC \
+  ${options[@]+"${options[@]}"} \
+  -cp "$path" \
+  io.forebay.sim.Main "$@"
