@@ -12,18 +12,18 @@ if [[ ! -f "$stamp" || -n "$(find "${sources[@]}" -newer "$stamp" -print -quit)"
   echo "forebay: building the simulator..." >&2
   mkdir -p sim/target
   begun="$(mktemp sim/target/.begun.XXXXXX)"
-  goal=(compile -pl sim -am)
+  goal=(process-classes -pl sim -am)
   mvn -q -o "${goal[@]}" >/dev/null 2>&1 || mvn -q "${goal[@]}"
   mv "$begun" "$stamp"
 fi
-path=
-for module in "${modules[@]}"; do path+="$module/target/classes:"; done
+path="sim/target/classes:$(cat sim/target/runtime.classpath)"
 read -r -a options <<< "${SIM_JAVA_OPTS:-}"
 # One seed lives in one thread; a serial collector leaves the other cores alone.
 exec "$JAVA_HOME/bin/java" \
   --add-opens java.base/java.lang=ALL-UNNAMED \
   -ea:io.forebay... \
   -Xmx1g -XX:+UseSerialGC \
+  -Dslf4j.internal.verbosity=ERROR \
   ${options[@]+"${options[@]}"} \
   -cp "$path" \
   io.forebay.sim.Main "$@"

@@ -123,15 +123,27 @@ final class CheckedVolume implements Volume {
 
     @Override
     public StoredChunk commit(int lengthBytes, int crc32c) {
+      takeTime();
+      StoredChunk stored = appender.commit(lengthBytes, crc32c);
+      judge.stored(volume.id(), volume.incarnation(), stored);
+      return stored;
+    }
+
+    @Override
+    public StoredChunk replace(int lengthBytes, int crc32c) {
+      takeTime();
+      StoredChunk stored = appender.replace(lengthBytes, crc32c);
+      judge.stored(volume.id(), volume.incarnation(), stored);
+      return stored;
+    }
+
+    private void takeTime() {
       env.checkAlive();
       long most = Math.max(slowNanos, env.random().nextInt(4) == 0 ? SLOW_COMMIT_NANOS : 0);
       if (most > 0) {
         env.sleep(env.random().nextLong(most));
         env.checkAlive();
       }
-      StoredChunk stored = appender.commit(lengthBytes, crc32c);
-      judge.stored(volume.id(), volume.incarnation(), stored);
-      return stored;
     }
 
     @Override
