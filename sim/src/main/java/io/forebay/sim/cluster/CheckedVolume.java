@@ -147,14 +147,6 @@ final class CheckedVolume implements Volume {
     }
 
     @Override
-    public StoredChunk replace(int lengthBytes, int crc32c) {
-      env.checkAlive();
-      StoredChunk stored = appender.replace(lengthBytes, crc32c);
-      judge.stored(volume.id(), volume.incarnation(), stored);
-      return stored;
-    }
-
-    @Override
     public void abort() {
       // A dead process's appends are ended by the disk's next owner.
       if (!env.killed()) {
