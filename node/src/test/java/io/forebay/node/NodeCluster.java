@@ -1,5 +1,6 @@
 package io.forebay.node;
 
+import io.forebay.core.backing.MemoryObjectStore;
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.env.Env;
@@ -13,6 +14,8 @@ import io.forebay.core.log.NamespaceCommands;
 import io.forebay.core.namespace.NamespaceMachine;
 import io.forebay.core.sorted.MemorySortedMap;
 import io.forebay.core.volume.Volume;
+import io.forebay.node.flush.BucketStores;
+import io.forebay.node.flush.Flusher;
 import io.forebay.node.life.ClusterLog;
 import io.forebay.store.disk.DiskSettings;
 import io.forebay.store.disk.DiskVolume;
@@ -52,6 +55,7 @@ public final class NodeCluster implements AutoCloseable {
   private final List<Path> disks = new ArrayList<>();
   private final List<Optional<Running>> nodes = new ArrayList<>();
   private final Disks kind;
+  private final MemoryObjectStore store = new MemoryObjectStore(env);
   private String voterAddress = "";
 
   /** Starts so many nodes, and waits until all take writes. */
@@ -93,6 +97,11 @@ public final class NodeCluster implements AutoCloseable {
     return nodes.get(index).orElseThrow().node();
   }
 
+  /** The store of all buckets that have one, whatever their URL says. */
+  public MemoryObjectStore store() {
+    return store;
+  }
+
   /** The volume of a running node. */
   public Volume volume(int index) {
     return nodes.get(index).orElseThrow().volume();
@@ -118,24 +127,26 @@ public final class NodeCluster implements AutoCloseable {
       voterAddress = address;
     }
     Volume volume = kind.open(env, index, disks.get(index));
+    var pool = new SlabPool(env, 1 << 20, 64);
+    var stores = new BucketStores(url -> store, pool);
     var node =
         new Node(
             env,
             network,
             List.of(volume),
             id.equals(VOTER) ? Optional.of(voter()) : Optional.empty(),
-            new SlabPool(env, 1 << 20, 64),
-            (bucket, key, etag, offset, length) -> {
-              throw new ForebayException(ErrorCode.STORE_UNREACHABLE, "no store in this test");
-            },
-            (bucket, key) -> Optional.empty(),
+            pool,
+            stores,
+            stores,
             new NodeConfig(address, "", Map.of(VOTER, voterAddress), 64L << 20, 600_000, 600_000));
+    stores.bind(node.plane());
     nodes.set(index, Optional.of(new Running(network, node, volume)));
     node.start(
             (message, payload) -> {
               throw new ForebayException(ErrorCode.UNAVAILABLE, "no doors in this test");
             })
         .await(PATIENCE_NANOS, "node " + id + " joins");
+    node.run("flusher", new Flusher(env, id, node.plane(), node.manifests(), stores)::run);
   }
 
   private Voter voter() {
