@@ -2,6 +2,7 @@ package io.forebay.app.command;
 
 import io.forebay.app.config.Size;
 import io.forebay.app.config.Span;
+import io.forebay.backing.StoreFactory;
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterResult;
@@ -19,6 +20,7 @@ import io.forebay.core.id.NodeId;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -139,6 +141,9 @@ public final class OperatorCommands {
         String url = Optional.ofNullable(store).orElse(defaults.path("store").asString(""));
         if (url.equals("none")) {
           url = "";
+        }
+        if (!url.isEmpty()) {
+          StoreFactory.check(url, Map.of()); // credentials are the servers'
         }
         var modes = new ArrayList<Bucket.PrefixMode>();
         for (String text : prefixModes) {

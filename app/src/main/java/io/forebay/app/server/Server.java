@@ -77,6 +77,7 @@ public final class Server implements AutoCloseable {
     this.env = new JdkEnv(Server::dieOf);
     open.push(env);
     try {
+      config.store().ifPresent(url -> StoreFactory.check(url, System.getenv()));
       var known = KnownVolumes.read(config.meta());
       if (!acceptEmptyVolumes) {
         known.requirePresent(config.data());

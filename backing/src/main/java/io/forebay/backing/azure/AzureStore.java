@@ -117,6 +117,15 @@ public final class AzureStore implements ObjectStore {
     return open(url, settings, REQUEST);
   }
 
+  /**
+   * Checks a URL and the settings for it; opens and sends nothing.
+   *
+   * @throws ForebayException CONFIGURATION naming what is wrong
+   */
+  public static void check(String url, Function<String, Optional<String>> settings) {
+    AzureAddress.parse(url, settings);
+  }
+
   static AzureStore open(
       String url, Function<String, Optional<String>> settings, Duration timeout) {
     AzureAddress address = AzureAddress.parse(url, settings);
