@@ -26,6 +26,7 @@ import java.nio.channels.FileLockInterruptionException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -38,6 +39,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -72,6 +74,8 @@ public final class DirStore implements ObjectStore {
   private static final int LOCKS = 64;
   private static final int MAX_SEGMENT = 200;
   private static final int MOVES = 16;
+  private static final String JOINED = "joined";
+  private static final String JOINED_LIST = "joined.list";
   private static final Duration LATE = Duration.ofSeconds(80);
   // As long as Azure keeps blocks that nobody commits.
   private static final Duration ABANDONED = Duration.ofDays(7);
@@ -507,13 +511,20 @@ public final class DirStore implements ObjectStore {
   }
 
   private PutResult replace(String operation, String key, PutOptions options, Filling filling) {
+    return replace(operation, key, options, hidden.resolve("tmp").resolve(newName()), filling);
+  }
+
+  /**
+   * @param part becomes the object, or goes
+   */
+  private PutResult replace(
+      String operation, String key, PutOptions options, Path part, Filling filling) {
     long startedNanos = System.nanoTime();
     Instant startedAt = Instant.now();
-    Path part = hidden.resolve("tmp").resolve(newName());
     String etag = newName();
     try {
       try (FileChannel out =
-          FileChannel.open(part, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+          FileChannel.open(part, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
         filling.fill(out);
         byte[] properties = encode(new Properties(etag, options.contentType(), options.metadata()));
         ByteBuffer trailer =
@@ -654,49 +665,180 @@ public final class DirStore implements ObjectStore {
   public String stage(String key, String upload, int part, List<Bytes> body) {
     counter.count(Kind.STAGE);
     String tag = String.format("%05d-%s", part, newName());
-    try (FileChannel out =
-        FileChannel.open(
-            upload(key, upload).resolve(tag),
-            StandardOpenOption.CREATE_NEW,
-            StandardOpenOption.WRITE)) {
-      append(out, body);
-      return tag;
-    } catch (NoSuchFileException gone) {
-      if (Files.notExists(hidden)) {
-        throw undone("sending a part of", key, gone);
+    Path directory = upload(key, upload);
+    Path written = hidden.resolve("tmp").resolve(tag);
+    try {
+      try (FileChannel out =
+          FileChannel.open(written, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        append(out, body);
       }
-      throw noSuchUpload("sending a part of", key, upload);
+      if (Files.notExists(directory) && Files.exists(hidden)) {
+        throw noSuchUpload("sending a part of", key, upload);
+      }
+      Files.move(written, directory.resolve(tag), StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException failure) {
       throw undone("sending a part of", key, failure);
+    } finally {
+      removeQuietly(written);
     }
+    locked("joining parts of", key, () -> join(directory));
+    return tag;
+  }
+
+  /**
+   * The parts that have come without a gap, one behind the other: what a commit must copy would
+   * else be the whole object, and a long one could not be made in time ({@link #LATE}).
+   *
+   * @param ends where each part ends, by its tag
+   */
+  private record Joined(LinkedHashMap<String, Long> ends) {
+    static Joined read(Path directory) throws IOException {
+      var ends = new LinkedHashMap<String, Long>();
+      Path list = directory.resolve(JOINED_LIST);
+      if (Files.exists(list)) {
+        for (String line : Files.readAllLines(list)) {
+          String[] fields = line.split(" ", -1);
+          ends.put(fields[0], Long.parseLong(fields[1]));
+        }
+      }
+      return new Joined(ends);
+    }
+
+    long length() {
+      return ends.isEmpty() ? 0 : ends.lastEntry().getValue();
+    }
+
+    long begin(String tag) {
+      long begin = 0;
+      for (Map.Entry<String, Long> each : ends.entrySet()) {
+        if (each.getKey().equals(tag)) {
+          return begin;
+        }
+        begin = each.getValue();
+      }
+      throw new IllegalArgumentException("the part " + tag + " is not joined");
+    }
+
+    long end(String tag) {
+      return ends.getOrDefault(tag, -1L);
+    }
+
+    boolean isBeginningOf(List<String> tags) {
+      return ends.size() <= tags.size()
+          && List.copyOf(ends.keySet()).equals(tags.subList(0, ends.size()));
+    }
+  }
+
+  /** Returns how many parts were joined; under the key's lock. */
+  private static int join(Path directory) throws IOException {
+    var ends = Joined.read(directory).ends();
+    long length = new Joined(ends).length();
+    List<Path> done = new ArrayList<>();
+    try (FileChannel out =
+        FileChannel.open(
+            directory.resolve(JOINED), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+      // What a crash left behind the last part that is listed goes.
+      out.truncate(length).position(length);
+      for (Optional<Path> part = part(directory, ends.size() + 1);
+          part.isPresent();
+          part = part(directory, ends.size() + 1)) {
+        try (FileChannel in = FileChannel.open(part.get(), StandardOpenOption.READ)) {
+          append(out, in, 0, in.size());
+          length += in.size();
+        }
+        ends.put(String.valueOf(part.get().getFileName()), length);
+        done.add(part.get());
+      }
+      if (done.isEmpty()) {
+        return 0;
+      }
+      // By and by, so that the commit does not wait for all of it.
+      out.force(false);
+    }
+    var list = new StringBuilder();
+    ends.forEach((tag, end) -> list.append(tag).append(' ').append(end).append('\n'));
+    Path next = directory.resolve(JOINED_LIST + ".next");
+    Files.writeString(next, list);
+    Files.move(next, directory.resolve(JOINED_LIST), StandardCopyOption.ATOMIC_MOVE);
+    done.forEach(DirStore::removeQuietly);
+    return done.size();
+  }
+
+  /**
+   * The part of a number; empty when there is none, or more than one, of which a commit names one.
+   */
+  private static Optional<Path> part(Path directory, int number) throws IOException {
+    List<Path> found = new ArrayList<>();
+    try (DirectoryStream<Path> files =
+        Files.newDirectoryStream(directory, String.format("%05d-*", number))) {
+      files.forEach(found::add);
+    }
+    return found.size() == 1 ? Optional.of(found.getFirst()) : Optional.empty();
   }
 
   @Override
   public PutResult commit(String key, String upload, List<String> tags, PutOptions options) {
     counter.count(Kind.COMMIT);
     Path directory = upload(key, upload);
+    Joined joined;
+    try {
+      joined = Joined.read(directory);
+    } catch (IOException failure) {
+      throw undone("committing", key, failure);
+    }
     for (String tag : tags) {
-      if (tag.contains("/") || Files.notExists(directory.resolve(tag))) {
+      if (!joined.ends().containsKey(tag)
+          && (tag.contains("/") || Files.notExists(directory.resolve(tag)))) {
         throw noSuchUpload("committing", key, upload);
       }
     }
+    Path joinedFile = directory.resolve(JOINED);
     PutResult result =
-        replace(
-            "committing",
-            key,
-            options,
-            out -> {
-              for (String tag : tags) {
-                try (FileChannel in =
-                    FileChannel.open(directory.resolve(tag), StandardOpenOption.READ)) {
-                  append(out, in, in.size());
-                }
-              }
-            });
-    // Parts that cannot be removed harm nobody, and say nothing about the object.
-    tags.forEach(tag -> removeQuietly(directory.resolve(tag)));
+        joined.isBeginningOf(tags) && !joined.ends().isEmpty()
+            ? replace(
+                "committing",
+                key,
+                options,
+                joinedFile,
+                out -> {
+                  if (out.size() < joined.length()) {
+                    throw noSuchUpload("committing", key, upload);
+                  }
+                  out.truncate(joined.length()).position(joined.length());
+                  for (String tag : tags.subList(joined.ends().size(), tags.size())) {
+                    append(out, directory.resolve(tag));
+                  }
+                })
+            : replace(
+                "committing",
+                key,
+                options,
+                out -> {
+                  for (String tag : tags) {
+                    if (!joined.ends().containsKey(tag)) {
+                      append(out, directory.resolve(tag));
+                      continue;
+                    }
+                    try (FileChannel in = FileChannel.open(joinedFile, StandardOpenOption.READ)) {
+                      long begin = joined.begin(tag);
+                      append(out, in, begin, joined.end(tag) - begin);
+                    }
+                  }
+                });
+    // What cannot be removed harms nobody, and says nothing about the object.
+    try {
+      entries(directory).forEach(DirStore::removeQuietly);
+    } catch (IOException left) {
+      return result;
+    }
     removeQuietly(directory);
     return result;
+  }
+
+  private static void append(FileChannel out, Path part) throws IOException {
+    try (FileChannel in = FileChannel.open(part, StandardOpenOption.READ)) {
+      append(out, in, 0, in.size());
+    }
   }
 
   private ForebayException noSuchUpload(String operation, String key, String upload) {
@@ -712,9 +854,10 @@ public final class DirStore implements ObjectStore {
             + "' or a part of it is not there; the upload begins anew");
   }
 
-  private static void append(FileChannel out, FileChannel in, long length) throws IOException {
+  private static void append(FileChannel out, FileChannel in, long from, long length)
+      throws IOException {
     for (long done = 0; done < length; ) {
-      long count = in.transferTo(done, length - done, out);
+      long count = in.transferTo(from + done, length - done, out);
       if (count <= 0) {
         throw new IOException("the file ends early");
       }
@@ -755,7 +898,7 @@ public final class DirStore implements ObjectStore {
           key,
           options,
           out -> {
-            append(out, in, source.bodyBytes());
+            append(out, in, 0, source.bodyBytes());
             if (!unchanged(source, file)) {
               throw new SourceChanged();
             }

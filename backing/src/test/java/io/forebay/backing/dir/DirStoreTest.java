@@ -7,11 +7,14 @@ import io.forebay.core.backing.ObjectStore;
 import io.forebay.core.backing.ObjectStoreContract;
 import io.forebay.core.backing.PutOptions;
 import io.forebay.core.backing.StoreCondition;
+import io.forebay.core.bytes.Synthetic;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.time.Instant;
@@ -131,6 +134,59 @@ final class DirStoreTest extends ObjectStoreContract {
       }
       assertThat(above.resolve("root")).doesNotExist();
     }
+  }
+
+  /** A long object could not be copied in time at its commit. */
+  @Test
+  void partsAreJoinedAsTheyComeAndACommitMayNameThemInAnyOrder() throws IOException {
+    for (int round = 0; round < 4; round++) {
+      String key = "k" + round;
+      try (ObjectStore store = open()) {
+        String upload = store.begin(key, "1-" + round, ANY);
+        Path directory = above.resolve("root/.forebay-store/uploads").resolve(upload);
+        String three = store.stage(key, upload, 3, List.of(new Synthetic(3, 0, 30)));
+        String one = store.stage(key, upload, 1, List.of(new Synthetic(1, 0, 10)));
+        assertThat(directory.resolve("joined")).hasSize(10);
+        // As a process leaves it that died while it joined.
+        Files.writeString(directory.resolve("joined"), "half", StandardOpenOption.APPEND);
+        String two = store.stage(key, upload, 2, List.of(new Synthetic(2, 0, 20)));
+        assertThat(directory.resolve("joined")).hasSize(60);
+        assertThat(directory.resolve(two)).doesNotExist();
+        String five = store.stage(key, upload, 5, List.of(new Synthetic(5, 0, 50)));
+        List<String> tags =
+            switch (round) {
+              case 0 -> List.of(one, two, three);
+              case 1 -> List.of(one, two, three, five);
+              case 2 -> List.of(three, five, one);
+              default -> List.of(five);
+            };
+        store.commit(key, upload, tags, ANY);
+        assertThat(directory).doesNotExist();
+        byte[] expected =
+            switch (round) {
+              case 0 -> joined(1, 2, 3);
+              case 1 -> joined(1, 2, 3, 5);
+              case 2 -> joined(3, 5, 1);
+              default -> joined(5);
+            };
+        assertThat(store.head(key).orElseThrow().lengthBytes()).isEqualTo(expected.length);
+        assertThat(store.read(key, 0, expected.length, Optional.empty(), pool))
+            .isInstanceOfSatisfying(
+                ObjectStore.ReadResult.Data.class,
+                data -> {
+                  assertThat(data.bytes().toArray()).isEqualTo(expected);
+                  data.bytes().release();
+                });
+      }
+    }
+  }
+
+  private static byte[] joined(int... parts) {
+    var all = new ByteArrayOutputStream();
+    for (int part : parts) {
+      all.writeBytes(new Synthetic(part, 0, part * 10).toArray());
+    }
+    return all.toByteArray();
   }
 
   @Test
