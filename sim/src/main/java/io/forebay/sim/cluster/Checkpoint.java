@@ -6,6 +6,7 @@ import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.cluster.Group;
 import io.forebay.core.cluster.MemberState;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
@@ -164,7 +165,7 @@ public final class Checkpoint {
             () -> {
               try {
                 while (sound() && operations < until) {
-                  client.sleep(random.nextLong(300 * MILLI));
+                  client.sleep(random.nextLong(150 * MILLI));
                   operation();
                 }
               } finally {
@@ -230,12 +231,13 @@ public final class Checkpoint {
   }
 
   private boolean whole() {
-    var image = judge.image();
-    return image.groups().stream()
-        .allMatch(group ->
-            !group.reviving()
-                && group.members().size() == group.family().replicas()
-                && group.in(MemberState.IN_SYNC).size() == group.family().replicas());
+    return judge.image().groups().stream().allMatch(Checkpoint::whole);
+  }
+
+  private static boolean whole(Group group) {
+    return !group.reviving()
+        && group.members().size() == group.family().replicas()
+        && group.in(MemberState.IN_SYNC).size() == group.family().replicas();
   }
 
   private boolean await(String what, int seconds, BooleanSupplier condition) {
@@ -247,8 +249,8 @@ public final class Checkpoint {
                 + seconds
                 + " s: "
                 + what
-                + "; groups "
-                + judge.image().groups()
+                + "; weak are "
+                + judge.image().groups().stream().filter(group -> !whole(group)).toList()
                 + "; left over "
                 + judge.leftovers().stream().limit(5).toList()
                 + "; logs "

@@ -538,8 +538,19 @@ final class Judge {
     return holders;
   }
 
-  /** Whether everything that this disk alone among its group's members holds may be lost. */
+  /**
+   * Whether a disk may be lost: what it holds and has to be kept is held by another member too, and
+   * no group is left without any disk that it knew (which an operator would have to salvage).
+   */
   boolean mayLose(VolumeId volume) {
+    for (Group group : groups.values()) {
+      if (group.member(volume).isPresent()
+          && group.members().stream()
+              .noneMatch(member ->
+                  !member.volume().equals(volume) && disks.containsKey(member.volume()))) {
+        return false;
+      }
+    }
     MemoryVolume.Disk disk = disks.get(volume);
     if (disk == null) {
       return true;
