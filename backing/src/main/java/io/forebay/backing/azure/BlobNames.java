@@ -5,8 +5,9 @@ import java.util.Optional;
 /**
  * Which blob names stand for themselves.
  *
- * <p>Azure keeps names of at most 1,024 characters, and resolves a part {@code .} or {@code ..} and
- * drops a dot at a part's end, as paths of URLs do: such a name would be another blob's.
+ * <p>Azure keeps names of at most 1,024 characters, and resolves a part {@code .} or {@code ..},
+ * drops a dot at a part's end and takes a backslash for a slash, as paths of URLs do: such a name
+ * would be another blob's.
  */
 final class BlobNames {
   static final int MAX_CHARACTERS = 1024;
@@ -18,6 +19,9 @@ final class BlobNames {
   static Optional<String> wrong(String name) {
     if (name.length() > MAX_CHARACTERS) {
       return Optional.of("a blob's name has at most " + MAX_CHARACTERS + " characters");
+    }
+    if (name.indexOf('\\') >= 0) {
+      return Optional.of("it has a '\\', which Azure takes for '/'");
     }
     String[] parts = name.split("/", -1);
     if (parts.length > MAX_PARTS) {

@@ -530,6 +530,7 @@ final class AzureFaultsTest {
                     new PutOptions(
                         OPTIONS.condition(), "", Map.of("cache-control", "a\nb"), Map.of())),
             () -> store.put("some/key/a./b", List.of(), OPTIONS),
+            () -> store.delete("some/key\\b", new StoreCondition.Any()),
             () -> store.head("some/key" + "k".repeat(1024)))) {
       ForebayException failure = named(catchThrowableOfType(ForebayException.class, call::run));
       assertThat(failure.code()).isEqualTo(ErrorCode.INVALID_ARGUMENT);
