@@ -6,10 +6,14 @@ import io.forebay.app.command.OperatorCommands;
 import io.forebay.app.demo.DemoCommand;
 import io.forebay.app.serve.ServeCommand;
 import io.forebay.core.error.ForebayException;
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.NoSuchFileException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.PicocliException;
 import picocli.CommandLine.Spec;
 
 /** The root of the command line. */
@@ -53,8 +57,28 @@ public final class Main implements Runnable {
             System.err.println("forebay: " + known.code() + ": " + known.getMessage());
             return 1;
           }
+          if (failure instanceof PicocliException wrong) {
+            System.err.println("forebay: " + wrong.getMessage());
+            System.err.println(
+                "'" + command.getCommandSpec().qualifiedName() + " --help' shows how it is used");
+            return 2;
+          }
+          if (failure instanceof IOException local) {
+            System.err.println("forebay: " + told(local));
+            return 1;
+          }
           throw failure;
         });
+  }
+
+  /** A failure with files of this machine, in words. */
+  private static String told(IOException failure) {
+    return switch (failure) {
+      case NoSuchFileException absent -> "there is no file " + absent.getFile();
+      case AccessDeniedException denied ->
+          "no permission for " + denied.getFile() + "; check its owner and rights";
+      default -> String.valueOf(failure.getMessage());
+    };
   }
 
   /** Without a sub-command there is nothing to do: says so and shows the usage. */

@@ -11,6 +11,8 @@ import picocli.CommandLine.Spec;
     name = "bench",
     description = "Measures, against a named baseline in the same run.",
     mixinStandardHelpOptions = true,
+    footerHeading = "%nExample:%n",
+    footer = "  forebay bench checkpoint",
     subcommands = CheckpointBench.class)
 public final class BenchCommand implements Runnable {
   @Spec private @Nullable CommandSpec spec;

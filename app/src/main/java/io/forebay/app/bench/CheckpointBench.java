@@ -47,7 +47,9 @@ import tools.jackson.databind.JsonNode;
           + " nothing, restores from its peers. Clients are warm before the clock starts. Rates as a share of what"
           + " iperf3 reaches in the same run. Needs root, iproute2 and iperf3; run it alone on the machine."
     },
-    mixinStandardHelpOptions = true)
+    mixinStandardHelpOptions = true,
+    footerHeading = "%nExample:%n",
+    footer = "  forebay bench checkpoint --json rows.json")
 public final class CheckpointBench implements Callable<Integer> {
   /** The voters; one more host joins for the restores. */
   private static final int HOSTS = 3;

@@ -1,18 +1,21 @@
 package io.forebay.app.command;
 
 import io.forebay.app.config.Size;
+import io.forebay.core.file.CopyOptions;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.FlushState;
 import io.forebay.core.file.ListPage;
 import io.forebay.core.file.ListQuery;
 import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectKey;
+import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -31,6 +34,8 @@ import picocli.CommandLine.TypeConversionException;
 
 /** The commands that move and show objects. */
 public final class DataCommands {
+  private static final String EXAMPLE = OperatorCommands.EXAMPLE;
+
   private DataCommands() {}
 
   private static Map<String, Object> facts(ObjectInfo info) {
@@ -64,7 +69,9 @@ public final class DataCommands {
   @Command(
       name = "ls",
       description = "Lists buckets, or what is directly below BUCKET/PREFIX; everything with -r.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay ls", "  forebay ls -r models/llama/"})
   public static final class Ls implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -138,7 +145,9 @@ public final class DataCommands {
   @Command(
       name = "stat",
       description = "Shows what is published under BUCKET/KEY.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay stat models/llama/config.json"})
   public static final class StatCommand implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -177,7 +186,9 @@ public final class DataCommands {
   @Command(
       name = "cat",
       description = "Writes the bytes of BUCKET/KEY to the standard output.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay cat models/llama/config.json"})
   public static final class Cat implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -199,7 +210,9 @@ public final class DataCommands {
   @Command(
       name = "rm",
       description = "Deletes BUCKET/KEY, or with -r everything below BUCKET/PREFIX.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay rm models/old.bin", "  forebay rm -r models/old/"})
   public static final class Rm implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -209,14 +222,21 @@ public final class DataCommands {
     @Option(names = "-r", description = "Everything below the prefix.")
     private boolean recursive;
 
+    @Option(names = "--json", description = "How many were deleted, as JSON.")
+    private boolean json;
+
     @Override
     public Integer call() {
       try (Connection connection = connect.open()) {
         FileService files = connection.files();
         if (!recursive) {
           if (!files.delete(path.bucket(), path.requireKey().key(), WriteConditions.NONE)) {
-            System.err.println("forebay: " + path + " does not exist");
+            System.err.println(
+                "forebay: " + path + " does not exist; `forebay ls` shows what does");
             return 1;
+          }
+          if (json) {
+            System.out.println(Json.of(Map.of("deleted", 1, "failed", 0)));
           }
           return 0;
         }
@@ -233,7 +253,11 @@ public final class DataCommands {
             }
           }
         }
-        System.out.println((keys.size() - failed) + " objects deleted");
+        int deleted = keys.size() - failed;
+        System.out.println(
+            json
+                ? Json.of(Map.of("deleted", deleted, "failed", failed))
+                : deleted + " objects deleted");
         return failed == 0 ? 0 : 1;
       }
     }
@@ -244,7 +268,9 @@ public final class DataCommands {
       name = "mv",
       description =
           "Renames BUCKET/KEY to another key of the same bucket; or, when both end with '/', a prefix.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay mv checkpoints/tmp/step-7 checkpoints/step-7"})
   public static final class Mv implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -275,10 +301,16 @@ public final class DataCommands {
   @Command(
       name = "cp",
       description = {
-        "Copies a file to or from the cache, with -r a directory.",
+        "Copies a file to or from the cache, or an object within it; with -r a directory or prefix.",
         "The remote side is written fb://BUCKET/KEY; '-' is the standard input or output."
       },
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {
+        "  forebay cp model.bin fb://models/llama/model.bin",
+        "  forebay cp -r fb://models/llama/ ./llama",
+        "  forebay cp fb://models/a fb://backup/a"
+      })
   public static final class Cp implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -300,13 +332,58 @@ public final class DataCommands {
     public Integer call() throws IOException {
       boolean up = target.startsWith(RemotePath.SCHEME);
       boolean down = source.startsWith(RemotePath.SCHEME);
-      if (up == down) {
+      if (!up && !down) {
         throw new TypeConversionException(
-            "exactly one of SOURCE and TARGET is remote, written fb://BUCKET/KEY");
+            "SOURCE or TARGET is remote, written fb://BUCKET/KEY; neither is");
+      }
+      if (!down && !source.equals("-") && !Files.exists(Path.of(source))) {
+        throw new NoSuchFileException(source);
       }
       try (Connection connection = connect.open()) {
+        if (up && down) {
+          return within(connection.files());
+        }
         return up ? upload(connection) : download(connection);
       }
+    }
+
+    /** By reference where that is possible: mostly no byte moves. */
+    private int within(FileService files) {
+      RemotePath from = RemotePath.parse(source);
+      RemotePath to = RemotePath.parse(target);
+      var plan = new LinkedHashMap<ObjectInfo, String>();
+      if (recursive) {
+        String base = to.key().isEmpty() || to.key().endsWith("/") ? to.key() : to.key() + "/";
+        all(files, from.bucket(), from.key())
+            .forEach(info -> {
+              String rest = info.key().substring(from.key().length());
+              plan.put(info, base + (rest.startsWith("/") ? rest.substring(1) : rest));
+            });
+      } else {
+        String key = from.requireKey().key();
+        var info = files.stat(from.bucket(), key);
+        if (info.isEmpty()) {
+          System.err.println("forebay: " + from + " does not exist; `forebay ls` shows what does");
+          return 1;
+        }
+        boolean into = to.key().isEmpty() || to.key().endsWith("/");
+        String name = key.substring(key.lastIndexOf('/') + 1);
+        plan.put(info.get(), into ? to.key() + name : to.key());
+      }
+      try (Progress progress =
+          progress("cp", plan.keySet().stream().mapToLong(ObjectInfo::lengthBytes).sum())) {
+        plan.forEach((info, key) -> {
+          files.copy(
+              from.bucket(),
+              info.key(),
+              ReadConditions.NONE,
+              to.bucket(),
+              key,
+              CopyOptions.DEFAULT);
+          progress.add(info.lengthBytes());
+        });
+      }
+      return 0;
     }
 
     private int upload(Connection connection) throws IOException {
@@ -377,7 +454,8 @@ public final class DataCommands {
         String key = remote.requireKey().key();
         var info = files.stat(remote.bucket(), key);
         if (info.isEmpty()) {
-          System.err.println("forebay: " + remote + " does not exist");
+          System.err.println(
+              "forebay: " + remote + " does not exist; `forebay ls` shows what does");
           return 1;
         }
         Path file =

@@ -12,16 +12,20 @@ import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.FileService;
 import io.forebay.core.file.FlushReport;
+import io.forebay.core.file.FlushState;
 import io.forebay.core.file.PathStatus;
 import io.forebay.core.file.StoreConflict;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.NodeId;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -35,14 +39,19 @@ import tools.jackson.databind.JsonNode;
 
 /** The commands of whoever runs a cluster. */
 public final class OperatorCommands {
+  static final String EXAMPLE = "%nExample:%n";
+  private static final int SHOWN_TROUBLES = 10;
+
   private OperatorCommands() {}
 
   /** {@code bucket}. */
   @Command(
       name = "bucket",
-      description = "Creates, lists and deletes buckets.",
+      description = "Creates, lists, changes and deletes buckets.",
       mixinStandardHelpOptions = true,
-      subcommands = {BucketCreate.class, BucketList.class, BucketDelete.class})
+      footerHeading = EXAMPLE,
+      footer = {"  forebay bucket create checkpoints --replicas 2"},
+      subcommands = {BucketCreate.class, BucketList.class, BucketSet.class, BucketDelete.class})
   public static final class BucketCommand implements Runnable {
     @Spec private @Nullable CommandSpec spec;
 
@@ -66,7 +75,11 @@ public final class OperatorCommands {
         "Without options it has the server's default replicas and store: published data are on that many"
             + " nodes when the write returns, and in the store some seconds later."
       },
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {
+        "  forebay bucket create checkpoints --replicas 3 --store dir:/mnt/store --prefix-mode tmp/=CACHE_ONLY"
+      })
   public static final class BucketCreate implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -145,15 +158,6 @@ public final class OperatorCommands {
         if (!url.isEmpty()) {
           StoreFactory.check(url, Map.of()); // credentials are the servers'
         }
-        var modes = new ArrayList<Bucket.PrefixMode>();
-        for (String text : prefixModes) {
-          int equals = text.lastIndexOf('=');
-          if (equals < 0) {
-            throw invalid("--prefix-mode: '" + text + "' is not PREFIX=MODE");
-          }
-          modes.add(
-              new Bucket.PrefixMode(text.substring(0, equals), mode(text.substring(equals + 1))));
-        }
         FlushMode chosen =
             Optional.ofNullable(mode).orElse(url.isEmpty() ? FlushMode.CACHE_ONLY : FlushMode.BACK);
         if (url.isEmpty() && chosen != FlushMode.CACHE_ONLY) {
@@ -170,7 +174,7 @@ public final class OperatorCommands {
                           new Family(copies, least, durability),
                           url,
                           chosen,
-                          modes,
+                          modes(prefixModes),
                           Math.toIntExact(Size.parse("--chunk-size", chunkSize)),
                           flushDelay == null
                               ? defaults.path("flushDelayMillis").asLong(5_000)
@@ -179,26 +183,8 @@ public final class OperatorCommands {
         } catch (IllegalArgumentException | ArithmeticException wrong) {
           throw invalid(String.valueOf(wrong.getMessage()));
         }
-        System.out.println(
-            json
-                ? Json.of(bucket)
-                : "bucket "
-                    + bucket.name()
-                    + ": "
-                    + copies
-                    + " replicas, at least "
-                    + least
-                    + ", "
-                    + chosen);
+        System.out.println(json ? Json.of(bucket) : line(bucket));
         return 0;
-      }
-    }
-
-    private static FlushMode mode(String text) {
-      try {
-        return FlushMode.valueOf(text.toUpperCase(Locale.ROOT).replace('-', '_'));
-      } catch (IllegalArgumentException unknown) {
-        throw invalid("'" + text + "' is no flush mode; write BACK, THROUGH or CACHE_ONLY");
       }
     }
   }
@@ -207,11 +193,145 @@ public final class OperatorCommands {
     return new ForebayException(ErrorCode.INVALID_ARGUMENT, message);
   }
 
+  /** {@code bucket set}. */
+  @Command(
+      name = "set",
+      description = {
+        "Changes a bucket's flush policy, for what is published from now on.",
+        "Replicas, durability and store stay: make another bucket and copy with `forebay cp`."
+      },
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay bucket set checkpoints --flush-delay 1m"})
+  public static final class BucketSet implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Spec private CommandSpec spec = CommandSpec.create();
+
+    @Parameters(paramLabel = "NAME")
+    private String name = "";
+
+    @Option(
+        names = "--mode",
+        description =
+            "${COMPLETION-CANDIDATES}: BACK flushes seconds after a publish, THROUGH before it returns.")
+    private @Nullable FlushMode mode;
+
+    @Option(
+        names = "--prefix-mode",
+        paramLabel = "PREFIX=MODE",
+        description =
+            "Another mode for a prefix; may be repeated, and replaces all that were set before."
+                + " 'none' leaves none.")
+    private List<String> prefixModes = List.of();
+
+    @Option(names = "--flush-delay", paramLabel = "SPAN", description = "From publish to flush.")
+    private @Nullable String flushDelay;
+
+    @Option(
+        names = "--read-grace",
+        paramLabel = "SPAN",
+        description = "How long an overwritten generation stays readable.")
+    private @Nullable String readGrace;
+
+    @Option(names = "--json", description = "The bucket as JSON.")
+    private boolean json;
+
+    @Override
+    public Integer call() {
+      if (mode == null && prefixModes.isEmpty() && flushDelay == null && readGrace == null) {
+        throw new ParameterException(spec.commandLine(), "nothing is to be changed");
+      }
+      try (Connection connection = connect.open()) {
+        Bucket old =
+            connection
+                .files()
+                .bucket(name)
+                .orElseThrow(() ->
+                    new ForebayException(
+                        ErrorCode.NO_SUCH_BUCKET,
+                        "there is no bucket '"
+                            + name
+                            + "'; `forebay bucket list` shows which are"));
+        var change =
+            new ClusterCommand.ChangeBucket(
+                name,
+                Optional.ofNullable(mode).orElse(old.mode()),
+                prefixModes.isEmpty() ? old.prefixModes() : modes(prefixModes),
+                flushDelay == null
+                    ? old.flushDelayMillis()
+                    : Span.parseMillis("--flush-delay", flushDelay),
+                readGrace == null
+                    ? old.readGraceMillis()
+                    : Span.parseMillis("--read-grace", readGrace));
+        int code = operate(connection, change);
+        if (code == 0) {
+          var changed =
+              new Bucket(
+                  old.id(),
+                  old.name(),
+                  old.family(),
+                  old.storeUrl(),
+                  change.mode(),
+                  change.prefixModes(),
+                  old.chunkBytes(),
+                  change.flushDelayMillis(),
+                  change.readGraceMillis(),
+                  old.createdMillis());
+          System.out.println(json ? Json.of(changed) : line(changed));
+        }
+        return code;
+      }
+    }
+  }
+
+  private static List<Bucket.PrefixMode> modes(List<String> texts) {
+    if (texts.equals(List.of("none"))) {
+      return List.of();
+    }
+    var modes = new ArrayList<Bucket.PrefixMode>();
+    for (String text : texts) {
+      int equals = text.lastIndexOf('=');
+      if (equals < 0) {
+        throw invalid("--prefix-mode: '" + text + "' is not PREFIX=MODE, such as tmp/=CACHE_ONLY");
+      }
+      modes.add(new Bucket.PrefixMode(text.substring(0, equals), mode(text.substring(equals + 1))));
+    }
+    return modes;
+  }
+
+  private static FlushMode mode(String text) {
+    try {
+      return FlushMode.valueOf(text.toUpperCase(Locale.ROOT).replace('-', '_'));
+    } catch (IllegalArgumentException unknown) {
+      throw invalid("'" + text + "' is no flush mode; write BACK, THROUGH or CACHE_ONLY");
+    }
+  }
+
+  private static String line(Bucket bucket) {
+    var exceptions = new StringBuilder();
+    bucket
+        .prefixModes()
+        .forEach(
+            each -> exceptions.append("  ").append(each.prefix()).append('=').append(each.mode()));
+    return String.format(
+        Locale.ROOT,
+        "%-24s replicas %d (at least %d)  %-10s  %s%s",
+        bucket.name(),
+        bucket.family().replicas(),
+        bucket.family().minInSync(),
+        bucket.mode(),
+        bucket.storeUrl().isEmpty() ? "no store" : bucket.storeUrl(),
+        exceptions);
+  }
+
   /** {@code bucket list}. */
   @Command(
       name = "list",
       description = "Lists buckets with their policies.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay bucket list"})
   public static final class BucketList implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -227,14 +347,7 @@ public final class OperatorCommands {
           return 0;
         }
         for (Bucket bucket : buckets) {
-          System.out.printf(
-              Locale.ROOT,
-              "%-24s replicas %d (at least %d)  %-10s  %s%n",
-              bucket.name(),
-              bucket.family().replicas(),
-              bucket.family().minInSync(),
-              bucket.mode(),
-              bucket.storeUrl().isEmpty() ? "no store" : bucket.storeUrl());
+          System.out.println(line(bucket));
         }
         return 0;
       }
@@ -244,8 +357,13 @@ public final class OperatorCommands {
   /** {@code bucket delete}. */
   @Command(
       name = "delete",
-      description = "Deletes an empty bucket.",
-      mixinStandardHelpOptions = true)
+      description = {
+        "Deletes an empty bucket.",
+        "`forebay rm -r NAME/` empties it. Waits until its store has followed the deletions."
+      },
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay bucket delete checkpoints"})
   public static final class BucketDelete implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -265,7 +383,9 @@ public final class OperatorCommands {
   @Command(
       name = "flush",
       description = "Flushes what is below BUCKET/PREFIX now instead of later.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay flush --wait checkpoints/step-7/"})
   public static final class FlushCommand implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -289,7 +409,7 @@ public final class OperatorCommands {
         do {
           long left = wait ? Math.min(5_000_000_000L, Math.max(0, end - System.nanoTime())) : 0;
           report = connection.files().flush(path.bucket(), path.key(), left);
-        } while (wait && report.waiting() > 0 && System.nanoTime() < end);
+        } while (wait && report.waiting() > conflicts(report) && System.nanoTime() < end);
         if (json) {
           System.out.println(Json.of(report));
         } else {
@@ -308,6 +428,13 @@ public final class OperatorCommands {
         return !wait || report.complete() ? 0 : 1;
       }
     }
+
+    /** Those wait for an operator's word, and nothing else is worth waiting for then. */
+    private static long conflicts(FlushReport report) {
+      return report.troubled().stream()
+          .filter(trouble -> trouble.state() == FlushState.CONFLICT)
+          .count();
+    }
   }
 
   /** {@code conflict}. */
@@ -315,6 +442,8 @@ public final class OperatorCommands {
       name = "conflict",
       description = "Objects that someone else wrote in the store while ours waited to be flushed.",
       mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay conflict list checkpoints"},
       subcommands = {ConflictList.class, ConflictKeep.class, ConflictTake.class})
   public static final class ConflictCommand implements Runnable {
     @Spec private @Nullable CommandSpec spec;
@@ -329,7 +458,9 @@ public final class OperatorCommands {
   @Command(
       name = "list",
       description = "Lists the conflicts of a bucket.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay conflict list checkpoints"})
   public static final class ConflictList implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -381,7 +512,12 @@ public final class OperatorCommands {
   }
 
   /** {@code conflict keep}. */
-  @Command(name = "keep", description = "Ours overwrites theirs.", mixinStandardHelpOptions = true)
+  @Command(
+      name = "keep",
+      description = "Ours overwrites theirs.",
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay conflict keep checkpoints/step-7/rank-0"})
   public static final class ConflictKeep implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -398,7 +534,9 @@ public final class OperatorCommands {
   @Command(
       name = "take",
       description = "Theirs becomes visible, ours is dropped.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay conflict take checkpoints/step-7/rank-0"})
   public static final class ConflictTake implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -416,6 +554,8 @@ public final class OperatorCommands {
       name = "node",
       description = "Lists and drains nodes.",
       mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay node list"},
       subcommands = {NodeList.class, NodeDrain.class, NodeForget.class, GroupSalvage.class})
   public static final class NodeCommand implements Runnable {
     @Spec private @Nullable CommandSpec spec;
@@ -430,7 +570,9 @@ public final class OperatorCommands {
   @Command(
       name = "list",
       description = "Lists the nodes and their state.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay node list --json"})
   public static final class NodeList implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -453,13 +595,25 @@ public final class OperatorCommands {
 
   private static int operate(Connect connect, ClusterCommand command) {
     try (Connection connection = connect.open()) {
-      return switch (connection.operate(command)) {
-        case ClusterResult.Done _ -> 0;
-        case ClusterResult.Refused(var code, var message) -> {
-          System.err.println("forebay: " + code + ": " + message);
-          yield 1;
-        }
-      };
+      return operate(connection, command);
+    }
+  }
+
+  private static int operate(Connection connection, ClusterCommand command) {
+    return switch (connection.operate(command)) {
+      case ClusterResult.Done _ -> 0;
+      case ClusterResult.Refused(var code, var message) -> {
+        System.err.println("forebay: " + code + ": " + message);
+        yield 1;
+      }
+    };
+  }
+
+  private static NodeId nodeId(String name) {
+    try {
+      return new NodeId(name);
+    } catch (IllegalArgumentException wrong) {
+      throw invalid(wrong.getMessage() + "; `forebay node list` shows which there are");
     }
   }
 
@@ -469,7 +623,9 @@ public final class OperatorCommands {
       description =
           "Moves everything off a node, which serves on meanwhile; `status` shows when it is empty."
               + " Copies never fall below what is wanted.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay node drain c", "  forebay node drain c --undo"})
   public static final class NodeDrain implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -481,7 +637,7 @@ public final class OperatorCommands {
 
     @Override
     public Integer call() {
-      return operate(connect, new ClusterCommand.Drain(new NodeId(node), !undo));
+      return operate(connect, new ClusterCommand.Drain(nodeId(node), !undo));
     }
   }
 
@@ -489,7 +645,9 @@ public final class OperatorCommands {
   @Command(
       name = "forget",
       description = "Removes a drained or lost node from the cluster.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay node forget c"})
   public static final class NodeForget implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -498,7 +656,7 @@ public final class OperatorCommands {
 
     @Override
     public Integer call() {
-      return operate(connect, new ClusterCommand.ForgetNode(new NodeId(node)));
+      return operate(connect, new ClusterCommand.ForgetNode(nodeId(node)));
     }
   }
 
@@ -506,7 +664,9 @@ public final class OperatorCommands {
   @Command(
       name = "salvage",
       description = "Gives up the members of a group that stay away; says what is lost.",
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay node salvage 17"})
   public static final class GroupSalvage implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -526,7 +686,9 @@ public final class OperatorCommands {
         "What the cluster is doing now; with BUCKET/KEY, where an object's copies are, whether the store has it,"
             + " and what would be lost if a node died: \"may I kill this node?\""
       },
-      mixinStandardHelpOptions = true)
+      mixinStandardHelpOptions = true,
+      footerHeading = EXAMPLE,
+      footer = {"  forebay status --watch", "  forebay status checkpoints/step-7/rank-0"})
   public static final class StatusCommand implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -541,30 +703,61 @@ public final class OperatorCommands {
 
     @Override
     public Integer call() throws InterruptedException {
-      try (Connection connection = connect.open()) {
-        do {
-          if (watch && !json) {
-            System.out.print("\u001b[H\u001b[2J");
-          }
-          if (paths.isEmpty()) {
-            printReport(connection.files().report());
-          } else {
-            RemotePath path = paths.getFirst().requireKey();
-            printPath(connection.files().pathStatus(path.bucket(), path.key()));
-          }
-          System.out.flush();
-          if (watch) {
-            Thread.sleep(1_000);
-          }
-        } while (watch);
+      if (!watch) {
+        look();
         return 0;
+      }
+      while (true) {
+        if (!json) {
+          System.out.print("\u001b[H\u001b[2J");
+        }
+        try {
+          look();
+        } catch (ForebayException failure) {
+          // Whoever watches wants to see it come back, too.
+          System.err.println("forebay: " + failure.code() + ": " + failure.getMessage());
+        }
+        Thread.sleep(1_000);
       }
     }
 
-    private void printReport(String report) {
-      JsonNode root = Json.parse(report);
+    private void look() {
+      try (Connection connection = connect.open()) {
+        if (paths.isEmpty()) {
+          printReport(Json.parse(connection.files().report()), backlogs(connection.files()));
+        } else {
+          RemotePath path = paths.getFirst().requireKey();
+          printPath(connection.files().pathStatus(path.bucket(), path.key()));
+        }
+        System.out.flush();
+      }
+    }
+
+    /** What waits for the store, by bucket; what cannot be asked for now is left out. */
+    private static Map<String, FlushReport> backlogs(FileService files) {
+      var backlogs = new TreeMap<String, FlushReport>();
+      for (Bucket bucket : files.listBuckets()) {
+        if (!bucket.storeUrl().isEmpty()) {
+          try {
+            backlogs.put(bucket.name(), files.flushStatus(bucket.name(), ""));
+          } catch (ForebayException failure) {
+            System.err.println(
+                "forebay: what bucket '"
+                    + bucket.name()
+                    + "' still has to flush is not known now: "
+                    + failure.getMessage());
+          }
+        }
+      }
+      return backlogs;
+    }
+
+    private void printReport(JsonNode root, Map<String, FlushReport> backlogs) {
       if (json) {
-        System.out.println(Json.of(root));
+        var facts = new LinkedHashMap<String, Object>();
+        root.properties().forEach(entry -> facts.put(entry.getKey(), entry.getValue()));
+        facts.put("backlogs", backlogs);
+        System.out.println(Json.of(facts));
         return;
       }
       System.out.println(
@@ -590,9 +783,30 @@ public final class OperatorCommands {
                 + " 'forebay node drain NAME' gives one up%n",
             awaited);
       }
-      for (String part : List.of("resync", "flush", "storeRequests")) {
-        System.out.println(part + ": " + root.path(part));
-      }
+      JsonNode resync = root.path("resync");
+      System.out.printf(
+          Locale.ROOT,
+          "re-sync of this node since its start: %s missed, %s moved%n",
+          Size.format(resync.path("missedBytes").asLong()),
+          Size.format(resync.path("movedBytes").asLong()));
+      backlogs.forEach((bucket, report) -> {
+        System.out.printf(
+            Locale.ROOT,
+            "bucket %s: %d objects in its store, %d on their way (%s)%n",
+            bucket,
+            report.flushed(),
+            report.waiting(),
+            Size.format(report.waitingBytes()));
+        report.troubled().stream()
+            .limit(SHOWN_TROUBLES)
+            .forEach(trouble ->
+                System.out.println(
+                    "  " + trouble.key() + ": " + trouble.state() + ": " + trouble.reason()));
+        if (report.troubled().size() > SHOWN_TROUBLES) {
+          System.out.println(
+              "  and more; `forebay flush " + bucket + "` shows up to a thousand, and tries again");
+        }
+      });
     }
 
     static void printNodes(JsonNode nodes) {

@@ -76,6 +76,9 @@ public final class Progress implements AutoCloseable {
     if (live) {
       out.print("\r\u001b[2K");
     }
-    out.println(line());
+    // What ended early has its own last word.
+    if (totalBytes <= 0 || doneBytes >= totalBytes) {
+      out.println(line());
+    }
   }
 }

@@ -11,7 +11,7 @@ public final class Addresses {
   /** Whether the text names a host and a port from 0 to 65,535. */
   public static boolean isValid(String text) {
     int colon = text.lastIndexOf(':');
-    if (colon < 1) {
+    if (colon < 1 || (text.indexOf(':') != colon && !text.startsWith("["))) {
       return false;
     }
     try {

@@ -1,5 +1,6 @@
 package io.forebay.app.config;
 
+import io.forebay.backing.StoreFactory;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
@@ -183,7 +184,7 @@ public final class ConfigReader {
           anonymous,
           text("s3.domain"),
           keys(),
-          text("store"),
+          store(),
           text("capacity").map(written -> Size.parse(file + ": capacity", written)).orElse(0L),
           text("segment")
               .map(written -> Size.parse(file + ": segment", written))
@@ -196,6 +197,16 @@ public final class ConfigReader {
           text("flushDelay")
               .map(written -> Span.parseMillis(file + ": flushDelay", written))
               .orElse(5_000L));
+    }
+
+    private Optional<String> store() {
+      Optional<String> url = text("store");
+      try {
+        url.ifPresent(each -> StoreFactory.check(each, Map.of()));
+      } catch (ForebayException unknown) {
+        throw wrong(file, "store: " + unknown.getMessage());
+      }
+      return url;
     }
 
     private Optional<ServerConfig.AccessKeyPair> keys() {

@@ -36,7 +36,10 @@ public final class Size {
             default -> 0L;
           };
       if (factor != 0) {
-        return Math.multiplyExact(Long.parseLong(matcher.group(1)), factor);
+        long number = Long.parseLong(matcher.group(1));
+        if (number <= Long.MAX_VALUE / factor) {
+          return number * factor;
+        }
       }
     }
     throw new ForebayException(

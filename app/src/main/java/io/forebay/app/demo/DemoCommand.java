@@ -46,7 +46,9 @@ import tools.jackson.databind.JsonNode;
           + " back, stops another, replaces the third's disk, waits for the object store, and compares every"
           + " byte. Takes about a minute; ends with a table, and with exit code 0 only when all of it held."
     },
-    mixinStandardHelpOptions = true)
+    mixinStandardHelpOptions = true,
+    footerHeading = "%nExample:%n",
+    footer = "  forebay demo --json facts.json")
 public final class DemoCommand implements Callable<Integer> {
   private static final List<String> NODES = List.of("a", "b", "c");
   private static final String FIRST = "checkpoints";

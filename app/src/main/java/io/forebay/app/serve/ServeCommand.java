@@ -1,14 +1,18 @@
 package io.forebay.app.serve;
 
 import io.forebay.app.command.Json;
+import io.forebay.app.config.Addresses;
 import io.forebay.app.config.ConfigReader;
 import io.forebay.app.config.ServerConfig;
+import io.forebay.app.config.Size;
 import io.forebay.app.server.Server;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -24,7 +28,12 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 
 /** {@code serve}. */
@@ -35,9 +44,16 @@ import tools.jackson.databind.JsonNode;
       "Without arguments: one node, everything under ./forebay-data, S3 on loopback; prints the endpoint and the"
           + " keys. With --config FILE: one node of a cluster."
     },
-    mixinStandardHelpOptions = true)
+    mixinStandardHelpOptions = true,
+    footerHeading = "%nExample:%n",
+    footer = {
+      "  forebay serve --data /mnt/nvme0/forebay --s3 127.0.0.1:9000",
+      "  forebay serve --config /etc/forebay.yaml"
+    })
 public final class ServeCommand implements Callable<Integer> {
   private static final HexFormat HEX = HexFormat.of();
+
+  @Spec private CommandSpec spec = CommandSpec.create();
 
   @Option(
       names = "--data",
@@ -50,6 +66,24 @@ public final class ServeCommand implements Callable<Integer> {
       paramLabel = "HOST:PORT",
       description = "The S3 door (default: ${DEFAULT-VALUE}; port 0: any free one).")
   private String s3 = "127.0.0.1:9000";
+
+  @Option(
+      names = "--admin",
+      paramLabel = "HOST:PORT",
+      description = "Metrics and health: /metrics, /healthz, /readyz, /status (default: none).")
+  private @Nullable String admin;
+
+  @Option(
+      names = "--capacity",
+      paramLabel = "SIZE",
+      description = "What the cache may hold, such as 100GiB (default: 80 % of what is free).")
+  private @Nullable String capacity;
+
+  @Option(
+      names = "--segment",
+      paramLabel = "SIZE",
+      description = "Size of a preallocated segment file (default: ${DEFAULT-VALUE}).")
+  private String segment = "256MiB";
 
   @Option(
       names = "--store",
@@ -79,7 +113,7 @@ public final class ServeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    ServerConfig settings = config != null ? ConfigReader.read(config) : single();
+    ServerConfig settings = config != null ? ofFile(config) : single();
     var stopped = new CountDownLatch(1);
     try (Server server = new Server(settings, acceptEmptyVolume)) {
       Runtime.getRuntime().addShutdownHook(new Thread(stopped::countDown, "forebay-stop"));
@@ -92,12 +126,43 @@ public final class ServeCommand implements Callable<Integer> {
     return 0;
   }
 
+  /** A file says everything: an option beside it would be passed over without a word. */
+  private ServerConfig ofFile(Path file) {
+    for (OptionSpec option : spec.commandLine().getParseResult().matchedOptions()) {
+      if (!List.of("--config", "--accept-empty-volume").contains(option.longestName())) {
+        throw new ParameterException(
+            spec.commandLine(),
+            option.longestName()
+                + " goes without --config; with it, write the setting into "
+                + file
+                + " (docs/configuration.md lists them)");
+      }
+    }
+    return ConfigReader.read(file);
+  }
+
   /**
    * One node that is its own cluster; what it draws at the first start is kept in its directory.
    */
   private ServerConfig single() throws IOException {
+    checkAddress("--s3", s3);
+    if (admin != null) {
+      checkAddress("--admin", admin);
+    }
+    if (anonymous && !Addresses.isLoopback(s3)) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          "--anonymous: unsigned requests are served on loopback only, and --s3 is "
+              + s3
+              + "; leave --anonymous out, or use --s3 127.0.0.1:PORT");
+    }
+    long capacityBytes = capacity == null ? 0 : Size.parse("--capacity", capacity);
+    long segmentBytes = Size.parse("--segment", segment);
     try {
       Files.createDirectories(data);
+      if (!Files.isWritable(data)) {
+        throw new AccessDeniedException(data.toString());
+      }
     } catch (IOException failure) {
       throw new ForebayException(
           ErrorCode.CONFIGURATION,
@@ -110,7 +175,7 @@ public final class ServeCommand implements Callable<Integer> {
     Path file = data.resolve("node.json");
     JsonNode kept;
     if (Files.exists(file)) {
-      kept = Json.parse(Files.readString(file));
+      kept = read(file);
     } else {
       var random = new SecureRandom();
       var drawn = new TreeMap<String, String>();
@@ -120,7 +185,7 @@ public final class ServeCommand implements Callable<Integer> {
       drawn.put("consensus", "127.0.0.1:" + freePort());
       drawn.put("address", "127.0.0.1:" + freePort());
       writePrivate(file, Json.of(drawn));
-      kept = Json.parse(Files.readString(file));
+      kept = read(file);
     }
     String address = kept.path("address").asString("");
     String consensus = kept.path("consensus").asString("");
@@ -135,7 +200,7 @@ public final class ServeCommand implements Callable<Integer> {
         List.of(data.resolve("disk0")),
         data.resolve("meta"),
         Optional.of(s3),
-        Optional.empty(),
+        Optional.ofNullable(admin),
         anonymous,
         Optional.empty(),
         Optional.of(
@@ -144,12 +209,56 @@ public final class ServeCommand implements Callable<Integer> {
         Optional.of(
             Optional.ofNullable(store)
                 .orElse("dir:" + data.resolve("store").toAbsolutePath().normalize())),
-        0,
-        256L << 20,
+        capacityBytes,
+        segmentBytes,
         256L << 20,
         1,
         120_000,
         5_000);
+  }
+
+  private static void checkAddress(String option, String address) {
+    if (!Addresses.isValid(address)) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          option + ": '" + address + "' is no HOST:PORT, such as 127.0.0.1:9000");
+    }
+  }
+
+  /** What was drawn at the first start. */
+  private static JsonNode read(Path file) throws IOException {
+    String text;
+    try {
+      text = Files.readString(file);
+    } catch (AccessDeniedException denied) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          file
+              + " cannot be read: no permission; start as the user that owns it, or say --data DIR",
+          denied);
+    }
+    try {
+      JsonNode kept = Json.parse(text);
+      for (String name :
+          List.of("secret", "address", "consensus", "accessKeyId", "secretAccessKey")) {
+        if (kept.path(name).asString("").isEmpty()) {
+          throw damaged(file, "it has no " + name);
+        }
+      }
+      return kept;
+    } catch (JacksonException failure) {
+      throw damaged(file, failure.getOriginalMessage());
+    }
+  }
+
+  private static ForebayException damaged(Path file, String why) {
+    return new ForebayException(
+        ErrorCode.CORRUPT,
+        file
+            + " is damaged ("
+            + why
+            + "): it holds the node's secret, keys and ports; bring it back from a backup, or say"
+            + " --data DIR with another directory");
   }
 
   private static String hex(SecureRandom random, int bytes) {
@@ -159,7 +268,7 @@ public final class ServeCommand implements Callable<Integer> {
   }
 
   private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0)) {
+    try (var socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       return socket.getLocalPort();
     }
   }

@@ -159,6 +159,10 @@ final class ServerProcess implements AutoCloseable {
     }
   }
 
+  long pid() {
+    return process.orElseThrow().pid();
+  }
+
   boolean isRunning() {
     return process.isPresent();
   }

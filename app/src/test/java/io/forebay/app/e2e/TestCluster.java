@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Predicate;
 import tools.jackson.databind.JsonNode;
 
@@ -25,6 +26,7 @@ final class TestCluster implements AutoCloseable {
   private final Path directory;
   private final List<ServerProcess> servers = new ArrayList<>();
   private final List<String> addresses = new ArrayList<>();
+  private final List<String> s3 = new ArrayList<>();
 
   /** Three nodes on loopback, started and ready. */
   TestCluster(Path directory) throws IOException, InterruptedException {
@@ -42,6 +44,7 @@ final class TestCluster implements AutoCloseable {
     for (int i = 0; i < NODES; i++) {
       String host = hosts.get(i).address();
       addresses.add(host + ":" + ServerProcess.freePort());
+      s3.add(host + ":" + ServerProcess.freePort());
       voters
           .append("  n%d: {address: \"%s\", ".formatted(i, addresses.get(i)))
           .append("consensus: \"%s:%d\"}\n".formatted(host, ServerProcess.freePort()));
@@ -57,13 +60,14 @@ final class TestCluster implements AutoCloseable {
             secret: %s
             data: "%s"
             meta: "%s"
+            s3: {listen: "%s", accessKeyId: key, secretAccessKey: secret-of-the-s3-door}
             capacity: 3GiB
             segment: 64MiB
             memory: 256MiB
             grace: 20s
             %s\
             """
-                .formatted(i, SECRET, disk(i), home(i).resolve("meta"), voters));
+                .formatted(i, SECRET, disk(i), home(i).resolve("meta"), s3.get(i), voters));
         var server =
             new ServerProcess(
                 "n" + i,
@@ -81,6 +85,24 @@ final class TestCluster implements AutoCloseable {
       close();
       throw failure;
     }
+  }
+
+  /** A node's configuration, with which commands find it. */
+  Path config(int node) {
+    return home(node).resolve("forebay.yaml");
+  }
+
+  /** What an S3 client needs to speak to a node's door. */
+  Map<String, String> s3Environment(int node) {
+    return Map.of(
+        "FOREBAY_S3_ENDPOINT",
+        "http://" + s3.get(node),
+        "AWS_ACCESS_KEY_ID",
+        "key",
+        "AWS_SECRET_ACCESS_KEY",
+        "secret-of-the-s3-door",
+        "AWS_EC2_METADATA_DISABLED",
+        "true");
   }
 
   private Path home(int node) {

@@ -162,6 +162,8 @@ public final class FileEndpoint {
           done(() -> files.abortUpload(bucket, key, upload));
       case FileMessage.Flush(var bucket, var prefix, long waitNanos) ->
           Reply.of(new FileMessage.Flushed(files.flush(bucket, prefix, waitNanos)));
+      case FileMessage.AskFlushStatus(var bucket, var prefix) ->
+          Reply.of(new FileMessage.Flushed(files.flushStatus(bucket, prefix)));
       case FileMessage.ListConflicts(var bucket) ->
           Reply.of(new FileMessage.Conflicts(files.conflicts(bucket)));
       case FileMessage.Resolve(var bucket, var key, var resolution, var generation, var etag) ->

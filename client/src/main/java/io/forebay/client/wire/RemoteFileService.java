@@ -215,6 +215,11 @@ public final class RemoteFileService implements FileService {
   }
 
   @Override
+  public FlushReport flushStatus(String bucket, String prefix) {
+    return ask(new FileMessage.AskFlushStatus(bucket, prefix), FileMessage.Flushed.class).report();
+  }
+
+  @Override
   public List<StoreConflict> conflicts(String bucket) {
     return ask(new FileMessage.ListConflicts(bucket), FileMessage.Conflicts.class).conflicts();
   }

@@ -77,4 +77,21 @@ public sealed interface ClusterCommand {
   /** Removes a drained, empty node from the cluster. */
   @Tag(12)
   record ForgetNode(NodeId node) implements ClusterCommand {}
+
+  /**
+   * Another flush policy for a bucket, for what is published from now on. What was published under
+   * the old one keeps it. A bucket without a store stays cache-only.
+   */
+  @Tag(13)
+  record ChangeBucket(
+      String name,
+      FlushMode mode,
+      List<Bucket.PrefixMode> prefixModes,
+      long flushDelayMillis,
+      long readGraceMillis)
+      implements ClusterCommand {
+    public ChangeBucket {
+      prefixModes = List.copyOf(prefixModes);
+    }
+  }
 }

@@ -37,6 +37,8 @@ public final class ClusterMachine {
   private static final int MAX_VOLUMES_PER_NODE = 64;
   private static final int MAX_BUCKETS = 10_000;
   private static final int MAX_PREFIX_MODES = 64;
+  private static final String UNFIT =
+      "too long a text, more than " + MAX_PREFIX_MODES + " prefixes or a negative time";
   private static final int MAX_ACCESS_KEYS = 10_000;
   private static final int MAX_TEXT = 1024; // characters of addresses, domains, URLs, key ids
 
@@ -92,6 +94,7 @@ public final class ClusterMachine {
           case ClusterCommand.DeleteBucket delete -> deleteBucket(delete.name());
           case ClusterCommand.PutAccessKey put -> putAccessKey(put.key());
           case ClusterCommand.ForgetNode forget -> forget(forget.node());
+          case ClusterCommand.ChangeBucket change -> changeBucket(change);
         };
     boolean changed = state.end(index);
     if (changed) {
@@ -475,14 +478,8 @@ public final class ClusterMachine {
       return refused(
           ErrorCode.INVALID_ARGUMENT, what + "a cluster has at most " + MAX_BUCKETS + " buckets");
     }
-    if (bucket.prefixModes().size() > MAX_PREFIX_MODES
-        || bucket.prefixModes().stream().anyMatch(mode -> mode.prefix().length() > MAX_TEXT)
-        || bucket.storeUrl().length() > MAX_TEXT
-        || bucket.flushDelayMillis() < 0
-        || bucket.readGraceMillis() < 0) {
-      return refused(
-          ErrorCode.INVALID_ARGUMENT,
-          what + "too long a text, more than " + MAX_PREFIX_MODES + " prefixes or a negative time");
+    if (!fits(bucket)) {
+      return refused(ErrorCode.INVALID_ARGUMENT, what + UNFIT);
     }
     Family family = bucket.family();
     boolean first = state.groups().stream().noneMatch(group -> group.family().equals(family));
@@ -517,6 +514,44 @@ public final class ClusterMachine {
             bucket.flushDelayMillis(),
             bucket.readGraceMillis(),
             wallMillis));
+    return done();
+  }
+
+  private static boolean fits(Bucket bucket) {
+    return bucket.prefixModes().size() <= MAX_PREFIX_MODES
+        && bucket.prefixModes().stream().allMatch(mode -> mode.prefix().length() <= MAX_TEXT)
+        && bucket.storeUrl().length() <= MAX_TEXT
+        && bucket.flushDelayMillis() >= 0
+        && bucket.readGraceMillis() >= 0;
+  }
+
+  private ClusterResult changeBucket(ClusterCommand.ChangeBucket change) {
+    String what = "changing bucket '" + shown(change.name()) + "': ";
+    Optional<Bucket> known = state.bucket(change.name());
+    if (known.isEmpty()) {
+      return refused(ErrorCode.NO_SUCH_BUCKET, what + "there is none");
+    }
+    Bucket old = known.get();
+    if (old.storeUrl().isEmpty() && change.mode() != FlushMode.CACHE_ONLY) {
+      return refused(
+          ErrorCode.INVALID_ARGUMENT, what + "it has no store, and so no mode but CACHE_ONLY");
+    }
+    var changed =
+        new Bucket(
+            old.id(),
+            old.name(),
+            old.family(),
+            old.storeUrl(),
+            change.mode(),
+            change.prefixModes(),
+            old.chunkBytes(),
+            change.flushDelayMillis(),
+            change.readGraceMillis(),
+            old.createdMillis());
+    if (!fits(changed)) {
+      return refused(ErrorCode.INVALID_ARGUMENT, what + UNFIT);
+    }
+    state.putBucket(changed);
     return done();
   }
 

@@ -21,7 +21,9 @@ public final class BucketName {
     if (!FORM.matcher(name).matches() || name.contains("..") || ADDRESS.matcher(name).matches()) {
       throw new ForebayException(
           ErrorCode.INVALID_BUCKET_NAME,
-          "a bucket name has 3 to 63 of a-z, 0-9, '.' and '-', begins and ends with a letter or"
+          "'"
+              + (name.length() > 63 ? name.substring(0, 63) + "..." : name)
+              + "': a bucket name has 3 to 63 of a-z, 0-9, '.' and '-', begins and ends with a letter or"
               + " digit, has no '..' and is not an IP address");
     }
     return name;

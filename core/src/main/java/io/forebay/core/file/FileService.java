@@ -183,6 +183,12 @@ public interface FileService {
    */
   FlushReport flush(String bucket, String prefix, long waitNanos);
 
+  /**
+   * How far everything below a prefix is on its way to the store; hastens nothing. Costs one query
+   * of the log for each 1,000 store keys, so it is for people, not for loops.
+   */
+  FlushReport flushStatus(String bucket, String prefix);
+
   /** Objects whose store object someone else has written meanwhile; at most 1,000. */
   List<StoreConflict> conflicts(String bucket);
 

@@ -612,6 +612,11 @@ public final class MemoryFileService implements FileService {
   }
 
   @Override
+  public FlushReport flushStatus(String bucket, String prefix) {
+    return flush(bucket, prefix, 0);
+  }
+
+  @Override
   public FlushReport flush(String bucket, String prefix, long waitNanos) {
     lock.lock();
     try {

@@ -212,6 +212,10 @@ public sealed interface FileMessage extends Message {
   @Tag(241)
   record PathStatusAnswer(PathStatus status) implements FileMessage {}
 
+  /** Asks how far a prefix is on its way to the store; answered by {@link Flushed}. */
+  @Tag(242)
+  record AskFlushStatus(String bucket, String prefix) implements FileMessage {}
+
   /** Asks for what the node itself says of its state; answered by {@link Report}. */
   @Tag(300)
   record AskReport() implements FileMessage {}

@@ -575,6 +575,47 @@ final class ClusterMachineTest {
   // Buckets, keys, names.
 
   @Test
+  void aBucketsFlushPolicyIsChangedAndNothingElseOfIt() {
+    var cluster = new ClusterFixture(4);
+    cluster.register("a", 1);
+    cluster.done(new ClusterCommand.CreateBucket(ClusterFixture.bucket("data", 1, 1)));
+    Bucket old = cluster.machine.image().bucket("data").orElseThrow();
+    var prefixes = List.of(new Bucket.PrefixMode("tmp/", FlushMode.CACHE_ONLY));
+    var change = new ClusterCommand.ChangeBucket("data", old.mode(), prefixes, 7, 8);
+    cluster.done(change);
+    var expected =
+        new Bucket(
+            old.id(),
+            old.name(),
+            old.family(),
+            old.storeUrl(),
+            old.mode(),
+            prefixes,
+            old.chunkBytes(),
+            7,
+            8,
+            old.createdMillis());
+    assertThat(cluster.machine.image().bucket("data")).contains(expected);
+    assertThat(cluster.reloaded().image().bucket("data")).contains(expected);
+
+    assertThat(
+            cluster
+                .refused(new ClusterCommand.ChangeBucket("none", old.mode(), prefixes, 7, 8))
+                .code())
+        .isEqualTo(ErrorCode.NO_SUCH_BUCKET);
+    assertThat(
+            cluster
+                .refused(new ClusterCommand.ChangeBucket("data", old.mode(), prefixes, -1, 8))
+                .code())
+        .isEqualTo(ErrorCode.INVALID_ARGUMENT);
+    assertThat(
+            cluster
+                .refused(new ClusterCommand.ChangeBucket("data", FlushMode.BACK, prefixes, 7, 8))
+                .message())
+        .contains("no store");
+  }
+
+  @Test
   void bucketNamesFollowTheRulesOfS3() {
     var cluster = new ClusterFixture(4);
     cluster.register("a", 1);
@@ -711,6 +752,21 @@ final class ClusterMachineTest {
     pins(new ClusterCommand.DeleteBucket("abc"), "0a" + "03616263");
     pins(new ClusterCommand.PutAccessKey(new AccessKey("i", "s")), "0b" + "0169" + "0173");
     pins(new ClusterCommand.ForgetNode(new NodeId("a")), "0c" + "0161");
+    pins(
+        new ClusterCommand.ChangeBucket(
+            "abc",
+            FlushMode.THROUGH,
+            List.of(new Bucket.PrefixMode("p/", FlushMode.THROUGH)),
+            1,
+            2),
+        "0d"
+            + "03616263"
+            + "01"
+            + "01"
+            + "02702f"
+            + "01"
+            + "0000000000000001"
+            + "0000000000000002");
   }
 
   @Test

@@ -83,6 +83,8 @@ public final class NodeFileService implements FileService {
   private static final long FLUSH_LOOK_NANOS = 100_000_000L;
   // Of a store that does not take it, a writer hears before common HTTP clients give up (60 s).
   private static final long THROUGH_NANOS = 30_000_000_000L;
+  // Likewise for the deletions of a bucket's last objects.
+  private static final long EMPTYING_NANOS = 20_000_000_000L;
   private static final int FLUSH_RECORDS = 5_000;
   private static final int TROUBLES = 1_000;
 
@@ -167,7 +169,36 @@ public final class NodeFileService implements FileService {
 
   @Override
   public void deleteBucket(String name) {
-    done(plane.namespace(new NamespaceCommand.SealBucket(require(name).id())));
+    Bucket bucket = require(name);
+    long deadline = env.nanoTime() + EMPTYING_NANOS;
+    while (true) {
+      NamespaceResult sealed = plane.namespace(new NamespaceCommand.SealBucket(bucket.id()));
+      if (!(sealed instanceof NamespaceResult.Refused(var code, var message)
+          && code == ErrorCode.CONCURRENT_CHANGE)) {
+        done(sealed);
+        break;
+      }
+      // It is empty, and its store does not know yet: a bucket of the same name and place would
+      // meet its objects.
+      FlushReport left =
+          flush(name, "", Math.clamp(deadline - env.nanoTime(), 0, 10 * FLUSH_LOOK_NANOS));
+      if (left.waiting() > 0 && env.nanoTime() >= deadline) {
+        throw new ForebayException(
+            ErrorCode.CONCURRENT_CHANGE,
+            "deleting bucket '"
+                + name
+                + "': it is empty, but "
+                + left.waiting()
+                + " deletions are still on their way to its store"
+                + left.troubled().stream()
+                    .findFirst()
+                    .map(first -> " (" + first.key() + ": " + first.reason() + ")")
+                    .orElse("")
+                + "; `forebay flush "
+                + name
+                + " --wait` waits for them, then delete it again");
+      }
+    }
     cluster(new ClusterCommand.DeleteBucket(name));
   }
 
@@ -765,6 +796,11 @@ public final class NodeFileService implements FileService {
       }
       env.sleep(Math.min(FLUSH_LOOK_NANOS, Math.max(1, deadline - env.nanoTime())));
     }
+  }
+
+  @Override
+  public FlushReport flushStatus(String bucket, String prefix) {
+    return report(require(bucket), prefix);
   }
 
   private static void pages(Function<String, Optional<String>> page) {

@@ -1,0 +1,236 @@
+package io.forebay.app.e2e;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.forebay.app.command.Connection;
+import io.forebay.app.command.Json;
+import io.forebay.app.command.Transfers;
+import io.forebay.core.cluster.Durability;
+import io.forebay.core.cluster.Family;
+import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.WriteOptions;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+/** The command line as its users type it, against one node and against a cluster. */
+@Tag("e2e")
+final class CommandLineTest {
+  @TempDir private Path temp;
+
+  @Test
+  void objectsAreCopiedShownMovedAndRemoved() throws Exception {
+    var body = new byte[(3 << 20) + 5];
+    new Random(1).nextBytes(body);
+    Path tree = Files.createDirectories(temp.resolve("tree/deep"));
+    Files.write(tree.resolve("big"), body);
+    Files.writeString(temp.resolve("tree/small"), "small");
+    try (OneNode node = node("flushDelay: 1h").start()) {
+      node.command("bucket", "create", "data").expectSuccess();
+      node.command("cp", "-r", temp.resolve("tree").toString(), "fb://data/in").expectSuccess();
+      assertThat(node.command("ls", "data/in/").expectSuccess().out())
+          .contains("in/deep/", "5 B", "in/small");
+      JsonNode listed = node.command("ls", "-r", "data/", "--json").json();
+      assertThat(listed.valueStream().map(each -> each.path("key").asString("")))
+          .containsExactly("in/deep/big", "in/small");
+      assertThat(node.command("ls").expectSuccess().out()).isEqualTo("data/\n");
+      assertThat(node.command("cat", "data/in/deep/big").expectSuccess().out())
+          .isEqualTo(new String(body, ISO_8859_1));
+      JsonNode stat = node.command("stat", "data/in/deep/big", "--json").json();
+      assertThat(stat.path("bytes").asInt(0)).isEqualTo(body.length);
+      assertThat(stat.path("flush").asString("")).isEqualTo("PENDING");
+      node.command("mv", "data/in/deep/", "data/out/").expectSuccess();
+      node.command("cp", "-r", "fb://data/out/", "fb://data/copy/").expectSuccess();
+      Path back = temp.resolve("back");
+      CommandRun copy =
+          node.command("cp", "-r", "fb://data/copy/", back.toString()).expectSuccess();
+      assertThat(copy.err()).contains("100%", "3.00 MiB of 3.00 MiB");
+      assertThat(Files.readAllBytes(back.resolve("big"))).isEqualTo(body);
+      assertThat(node.command("rm", "-r", "data/", "--json").json().path("deleted").asInt(0))
+          .isEqualTo(3);
+      assertThat(node.command("ls", "-r", "data/").expectSuccess().out()).isEmpty();
+
+      node.command("stat", "data/in/small").expectRefusal("fb://data/in/small", "forebay ls");
+      node.command("rm", "data/in/small").expectRefusal("does not exist");
+      node.command("cp", "no-such-file", "fb://data/x").expectRefusal("no file no-such-file");
+      node.command("cp", "a", "b").expectRefusal("fb://BUCKET/KEY", "forebay cp --help");
+      node.command("cp", "fb://data/../x", "y").expectRefusal("segment '..'");
+    }
+  }
+
+  @Test
+  void bucketsAreMadeChangedListedAndDeletedAlsoRightAfterTheirLastObject() throws Exception {
+    try (OneNode node = node("flushDelay: 0s").start()) {
+      JsonNode made =
+          node.command("bucket", "create", "data", "--prefix-mode", "tmp/=cache-only", "--json")
+              .json();
+      assertThat(made.path("mode").asString("")).isEqualTo("BACK");
+      JsonNode changed =
+          node.command("bucket", "set", "data", "--mode", "through", "--read-grace", "1s", "--json")
+              .json();
+      JsonNode listed = node.command("bucket", "list", "--json").json();
+      assertThat(listed).hasSize(1);
+      assertThat(listed.path(0)).isEqualTo(changed);
+      assertThat(changed.path("mode").asString("")).isEqualTo("THROUGH");
+      assertThat(changed.path("prefixModes").path(0).path("prefix").asString("")).isEqualTo("tmp/");
+      node.command("bucket", "set", "data").expectRefusal("nothing is to be changed");
+      node.command("bucket", "set", "absent", "--mode", "back").expectRefusal("absent", "list");
+      node.command("bucket", "create", "Bad").expectRefusal("'Bad'", "3 to 63");
+      node.command("bucket", "create", "three", "--replicas", "3").expectRefusal("3 replicas", "1");
+      node.command("bucket", "create", "odd", "--chunk-size", "3MiB").expectRefusal("power of two");
+      node.command("bucket", "create", "late", "--flush-delay", "5").expectRefusal("500ms");
+
+      Path file = temp.resolve("file");
+      Files.writeString(file, "x".repeat(5_000));
+      node.command("cp", file.toString(), "fb://data/file").expectSuccess();
+      Path stored = temp.resolve("a/store/data.d/file");
+      assertThat(Files.readString(stored, ISO_8859_1)).startsWith("x".repeat(5_000));
+      node.command("bucket", "delete", "data").expectRefusal("BUCKET_NOT_EMPTY");
+      node.command("rm", "data/file").expectSuccess();
+      node.command("bucket", "delete", "data").expectSuccess();
+      assertThat(stored).doesNotExist();
+      assertThat(node.command("bucket", "list", "--json").json()).isEmpty();
+    }
+  }
+
+  @Test
+  void whatANodeIsDoingIsSeenByPeopleAndByMachines() throws Exception {
+    try (OneNode node = node("flushDelay: 1h").start()) {
+      node.command("bucket", "create", "data").expectSuccess();
+      assertThat(node.put("/data/object", new byte[100_000]).statusCode()).isEqualTo(200);
+      assertThat(node.command("status").expectSuccess().out())
+          .contains(
+              "UP", "at full strength", "bucket data: 0 objects in its store, 1 on their way");
+      assertThat(node.command("status", "data/object").expectSuccess().out())
+          .contains("PENDING", "1 of 1 copies", "if a died", "WOULD BE LOST");
+      JsonNode flushed = node.command("flush", "--wait", "data", "--json").json();
+      assertThat(flushed.path("flushed").asInt(0)).isEqualTo(1);
+      assertThat(node.command("status", "data/object").expectSuccess().out())
+          .contains("FLUSHED", "nothing would be lost");
+      assertThat(node.command("node", "list").expectSuccess().out()).contains("a", "UP");
+
+      assertThat(text(node, "/healthz", 200)).isEqualTo("ok\n");
+      assertThat(text(node, "/readyz", 200)).isEqualTo("ready\n");
+      assertThat(text(node, "/metrics", 200))
+          .contains("forebay_lease_held 1.0", "forebay_flush_flushedObjects 1.0", "# HELP");
+      assertThat(Json.parse(text(node, "/status", 200)).path("ready").asBoolean(false)).isTrue();
+      assertThat(text(node, "/nothing", 404)).contains("/metrics");
+      watches(node);
+    }
+  }
+
+  /** {@code status --watch} shows one picture after the other, also of a node that went. */
+  private void watches(OneNode node) throws IOException, InterruptedException {
+    Path shown = temp.resolve("watch");
+    Process watch =
+        new ProcessBuilder(
+                ServerProcess.forebay(
+                    List.of("status", "--watch", "--config", node.config().toString())))
+            .redirectErrorStream(true)
+            .redirectOutput(shown.toFile())
+            .start();
+    try {
+      ServerProcess.await("two pictures", 60, () -> read(shown).split("groups: ", -1).length > 2);
+      node.server().kill();
+      ServerProcess.await("it is said to be gone", 60, () -> read(shown).contains("cannot reach"));
+      assertThat(watch.isAlive()).isTrue();
+    } finally {
+      watch.destroyForcibly().waitFor();
+    }
+  }
+
+  @Test
+  void aClusterSaysWhatTheLossOfANodeCostsAndDrainsIt() throws Exception {
+    try (var cluster = new TestCluster(temp)) {
+      try (Connection connection = cluster.connect(0)) {
+        connection
+            .files()
+            .createBucket(BucketSpec.of("data", new Family(2, 2, Durability.REPLICATED), ""));
+        Transfers.put(
+            connection.files(),
+            connection.pool(),
+            "data",
+            "object",
+            new ByteArrayInputStream(new byte[3 << 20]),
+            WriteOptions.DEFAULT,
+            bytes -> {});
+      }
+      cluster.awaitWhole("the bucket's groups were made");
+      JsonNode status = command(cluster, 1, "status", "data/object", "--json").json();
+      assertThat(status.path("fewestCopies").asInt(0)).isEqualTo(2);
+      assertThat(status.path("losses").valueStream())
+          .hasSize(2)
+          .allMatch(loss ->
+              loss.path("lostBytes").asInt(-1) == 0 && loss.path("fewestCopiesLeft").asInt(0) == 1);
+      String holder = status.path("holders").path(0).path("node").asString("");
+      if (holder.isEmpty()) {
+        holder = status.path("holders").path(0).path("node").path("name").asString("");
+      }
+      assertThat(command(cluster, 1, "node", "list", "--json").json()).hasSize(3);
+      command(cluster, 1, "node", "drain", "B!").expectRefusal("B!", "node list");
+      command(cluster, 1, "node", "drain", "absent").expectRefusal("absent", "no such node");
+      String drained = holder;
+      command(cluster, 1, "node", "drain", drained).expectSuccess();
+      ServerProcess.await(
+          "the drained node holds nothing of the object",
+          120,
+          () -> {
+            CommandRun run = command(cluster, 1, "status", "data/object", "--json");
+            return run.code() == 0
+                && run.json().path("fewestCopies").asInt(0) == 2
+                && !run.json().path("holders").toString().contains("\"" + drained + "\"");
+          });
+      assertThat(command(cluster, 2, "node", "list").expectSuccess().out()).contains("DRAINING");
+      command(cluster, 1, "node", "drain", drained, "--undo").expectSuccess();
+      assertThat(command(cluster, 1, "cat", "data/object").expectSuccess().out()).hasSize(3 << 20);
+    }
+  }
+
+  private CommandRun command(TestCluster cluster, int node, String... words) {
+    var all = new ArrayList<>(List.of(words));
+    all.addAll(List.of("--config", cluster.config(node).toString()));
+    try {
+      return CommandRun.of(temp, List.of(), all);
+    } catch (IOException failure) {
+      throw new AssertionError(failure);
+    } catch (InterruptedException failure) {
+      Thread.currentThread().interrupt();
+      throw new AssertionError(failure);
+    }
+  }
+
+  private OneNode node(String more) throws IOException {
+    Path home = temp.resolve("a");
+    return new OneNode(
+        home,
+        List.of(),
+        "data: \"" + home.resolve("disk0") + "\"",
+        "store: \"dir:" + home.resolve("store") + "\"",
+        more);
+  }
+
+  private static String text(OneNode node, String path, int status)
+      throws IOException, InterruptedException {
+    var answer = node.admin(path);
+    assertThat(answer.statusCode()).as(path).isEqualTo(status);
+    return new String(answer.body(), UTF_8);
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException failure) {
+      throw new AssertionError(failure);
+    }
+  }
+}

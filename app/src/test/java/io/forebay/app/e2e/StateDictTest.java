@@ -1,0 +1,92 @@
+package io.forebay.app.e2e;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * A training engineer's checkpoint: a state dict of a small transformer, sharded over safetensors
+ * files, saved with boto3 to a cluster of which a node dies in the middle, loaded through another
+ * node and compared tensor by tensor. scripts/torch-check.sh does the same with torch.save.
+ */
+@Tag("e2e")
+final class StateDictTest {
+  @TempDir private Path temp;
+  private final List<Process> scripts = new ArrayList<>();
+
+  @AfterEach
+  void close() {
+    scripts.forEach(Process::destroyForcibly);
+  }
+
+  @Test
+  void aStateDictSurvivesTheDeathOfANodeInTheMiddleOfItsSaving() throws Exception {
+    try (var cluster = new TestCluster(temp)) {
+      Path progress = temp.resolve("progress");
+      Files.writeString(progress, "");
+      Process save = script(cluster, 0, "save", progress.toString());
+      ServerProcess.await(
+          "two shards are saved",
+          120,
+          () -> {
+            assertThat(save.isAlive()).as(output("save")).isTrue();
+            return lines(progress) >= 2;
+          });
+      cluster.server(1).kill();
+      expectSuccess(save, "save");
+      assertThat(lines(progress)).isEqualTo(8);
+      String loaded = expectSuccess(script(cluster, 2, "load"), "load");
+      assertThat(loaded).contains("loaded 8 shards", "all tensors are equal");
+      cluster.restart(1);
+      cluster.awaitWhole("the killed node is back");
+      expectSuccess(script(cluster, 1, "load"), "load");
+    }
+  }
+
+  private static int lines(Path file) {
+    try {
+      return Files.readAllLines(file).size();
+    } catch (IOException failure) {
+      throw new AssertionError(failure);
+    }
+  }
+
+  private Process script(TestCluster cluster, int node, String... words) throws IOException {
+    var command = new ArrayList<String>();
+    command.add(ServerProcess.ROOT.resolve(".venv/bin/python").toString());
+    command.add(ServerProcess.ROOT.resolve("app/src/test/python/state_dict_test.py").toString());
+    command.addAll(List.of(words));
+    var builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.redirectOutput(temp.resolve("output-" + words[0]).toFile());
+    builder.environment().putAll(cluster.s3Environment(node));
+    builder.environment().put("AWS_CONFIG_FILE", temp.resolve("none").toString());
+    builder.environment().put("AWS_SHARED_CREDENTIALS_FILE", temp.resolve("none").toString());
+    builder.environment().put("PYTHONDONTWRITEBYTECODE", "1");
+    Process process = builder.start();
+    scripts.add(process);
+    return process;
+  }
+
+  private String expectSuccess(Process process, String name) throws InterruptedException {
+    assertThat(process.waitFor(180, TimeUnit.SECONDS)).as(output(name)).isTrue();
+    assertThat(process.exitValue()).as(output(name)).isZero();
+    return output(name);
+  }
+
+  private String output(String name) {
+    try {
+      return Files.readString(temp.resolve("output-" + name));
+    } catch (IOException failure) {
+      throw new AssertionError(failure);
+    }
+  }
+}
