@@ -44,7 +44,21 @@ public final class Slab {
           "part " + offset + "+" + length + " lies outside of a slab of " + capacity());
     }
     retain();
-    return new SlabPart(this, offset, length);
+    return new SlabPart(this, offset, length, null);
+  }
+
+  /**
+   * As {@link #bytes(int, int)}, of contents whose checksums were taken on their way in.
+   *
+   * @param blockCrcs the CRC32C of each {@link BlockCrcs#BLOCK_BYTES}; not changed any more
+   */
+  public Bytes bytes(int offset, int length, int[] blockCrcs) {
+    if (offset < 0 || length < 0 || offset > capacity() - length) {
+      throw new IllegalArgumentException(
+          "part " + offset + "+" + length + " lies outside of a slab of " + capacity());
+    }
+    retain();
+    return new SlabPart(this, offset, length, blockCrcs);
   }
 
   /** Takes one more reference. */

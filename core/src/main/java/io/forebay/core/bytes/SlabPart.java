@@ -1,18 +1,24 @@
 package io.forebay.core.bytes;
 
 import java.nio.ByteBuffer;
-import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
 
-/** A part of a {@link Slab}; see {@link Bytes} for ownership. */
+/**
+ * A part of a {@link Slab}; see {@link Bytes} for ownership. Its checksums are taken once: whoever
+ * receives it from a socket or a disk has them already, and the next who needs them pays no pass.
+ */
 public final class SlabPart implements Bytes {
   private final Slab slab;
   private final int offset;
   private final int length;
+  // Written once, with the same values whoever comes first; contents are immutable by then.
+  private volatile int @Nullable [] blockCrcs;
 
-  SlabPart(Slab slab, int offset, int length) {
+  SlabPart(Slab slab, int offset, int length, int @Nullable [] blockCrcs) {
     this.slab = slab;
     this.offset = offset;
     this.length = length;
+    this.blockCrcs = blockCrcs;
   }
 
   /** A read-only view of exactly this part; valid while a reference is held. */
@@ -32,9 +38,22 @@ public final class SlabPart implements Bytes {
 
   @Override
   public int crc32c() {
-    var crc = new CRC32C();
-    crc.update(buffer());
-    return (int) crc.getValue();
+    return BlockCrcs.whole(blockCrcs(), length);
+  }
+
+  /**
+   * The CRC32C of each {@link BlockCrcs#BLOCK_BYTES} from the part's beginning; the caller does not
+   * change them. Costs a pass the first time.
+   */
+  public int[] blockCrcs() {
+    int[] known = blockCrcs;
+    if (known == null) {
+      var crcs = new BlockCrcs(length);
+      crcs.update(buffer());
+      known = crcs.end();
+      blockCrcs = known;
+    }
+    return known;
   }
 
   @Override
@@ -48,6 +67,7 @@ public final class SlabPart implements Bytes {
 
   @Override
   public void copyTo(ByteBuffer target) {
+    Passes.copied(length);
     target.put(buffer());
   }
 

@@ -1,7 +1,9 @@
 package io.forebay.store.disk;
 
+import io.forebay.core.bytes.BlockCrcs;
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Crc32cCombiner;
+import io.forebay.core.bytes.Passes;
 import io.forebay.core.bytes.Slab;
 import io.forebay.core.bytes.SlabPart;
 import io.forebay.core.bytes.SlabPool;
@@ -32,6 +34,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.Comparator;
@@ -902,6 +905,7 @@ public final class DiskVolume implements Volume {
     boolean fits = padded <= slab.capacity();
     ByteBuffer buffer = (fits ? slab.buffer() : bounceOf(padded)).limit(padded);
     entry.segment().readFully(buffer, (long) entry.content().offsetBlocks() * BLOCK_BYTES + start);
+    Passes.checksummed(end - start);
     for (int at = start; at < end; at += crcBytes) {
       var crc = new CRC32C();
       crc.update(buffer.slice(at - start, Math.min(crcBytes, end - at)));
@@ -927,9 +931,16 @@ public final class DiskVolume implements Volume {
                 + Math.min(at + crcBytes, end));
       }
     }
+    if (fits && offset == start && offset + length == end && crcBytes == BlockCrcs.BLOCK_BYTES) {
+      int[] known =
+          Arrays.copyOfRange(
+              entry.content().blockCrcs(), start / crcBytes, (end + crcBytes - 1) / crcBytes);
+      return slab.bytes(0, length, known);
+    }
     if (fits) {
       return slab.bytes(offset - start, length);
     }
+    Passes.copied(length);
     slab.buffer().put(buffer.slice(offset - start, length));
     return slab.bytes(0, length);
   }
@@ -1095,7 +1106,7 @@ public final class DiskVolume implements Volume {
     private Optional<Outcome<Boolean>> idle = Optional.empty();
     // The running task's.
     private final List<Integer> blockCrcs = new ArrayList<>();
-    private final CRC32C blockCrc = new CRC32C();
+    private int blockCrc;
     private int blockFill;
     private int writtenBytes;
     private @Nullable ByteBuffer tail; // the last block when it is not whole, for the next write
@@ -1226,8 +1237,20 @@ public final class DiskVolume implements Volume {
               && slice.length() % BLOCK_BYTES == 0
               && slice instanceof SlabPart part
               && part.offset() % BLOCK_BYTES == 0;
+      // Taken already where the slice came in, unless a slice before it ended inside of a block.
+      boolean known = slice instanceof SlabPart && blockFill % BlockCrcs.BLOCK_BYTES == 0;
+      if (known && slice instanceof SlabPart part) {
+        int at = 0;
+        for (int each : part.blockCrcs()) {
+          int count = Math.min(BlockCrcs.BLOCK_BYTES, slice.length() - at);
+          addCrc(each, count);
+          at += count;
+        }
+      }
       if (aligned && slice instanceof SlabPart part) {
-        crc(part.buffer());
+        if (!known) {
+          crc(part.buffer());
+        }
         segment.writeFully(part.buffer(), position);
       } else {
 
@@ -1236,7 +1259,7 @@ public final class DiskVolume implements Volume {
         for (int from = 0; from < slice.length(); from += most) {
           Bytes piece = slice.slice(from, Math.min(most, slice.length() - from));
           try {
-            putBounced(piece, position + from);
+            putBounced(piece, position + from, known);
           } finally {
             piece.release();
           }
@@ -1245,7 +1268,7 @@ public final class DiskVolume implements Volume {
       writtenBytes += slice.length();
     }
 
-    private void putBounced(Bytes piece, long position) throws IOException {
+    private void putBounced(Bytes piece, long position, boolean crcKnown) throws IOException {
       ByteBuffer buffer = bounce.get().duplicate().clear();
       int prefix = 0;
       if (tail != null) {
@@ -1255,7 +1278,9 @@ public final class DiskVolume implements Volume {
       }
       piece.copyTo(buffer);
       int done = buffer.position();
-      crc(buffer.duplicate().position(prefix).limit(done));
+      if (!crcKnown) {
+        crc(buffer.duplicate().position(prefix).limit(done));
+      }
       int whole = done / BLOCK_BYTES * BLOCK_BYTES;
       if (whole < done) {
         tail = ByteBuffer.allocate(BLOCK_BYTES);
@@ -1268,21 +1293,29 @@ public final class DiskVolume implements Volume {
     }
 
     private void crc(ByteBuffer bytes) {
+      Passes.checksummed(bytes.remaining());
       int size = Slot.crcBlockBytes(maxLengthBytes);
       while (bytes.hasRemaining()) {
         int count = Math.min(size - blockFill, bytes.remaining());
-        blockCrc.update(bytes.duplicate().limit(bytes.position() + count));
+        var crc = new CRC32C();
+        crc.update(bytes.duplicate().limit(bytes.position() + count));
         bytes.position(bytes.position() + count);
-        blockFill += count;
-        if (blockFill == size) {
-          endBlock();
-        }
+        addCrc((int) crc.getValue(), count);
+      }
+    }
+
+    /** The next bytes of the block at hand; they do not reach beyond it. */
+    private void addCrc(int crc, int count) {
+      blockCrc = Crc32cCombiner.combine(blockCrc, crc, count);
+      blockFill += count;
+      if (blockFill == Slot.crcBlockBytes(maxLengthBytes)) {
+        endBlock();
       }
     }
 
     private void endBlock() {
-      blockCrcs.add((int) blockCrc.getValue());
-      blockCrc.reset();
+      blockCrcs.add(blockCrc);
+      blockCrc = 0;
       blockFill = 0;
     }
 

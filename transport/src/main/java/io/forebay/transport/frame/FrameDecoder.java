@@ -1,12 +1,13 @@
 package io.forebay.transport.frame;
 
+import io.forebay.core.bytes.BlockCrcs;
 import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Passes;
 import io.forebay.core.bytes.Slab;
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.error.ForebayException;
 import java.nio.ByteBuffer;
 import java.util.Optional;
-import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -61,7 +62,7 @@ public final class FrameDecoder {
   private final int maxBodyBytesBeforeTrust;
   private final ByteBuffer scratch = ByteBuffer.allocateDirect(SCRATCH_BYTES).limit(0);
   private final byte[] headerBytes = new byte[FrameHeader.BYTES];
-  private final CRC32C crc = new CRC32C();
+  private BlockCrcs crcs = new BlockCrcs(0); // of the payload at hand
   private boolean trusted;
   private State state = State.HEADER;
   private int filled; // of the header, body or payload at hand
@@ -166,6 +167,7 @@ public final class FrameDecoder {
         case PAYLOAD -> {
           int count = Math.min(scratch.remaining(), current().payloadLength() - filled);
           if (count > 0) {
+            Passes.copied(count);
             requireSlab().buffer().put(filled, scratch, scratch.position(), count);
             scratch.position(scratch.position() + count);
             payloadArrived(count);
@@ -251,23 +253,24 @@ public final class FrameDecoder {
 
   private void beginPayload(Slab taken) {
     slab = taken;
-    crc.reset();
+    crcs = new BlockCrcs(current().payloadLength());
     filled = 0;
     state = State.PAYLOAD;
   }
 
   private void payloadArrived(int count) {
-    crc.update(requireSlab().buffer().slice(filled, count));
+    crcs.update(requireSlab().buffer().slice(filled, count));
     filled += count;
   }
 
   private void endPayload(FrameHeader at) {
-    if ((int) crc.getValue() != at.payloadCrc32c()) {
+    int[] blocks = crcs.end();
+    if (BlockCrcs.whole(blocks, at.payloadLength()) != at.payloadCrc32c()) {
       throw FrameHeader.corrupt(
           "checksum of a payload of " + at.payloadLength() + " bytes differs");
     }
     Slab full = requireSlab();
-    Bytes payload = full.bytes(0, at.payloadLength());
+    Bytes payload = full.bytes(0, at.payloadLength(), blocks);
     full.release();
     slab = null;
     byte[] complete = body;
