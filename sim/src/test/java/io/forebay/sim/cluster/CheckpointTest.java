@@ -8,12 +8,15 @@ import org.junit.jupiter.api.Test;
 @Tag("e2e")
 class CheckpointTest {
   private static final int SEEDS = 24;
+  private static final int OPERATIONS = 400;
 
   @Test
   void nothingPublishedIsLostUnderFaults() {
     for (long seed = 1; seed <= SEEDS; seed++) {
-      Checkpoint.Report report = Checkpoint.run(new Checkpoint.Plan(seed, 5, 400));
-      assertThat(report.violations()).as("./forebay-sim --start %d --seeds 1", seed).isEmpty();
+      Checkpoint.Report report = Checkpoint.run(new Checkpoint.Plan(seed, 5, OPERATIONS));
+      assertThat(report.violations())
+          .as("./forebay sim --seeds 1 --start %d --operations %d --log", seed, OPERATIONS)
+          .isEmpty();
       assertThat(report.acknowledged()).isGreaterThan(100);
     }
   }
