@@ -257,6 +257,32 @@ public final class Replica implements ChunkReceiver {
     }
   }
 
+  /**
+   * A list is good for re-sync only from a member that holds everything: in sync in this very
+   * incarnation. Whoever asks may not know yet that this disk was lost since (rules R4, R6). Where
+   * nobody is in sync, all list what they have (rule R12).
+   */
+  private void requireComplete(VolumeId id, Group group) {
+    Optional<Member> member = group.member(id);
+    boolean complete =
+        member.isPresent()
+            && member.get().state() == MemberState.IN_SYNC
+            && volumes
+                .volume(id)
+                .map(Volume::incarnation)
+                .equals(Optional.of(member.get().incarnation()));
+    if (!group.reviving() && !complete) {
+      throw new ForebayException(
+          ErrorCode.STALE_EPOCH,
+          id
+              + " is not in sync in "
+              + group.epoch()
+              + " of "
+              + group.id()
+              + "; ask another member");
+    }
+  }
+
   private DataMessage.ChunkList list(DataMessage.ListChunks list) {
     awaitEpoch(list.group(), list.joinEpoch());
     Optional<Group> known = plane.image().group(list.group());
@@ -269,6 +295,7 @@ public final class Replica implements ChunkReceiver {
               + list.group()
               + " yet; ask again");
     }
+    requireComplete(list.volume(), known.get());
     // Whatever passed its check under an older epoch is on the disk when this lock was ours.
     ReentrantReadWriteLock group = commitsOf(list.group());
     List<StoredChunk> held;

@@ -132,17 +132,26 @@ public final class NodeFileService implements FileService {
 
   @Override
   public List<Bucket> listBuckets() {
-    return plane.image().buckets().stream().sorted((a, b) -> a.name().compareTo(b.name())).toList();
+    return image().buckets().stream().sorted((a, b) -> a.name().compareTo(b.name())).toList();
   }
 
   @Override
   public Optional<Bucket> bucket(String name) {
-    return plane.image().bucket(name);
+    return image().bucket(name);
+  }
+
+  /** A node that has not heard of the cluster yet knows of no bucket: that is not absence. */
+  private ClusterImage image() {
+    ClusterImage image = plane.image();
+    if (image.version() == ClusterImage.EMPTY.version()) {
+      throw new ForebayException(
+          ErrorCode.UNAVAILABLE, "this node has not reached its cluster yet; try again");
+    }
+    return image;
   }
 
   private Bucket require(String name) {
-    return plane
-        .image()
+    return image()
         .bucket(name)
         .orElseThrow(() ->
             new ForebayException(ErrorCode.NO_SUCH_BUCKET, "there is no bucket '" + name + "'"));

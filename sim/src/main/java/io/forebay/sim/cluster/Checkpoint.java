@@ -211,8 +211,9 @@ public final class Checkpoint {
     if (!await("full strength", 180, this::whole)) {
       return;
     }
-    // Heartbeats bring every node the newest image.
-    client.sleep(2 * SECOND);
+    if (!await("every node knows the cluster as it is", 60, this::allKnow)) {
+      return;
+    }
     judge.audit();
     for (Place place : places) {
       for (String key : judge.history().keys(place.id())) {
@@ -228,6 +229,16 @@ public final class Checkpoint {
         }
       }
     }
+  }
+
+  private boolean allKnow() {
+    for (int i = 0; i < cluster.size(); i++) {
+      var status = cluster.node(i).status();
+      if (!status.leaseHeld() || status.image().version() < judge.image().version()) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private boolean whole() {
