@@ -11,6 +11,7 @@ import io.forebay.core.env.Env;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.ChunkId;
+import io.forebay.core.id.Epoch;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.log.ControlPlane;
@@ -65,26 +66,31 @@ public final class ChunkReader {
   /**
    * Reads a part of a chunk.
    *
+   * @param acknowledged the epoch in which the chunk was acknowledged, or a later one
    * @param length 1 byte to 1 MiB
    * @return exactly that part; the caller releases it
    * @throws ForebayException CHUNK_ABSENT naming whom was asked and what each said
    */
-  public Bytes read(ChunkId chunk, GroupId group, int offset, int length) {
+  public Bytes read(ChunkId chunk, GroupId group, Epoch acknowledged, int offset, int length) {
     var said = new ArrayList<String>();
     Optional<Bytes> local = readLocal(chunk, group, offset, length, said);
-    return local.isPresent() ? local.get() : readElsewhere(chunk, group, offset, length, said);
+    return local.isPresent()
+        ? local.get()
+        : readElsewhere(chunk, group, acknowledged, offset, length, said);
   }
 
   /** As {@link #read}, from other nodes only: what this one has is not good, or not there. */
-  public Bytes readElsewhere(ChunkId chunk, GroupId group, int offset, int length) {
-    return readElsewhere(chunk, group, offset, length, new ArrayList<>());
+  public Bytes readElsewhere(
+      ChunkId chunk, GroupId group, Epoch acknowledged, int offset, int length) {
+    return readElsewhere(chunk, group, acknowledged, offset, length, new ArrayList<>());
   }
 
   private Bytes readElsewhere(
-      ChunkId chunk, GroupId group, int offset, int length, List<String> said) {
+      ChunkId chunk, GroupId group, Epoch acknowledged, int offset, int length, List<String> said) {
     for (long timeout : ROUND_NANOS) {
       for (NodeId node : candidates(group)) {
-        Optional<Bytes> found = ask(node, chunk, group, offset, length, timeout, said);
+        Optional<Bytes> found =
+            ask(node, chunk, group, acknowledged, offset, length, timeout, said);
         if (found.isPresent()) {
           return found.get();
         }
@@ -134,6 +140,7 @@ public final class ChunkReader {
       NodeId node,
       ChunkId chunk,
       GroupId group,
+      Epoch acknowledged,
       int offset,
       int length,
       long timeoutNanos,
@@ -144,7 +151,8 @@ public final class ChunkReader {
           network
               .call(
                   node,
-                  new DataMessage.ChunkRead(chunk, group, offset, length, plane.image().version()),
+                  new DataMessage.ChunkRead(
+                      chunk, group, offset, length, knowing(group, acknowledged)),
                   Optional.empty(),
                   timeoutNanos)
               .await();
@@ -178,6 +186,21 @@ public final class ChunkReader {
       count(node, -1);
     }
     return Optional.empty();
+  }
+
+  /**
+   * From which image on a member may call a chunk absent (rule R8): this node's own, if that has
+   * the epoch in which the chunk was acknowledged; else none, for a member that was cut off may be
+   * as far behind as this node.
+   */
+  private long knowing(GroupId group, Epoch acknowledged) {
+    ClusterImage image = plane.image();
+    return image
+            .group(group)
+            .filter(known -> known.epoch().compareTo(acknowledged) >= 0)
+            .isPresent()
+        ? image.version()
+        : Long.MAX_VALUE;
   }
 
   private void count(NodeId node, int change) {

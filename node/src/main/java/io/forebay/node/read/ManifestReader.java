@@ -156,7 +156,8 @@ public final class ManifestReader {
     }
 
     private Bytes read(Extent extent, int from, int length) {
-      return chunks.read(extent.chunk(), extent.group(), extent.chunkOffset() + from, length);
+      return chunks.read(
+          extent.chunk(), extent.group(), extent.epoch(), extent.chunkOffset() + from, length);
     }
 
     private Bytes copy(byte[] body, int from, int length) {

@@ -217,7 +217,8 @@ public final class Repair {
   }
 
   private ChunkPull.Source source(ChunkId chunk, Group group) {
-    return (offset, length) -> reader.readElsewhere(chunk, group.id(), offset, length);
+    return (offset, length) ->
+        reader.readElsewhere(chunk, group.id(), group.epoch(), offset, length);
   }
 
   private static DataMessage.ChunkList.Listed listed(StoredChunk chunk) {

@@ -395,12 +395,20 @@ public final class Resync {
       Group group, NodeId source, DataMessage.ChunkList.Listed chunk, int offset, int length) {
     for (int tries = 1; ; tries++) {
       Optional<Bytes> bytes =
-          reader.ask(source, chunk.id(), group.id(), offset, length, READ_NANOS, new ArrayList<>());
+          reader.ask(
+              source,
+              chunk.id(),
+              group.id(),
+              chunk.epoch(),
+              offset,
+              length,
+              READ_NANOS,
+              new ArrayList<>());
       if (bytes.isPresent()) {
         return bytes.get();
       }
       try {
-        return reader.read(chunk.id(), group.id(), offset, length);
+        return reader.read(chunk.id(), group.id(), chunk.epoch(), offset, length);
       } catch (ForebayException failure) {
         if (failure.code() != ErrorCode.CHUNK_ABSENT || offset == 0 || tries == PART_TRIES) {
           throw failure;
