@@ -40,8 +40,9 @@ public final class Repair {
   private static final Logger LOG = LoggerFactory.getLogger(Repair.class);
   private static final int AT_ONCE = 256;
   private static final long LIST_NANOS = 5_000_000_000L;
-  // Bounds how often the namespace is asked about what readers of evicted data miss.
-  private static final long PAUSE_NANOS = 100_000_000L;
+  // Bounds how often the namespace is asked, at the price of a log entry, about what readers of
+  // evicted data miss.
+  private static final long PAUSE_NANOS = 1_000_000_000L;
 
   private final Env env;
   private final Network network;
