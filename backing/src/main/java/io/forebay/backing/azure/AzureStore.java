@@ -689,9 +689,10 @@ public final class AzureStore implements ObjectStore {
   /** The headers that Azure has a place for. */
   private static Map<String, String> headersOf(PutOptions options) {
     var kept = new TreeMap<String, String>();
-    if (!options.contentType().isEmpty()) {
-      kept.put("content-type", options.contentType());
-    }
+    // What Azure takes it for when nothing is said.
+    kept.put(
+        "content-type",
+        options.contentType().isEmpty() ? "application/octet-stream" : options.contentType());
     for (String name :
         List.of("cache-control", "content-disposition", "content-encoding", "content-language")) {
       Optional.ofNullable(options.headers().get(name)).ifPresent(value -> kept.put(name, value));
