@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-PYTHON_PACKAGES=(boto3 awscli azure-storage-blob safetensors numpy)
+PYTHON_PACKAGES=(boto3 awscli s3cmd azure-storage-blob safetensors numpy)
 AZURITE_VERSION=3.37.0
 
 fail() {

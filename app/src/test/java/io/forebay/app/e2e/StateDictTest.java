@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
@@ -62,12 +63,19 @@ final class StateDictTest {
 
   private Process script(TestCluster cluster, int node, String... words) throws IOException {
     var command = new ArrayList<String>();
-    command.add(ServerProcess.ROOT.resolve(".venv/bin/python").toString());
+    // scripts/torch-check.sh: where boto3 lies for the system's Python, which has torch.
+    Optional<String> torch = Optional.ofNullable(System.getProperty("forebay.torch.modules"));
+    command.add(
+        torch
+            .map(modules -> "/usr/bin/python3")
+            .orElseGet(() -> ServerProcess.ROOT.resolve(".venv/bin/python").toString()));
     command.add(ServerProcess.ROOT.resolve("app/src/test/python/state_dict_test.py").toString());
     command.addAll(List.of(words));
+    torch.ifPresent(modules -> command.add("--torch"));
     var builder = new ProcessBuilder(command).redirectErrorStream(true);
     builder.redirectOutput(temp.resolve("output-" + words[0]).toFile());
     builder.environment().putAll(cluster.s3Environment(node));
+    torch.ifPresent(modules -> builder.environment().put("PYTHONPATH", modules));
     builder.environment().put("AWS_CONFIG_FILE", temp.resolve("none").toString());
     builder.environment().put("AWS_SHARED_CREDENTIALS_FILE", temp.resolve("none").toString());
     builder.environment().put("PYTHONDONTWRITEBYTECODE", "1");

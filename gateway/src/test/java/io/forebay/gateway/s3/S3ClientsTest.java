@@ -64,6 +64,57 @@ final class S3ClientsTest {
     aws("s3", "rb", "s3://cli-bucket");
   }
 
+  @Test
+  void s3cmdPutsInPartsGetsSyncsAndRemoves() throws Exception {
+    Path file = temp.resolve("file");
+    var body = new byte[20 << 20];
+    new Random(2).nextBytes(body);
+    Files.write(file, body);
+    s3cmd("mb", "s3://s3cmd-bucket");
+    s3cmd("put", "--multipart-chunk-size-mb=8", file.toString(), "s3://s3cmd-bucket/dir/a b");
+    assertThat(s3cmd("ls", "s3://s3cmd-bucket/dir/")).contains("20971520", "dir/a b");
+    assertThat(s3cmd("info", "s3://s3cmd-bucket/dir/a b")).contains("File size: 20971520");
+    s3cmd("cp", "s3://s3cmd-bucket/dir/a b", "s3://s3cmd-bucket/copy");
+    Path back = temp.resolve("back");
+    s3cmd("get", "s3://s3cmd-bucket/copy", back.toString());
+    assertThat(Files.mismatch(file, back)).isEqualTo(-1);
+    Path tree = Files.createDirectories(temp.resolve("tree/x"));
+    Files.writeString(tree.resolve("1"), "one");
+    Files.writeString(tree.resolve("2"), "two");
+    s3cmd("sync", temp.resolve("tree") + "/", "s3://s3cmd-bucket/tree/");
+    assertThat(s3cmd("ls", "--recursive", "s3://s3cmd-bucket/tree/")).contains("x/1", "x/2");
+    s3cmd("del", "--recursive", "--force", "s3://s3cmd-bucket");
+    s3cmd("rb", "s3://s3cmd-bucket");
+  }
+
+  private String s3cmd(String... arguments) throws IOException, InterruptedException {
+    String host = door.endpoint().substring("http://".length());
+    Path config = temp.resolve("s3cfg");
+    Files.writeString(
+        config,
+        """
+        [default]
+        access_key = %s
+        secret_key = %s
+        host_base = %s
+        host_bucket = %s
+        use_https = False
+        bucket_location = %s
+        """
+            .formatted(
+                TestDoor.KEY.accessKeyId(),
+                TestDoor.KEY.secret(),
+                host,
+                host,
+                S3Config.DEFAULT_REGION));
+    List<String> command = new ArrayList<>();
+    command.add(BIN.resolve("python").toString());
+    command.add(BIN.resolve("s3cmd").toString());
+    command.addAll(List.of("--config", config.toString(), "--no-progress"));
+    command.addAll(List.of(arguments));
+    return run(command.toArray(String[]::new));
+  }
+
   private String aws(String... arguments) throws IOException, InterruptedException {
     List<String> command = new ArrayList<>();
     command.add(BIN.resolve("python").toString());
