@@ -13,6 +13,7 @@ import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BucketSpec;
 import io.forebay.core.id.NodeId;
@@ -36,7 +37,9 @@ import io.forebay.store.disk.DiskSettings;
 import io.forebay.store.disk.DiskVolume;
 import io.forebay.transport.tcp.TcpNetwork;
 import io.forebay.transport.tcp.TcpSettings;
+import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -167,11 +170,30 @@ public final class Server implements AutoCloseable {
     }
   }
 
+  /** The consensus library tells of a port in use by a failure of its own, which names nothing. */
+  private static void requireFree(String consensus) {
+    try (var probe = new ServerSocket()) {
+      probe.setReuseAddress(true);
+      probe.bind(Addresses.parse(consensus));
+    } catch (IOException failure) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          "consensus cannot listen on "
+              + consensus
+              + " ("
+              + failure.getMessage()
+              + "): choose another address or port, or end what listens there",
+          failure);
+    }
+  }
+
   private Voter startVoter() {
     var clusterLog = new ClusterLog(env);
     var namespace = new NamespaceCommands(new NamespaceMachine(0));
     var addresses = new TreeMap<NodeId, String>();
     config.voters().forEach((name, each) -> addresses.put(new NodeId(name), each.consensus()));
+    Optional.ofNullable(config.voters().get(config.node().name()))
+        .ifPresent(self -> requireFree(self.consensus()));
     var voter =
         new RaftVoter(
             env,

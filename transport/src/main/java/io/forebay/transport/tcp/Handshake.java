@@ -127,7 +127,7 @@ final class Handshake {
               + mine.node()
               + " and its peer "
               + printable(hello.node())
-              + " have different cluster secrets");
+              + " have different cluster secrets; all nodes of a cluster share one");
     }
   }
 

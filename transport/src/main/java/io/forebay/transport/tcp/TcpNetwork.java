@@ -177,7 +177,11 @@ public final class TcpNetwork implements Network, AutoCloseable {
     if (!bound.isSuccess()) {
       throw new ForebayException(
           ErrorCode.CONFIGURATION,
-          "cannot listen on " + hostPort + ": " + bound.cause().getMessage(),
+          "the transport cannot listen on "
+              + hostPort
+              + " ("
+              + bound.cause().getMessage()
+              + "): choose another address or port, or end what listens there",
           bound.cause());
     }
     listening = bound.channel();
