@@ -53,7 +53,8 @@ public final class Flusher {
   static final String ATTEMPT = "forebay_attempt";
   static final String ETAG = "forebay_etag";
 
-  private static final int WORK = 128;
+  private static final int MIN_WORK = 128;
+  private static final int WORK_PER_NODE = 8;
   private static final long LOOK_NANOS = 250_000_000L;
   private static final long MAX_LOOK_NANOS = 5_000_000_000L;
   private static final long OTHERS_MILLIS = 5_000;
@@ -172,10 +173,12 @@ public final class Flusher {
     if (!any || slots.available() == 0) {
       return;
     }
+    List<NodeId> up = up();
+    int work = Math.clamp((long) up.size() * WORK_PER_NODE, MIN_WORK, NamespaceQuery.MAX_PAGE);
     NamespaceAnswer answer =
-        plane.query(new NamespaceQuery.FlushWork(WORK, env.wallMillis(), resting));
+        plane.query(new NamespaceQuery.FlushWork(work, env.wallMillis(), resting));
     if (answer instanceof NamespaceAnswer.Work(var items)) {
-      share(items).forEach(this::take);
+      share(items, up).forEach(this::take);
     }
   }
 
@@ -189,26 +192,37 @@ public final class Flusher {
     }
   }
 
+  private List<NodeId> up() {
+    return plane.image().nodes().stream()
+        .filter(node -> node.state() != NodeState.DOWN)
+        .map(NodeRecord::id)
+        .toList();
+  }
+
   /**
-   * Each node begins at another place of the list, so that nodes seldom reach for the same key; the
-   * log lets only one have it anyway.
+   * What this node takes up. Each key belongs to one node; what that one leaves lying goes to the
+   * next, and then to the one behind it, so that nodes seldom look at the same key at once. The log
+   * lets only one have it anyway.
    */
-  private List<FlushItem> share(List<FlushItem> items) {
-    List<NodeId> up =
-        plane.image().nodes().stream()
-            .filter(node -> node.state() != NodeState.DOWN)
-            .map(NodeRecord::id)
-            .toList();
-    int place = Math.max(0, up.indexOf(self));
-    var mine = new ArrayList<FlushItem>();
-    for (FlushItem item : items) {
-      boolean own = up.isEmpty() || Math.floorMod(item.key().hashCode(), up.size()) == place;
-      // What its own node has not taken up for a while, anybody may.
-      if (own || env.wallMillis() - item.record().dueMillis() > OTHERS_MILLIS) {
-        mine.add(item);
-      }
+  private List<FlushItem> share(List<FlushItem> items, List<NodeId> up) {
+    if (up.isEmpty()) {
+      return items;
     }
-    return mine;
+    int place = Math.max(0, up.indexOf(self));
+    long now = env.wallMillis();
+    return items.stream()
+        .filter(item ->
+            Math.floorMod((long) place - item.key().hashCode(), up.size()) * OTHERS_MILLIS
+                <= now - readySinceMillis(item.record()))
+        .toList();
+  }
+
+  private static long readySinceMillis(FlushRecord record) {
+    return Math.max(
+        Math.max(
+            record.dueMillis(),
+            record.failure().map(FlushRecord.Failure::nextTryMillis).orElse(0L)),
+        record.open().map(FlushRecord.Attempt::leaseMillis).orElse(0L));
   }
 
   private void take(FlushItem item) {
