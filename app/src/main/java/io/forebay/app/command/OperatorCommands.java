@@ -14,7 +14,6 @@ import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BucketSpec;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.FlushReport;
-import io.forebay.core.file.FlushState;
 import io.forebay.core.file.PathStatus;
 import io.forebay.core.file.StoreConflict;
 import io.forebay.core.id.GroupId;
@@ -409,7 +408,7 @@ public final class OperatorCommands {
         do {
           long left = wait ? Math.min(5_000_000_000L, Math.max(0, end - System.nanoTime())) : 0;
           report = connection.files().flush(path.bucket(), path.key(), left);
-        } while (wait && report.waiting() > conflicts(report) && System.nanoTime() < end);
+        } while (wait && !report.ended() && System.nanoTime() < end);
         if (json) {
           System.out.println(Json.of(report));
         } else {
@@ -427,13 +426,6 @@ public final class OperatorCommands {
         }
         return !wait || report.complete() ? 0 : 1;
       }
-    }
-
-    /** Those wait for an operator's word, and nothing else is worth waiting for then. */
-    private static long conflicts(FlushReport report) {
-      return report.troubled().stream()
-          .filter(trouble -> trouble.state() == FlushState.CONFLICT)
-          .count();
     }
   }
 

@@ -95,6 +95,54 @@ final class ServeTest {
   }
 
   @Test
+  void whatSomebodyElseWroteInTheStoreIsAConflictUntilSomebodyDecides() throws Exception {
+    Path store = temp.resolve("store");
+    Files.createDirectories(store);
+    Path file = temp.resolve("ours");
+    command("bucket", "create", "shared", "--store", "dir:" + store);
+    for (String key : List.of("kept", "taken")) {
+      Files.writeString(file, "first " + key);
+      command("cp", "-q", file.toString(), "fb://shared/" + key);
+    }
+    assertThat(command("flush", "--wait", "shared"))
+        .startsWith("2 objects are in the store, 0 are");
+    for (String key : List.of("kept", "taken")) {
+      Files.writeString(store.resolve("shared.d").resolve(key), "theirs " + key);
+      Files.writeString(file, "second " + key);
+      command("cp", "-q", file.toString(), "fb://shared/" + key);
+    }
+    Process flush = start("flush", "--wait", "shared");
+    String report = output(flush);
+    assertThat(flush.waitFor()).as(report).isEqualTo(1);
+    assertThat(report).contains("kept: CONFLICT: ", "taken: CONFLICT: ", "by someone else");
+    assertThat(command("stat", "fb://shared/kept")).contains("flushReason", "by someone else");
+    assertThat(command("status", "fb://shared/kept")).contains("not in the store: ");
+    assertThat(command("conflict", "list", "shared")).contains("kept", "taken");
+    assertThat(command("cat", "fb://shared/taken")).isEqualTo("second taken");
+    assertThat(store.resolve("shared.d").resolve("kept")).hasContent("theirs kept");
+
+    command("conflict", "keep", "fb://shared/kept");
+    command("conflict", "take", "fb://shared/taken");
+    command("flush", "--wait", "shared");
+    assertThat(command("cat", "fb://shared/taken")).isEqualTo("theirs taken");
+    assertThat(
+            Files.readString(
+                store.resolve("shared.d").resolve("kept"), StandardCharsets.ISO_8859_1))
+        .startsWith("second kept");
+    assertThat(command("conflict", "list", "shared")).isEmpty();
+  }
+
+  private Process start(String... words) throws IOException, InterruptedException {
+    var arguments = new ArrayList<>(List.of(words));
+    arguments.addAll(List.of("--data", data()));
+    return new ProcessBuilder(ServerProcess.forebay(arguments)).redirectErrorStream(true).start();
+  }
+
+  private static String output(Process process) throws IOException {
+    return new String(process.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
+  }
+
+  @Test
   void aDiskThatIsNotMountedIsRefusedUntilSomebodySaysThatItWasReplaced() throws Exception {
     server.kill();
     ServerProcess.wipe(Path.of(data(), "disk0"));

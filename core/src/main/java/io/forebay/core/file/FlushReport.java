@@ -20,6 +20,11 @@ public record FlushReport(long flushed, long waiting, long waitingBytes, List<Tr
     return waiting == 0 && troubled.isEmpty();
   }
 
+  /** Whether all that is not in the store waits for a word about its conflict. */
+  public boolean ended() {
+    return waiting <= troubled.stream().filter(each -> each.state() == FlushState.CONFLICT).count();
+  }
+
   /** An object that cannot be flushed, and why. */
   public record Trouble(String key, FlushState state, String reason) {}
 }

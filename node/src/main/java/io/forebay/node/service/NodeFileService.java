@@ -800,7 +800,7 @@ public final class NodeFileService implements FileService {
     long deadline = env.nanoTime() + waitNanos;
     while (true) {
       FlushReport report = report(known, prefix);
-      if (report.waiting() == 0 || env.nanoTime() >= deadline) {
+      if (report.ended() || env.nanoTime() >= deadline) {
         return report;
       }
       env.sleep(Math.min(FLUSH_LOOK_NANOS, Math.max(1, deadline - env.nanoTime())));

@@ -320,7 +320,7 @@ class FlushRulesTest {
     world.evict();
     world.rename("a", "b");
     Steps.Actor copy = world.lookForOne(0);
-    copy.stepTo("store COPY");
+    copy.stepTo("logged FlushBegin");
     world.foreignWrite("a", THEIRS, Map.of());
     copy.finish();
     assertThat(world.stored("b")).isEmpty();
