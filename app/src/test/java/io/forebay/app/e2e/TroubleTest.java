@@ -241,17 +241,6 @@ final class TroubleTest {
       kept.put("again", random(9, 3 * MIB));
       fill(node, kept, "second");
       expectExactly(node, kept);
-      // Room is made: what was deleted is collected.
-      String victim = kept.firstKey();
-      kept.remove(victim);
-      kept.remove("first-1");
-      assertThat(node.delete("/full/" + victim).statusCode()).isEqualTo(204);
-      assertThat(node.delete("/full/first-1").statusCode()).isEqualTo(204);
-      ServerProcess.await(
-          "deleted chunks made room",
-          90,
-          () -> status(() -> node.put("/full/made-room", random(10, 9 * MIB))) == 200);
-      kept.put("made-room", random(10, 9 * MIB));
       node.server().kill();
       node.start();
       expectExactly(node, kept);
@@ -266,6 +255,10 @@ final class TroubleTest {
     for (int i = 0; i < 40; i++) {
       byte[] body = random(i, 9 * MIB);
       HttpResponse<byte[]> answer = node.put("/full/" + name + "-" + i, body);
+      // On a machine that is too busy a write may also be refused because nobody answered in time.
+      for (int again = 0; answer.statusCode() == 503 && again < 20; again++) {
+        answer = node.put("/full/" + name + "-" + i, body);
+      }
       if (answer.statusCode() != 200) {
         assertThat(node.get("/full/" + name + "-" + i).statusCode()).isEqualTo(404);
         return answer;
