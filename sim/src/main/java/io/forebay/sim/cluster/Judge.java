@@ -5,6 +5,7 @@ import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.Group;
 import io.forebay.core.cluster.Member;
 import io.forebay.core.cluster.MemberState;
+import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.ChunkId;
@@ -170,6 +171,7 @@ final class Judge {
         groups.put(group.id(), group);
         changed(before, group);
       }
+      checkIncarnations(group);
     }
     return answer;
   }
@@ -428,6 +430,17 @@ final class Judge {
                           && old.incarnation().equals(member.incarnation()));
       if (!already) {
         checkMember(group, member);
+      }
+    }
+  }
+
+  /** Rule R6: who is in sync is so in the incarnation in which its volume was registered last. */
+  private void checkIncarnations(Group group) {
+    for (Member member : group.in(MemberState.IN_SYNC)) {
+      checks++;
+      Optional<VolumeRecord> volume = clusterLog.image().volume(member.volume());
+      if (volume.isEmpty() || !volume.get().incarnation().equals(member.incarnation())) {
+        violation("R6: " + member.volume() + " is " + volume + " but in sync in " + group);
       }
     }
   }
