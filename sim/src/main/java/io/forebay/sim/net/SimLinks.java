@@ -14,6 +14,7 @@ import java.util.random.RandomGenerator;
 public final class SimLinks {
   private static final long MIN_LATENCY_NANOS = 20_000;
   private static final long MAX_LATENCY_NANOS = 500_000;
+  private static final long MAX_SLOW_NANOS = 500_000_000;
 
   private final SimWorld world;
   private final RandomGenerator random;
@@ -114,6 +115,9 @@ public final class SimLinks {
     if (!slow.isEmpty() && from != to) {
       takes *= slow.getOrDefault(from.self(), 1);
       takes *= slow.getOrDefault(to.self(), 1);
+      // Two slow ends are no slower than one: a link keeps its order, and would be dead for
+      // minutes.
+      takes = Math.min(takes, MAX_SLOW_NANOS);
     }
     long at = world.nanoTime() + takes;
     at = Math.max(at, lastArrivals.getOrDefault(link, 0L));
