@@ -18,7 +18,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 /**
  * Random walks over real flushers: every step that a node, its store, its log, a user or somebody
  * else can take, in any order, with crashes, lost and late requests; the model of {@link
- * FlushWorld} judges after each. Replay one seed with {@code -Dforebay.flush.seed=N}.
+ * FlushWorld} judges after each. Replay one seed with {@code -Dforebay.flush.seed=N}; run more with
+ * {@code -Dforebay.flush.seeds=N}.
  */
 class FlushWalkTest {
   private static final int NODES = 3;
@@ -29,7 +30,7 @@ class FlushWalkTest {
     Long one = Long.getLong("forebay.flush.seed");
     return one != null
         ? LongStream.of(one)
-        : LongStream.rangeClosed(1, Integer.getInteger("forebay.flush.seeds", 150));
+        : LongStream.rangeClosed(1, Integer.getInteger("forebay.flush.seeds", 40));
   }
 
   @ParameterizedTest
