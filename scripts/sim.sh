@@ -18,11 +18,13 @@ if [[ ! -f "$stamp" || -n "$(find "${sources[@]}" -newer "$stamp" -print -quit)"
 fi
 path="sim/target/classes:$(cat sim/target/runtime.classpath)"
 read -r -a options <<< "${SIM_JAVA_OPTS:-}"
-# One seed lives in one thread; a serial collector leaves the other cores alone.
+# One seed lives in one thread; a serial collector leaves the other cores alone. Tracked by the JDK, the threads of
+# killed processes would never be collected, nor their buffers: after some 200 seeds a pool found no memory.
 exec "$JAVA_HOME/bin/java" \
   --add-opens java.base/java.lang=ALL-UNNAMED \
   -ea:io.forebay... \
   -Xmx1g -XX:+UseSerialGC \
+  -Djdk.trackAllThreads=false \
   -Dslf4j.internal.verbosity=ERROR \
   ${options[@]+"${options[@]}"} \
   -cp "$path" \
