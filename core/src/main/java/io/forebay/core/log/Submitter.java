@@ -10,7 +10,9 @@ import io.forebay.core.net.Message;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
@@ -21,7 +23,11 @@ import java.util.function.Supplier;
  * same number when the outcome is unknown, so that each command is applied once.
  */
 public final class Submitter {
-  private static final long ATTEMPT_NANOS = 1_200_000_000L;
+  // Longer than an election takes: when an attempt ends in silence, somebody else leads.
+  private static final long ATTEMPT_NANOS = 1_000_000_000L;
+  // Others may still name a voter that went silent as the leader: asked again at once, it would
+  // cost one more attempt.
+  private static final long SILENT_NANOS = 700_000_000L;
   private static final long BACK_OFF_NANOS = 20_000_000L;
   private static final long MAX_BACK_OFF_NANOS = 200_000_000L;
   private static final int MAX_OUTSTANDING = 4096;
@@ -39,6 +45,7 @@ public final class Submitter {
   private final TreeSet<Long> outstanding = new TreeSet<>(); // guarded by lock
   private long nextSequence = 1; // guarded by lock
   private int leader; // guarded by lock: place in voters of whom to ask first
+  private final Map<NodeId, Long> silentUntil = new TreeMap<>(); // guarded by lock
 
   /**
    * @param group name of the log
@@ -117,26 +124,51 @@ public final class Submitter {
                 : Optional.empty());
   }
 
-  /** Whom this node takes for the leader. */
+  /** Whom this node takes for the leader; another voter while that one is silent. */
   public NodeId leader() {
     lock.lock();
     try {
+      for (int i = 0; i < voters.size(); i++) {
+        NodeId voter = voters.get((leader + i) % voters.size());
+        if (!isSilent(voter)) {
+          return voter;
+        }
+      }
       return voters.get(leader);
     } finally {
       lock.unlock();
     }
   }
 
-  /** Somebody said who leads, or that this one does not: ask accordingly next time. */
-  public void leaderIs(NodeId asked, Optional<NodeId> hint) {
+  private boolean isSilent(NodeId voter) {
+    return silentUntil.getOrDefault(voter, 0L) > env.nanoTime();
+  }
+
+  /** A voter did not answer in time, or cannot be reached: others are asked for a moment. */
+  public void silent(NodeId asked) {
     lock.lock();
     try {
+      silentUntil.put(asked, env.nanoTime() + SILENT_NANOS);
+      leader = (voters.indexOf(asked) + 1) % voters.size();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * A voter said who leads, or that it does not.
+   *
+   * @return whether the one named is worth asking at once
+   */
+  public boolean leaderIs(NodeId asked, Optional<NodeId> hint) {
+    lock.lock();
+    try {
+      silentUntil.remove(asked);
       int known = hint.map(voters::indexOf).orElse(-1);
-      if (known >= 0 && !voters.get(known).equals(asked)) {
-        leader = known;
-      } else if (voters.get(leader).equals(asked)) {
-        leader = (leader + 1) % voters.size();
-      }
+      boolean worth =
+          known >= 0 && !voters.get(known).equals(asked) && !isSilent(voters.get(known));
+      leader = worth ? known : (voters.indexOf(asked) + 1) % voters.size();
+      return worth;
     } finally {
       lock.unlock();
     }
@@ -158,8 +190,7 @@ public final class Submitter {
         }
         if (reply.message() instanceof ControlMessage.NotLeader(var hint)) {
           last = voter + " does not lead";
-          leaderIs(voter, hint);
-          if (hint.isPresent() && !hint.get().equals(voter)) {
+          if (leaderIs(voter, hint)) {
             // A leader that is known is asked at once, but not for ever: an old hint may be a
             // circle.
             env.sleep(1_000_000L);
@@ -176,7 +207,11 @@ public final class Submitter {
         }
       } catch (ForebayException failure) {
         switch (failure.code()) {
-          case PEER_UNREACHABLE, TIMEOUT, UNAVAILABLE, BUSY, NOT_LEADER -> {
+          case PEER_UNREACHABLE, TIMEOUT -> {
+            last = voter + ": " + failure.getMessage();
+            silent(voter);
+          }
+          case UNAVAILABLE, BUSY, NOT_LEADER -> {
             last = voter + ": " + failure.getMessage();
             leaderIs(voter, Optional.empty());
           }

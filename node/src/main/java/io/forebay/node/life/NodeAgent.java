@@ -209,7 +209,11 @@ public final class NodeAgent {
         }
       } catch (ForebayException failure) {
         switch (failure.code()) {
-          case PEER_UNREACHABLE, TIMEOUT, UNAVAILABLE, BUSY -> {
+          case PEER_UNREACHABLE, TIMEOUT -> {
+            plane.clusterLog().silent(voter);
+            env.sleep(PAUSE_NANOS);
+          }
+          case UNAVAILABLE, BUSY -> {
             plane.clusterLog().leaderIs(voter, Optional.empty());
             env.sleep(PAUSE_NANOS);
           }
