@@ -5,6 +5,7 @@ import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.net.Network;
 import java.util.ArrayDeque;
+import java.util.Optional;
 
 /**
  * Reads one generation in order, some slices ahead; a jump ends the reading ahead until reads are
@@ -14,15 +15,22 @@ public final class ReadAhead implements AutoCloseable {
   // 6 slices of 1 MiB hide a round trip and a disk read each; a reader's bound of memory.
   private static final int SLICES_AHEAD = 6;
 
+  /** Where the bytes come from: {@link ManifestReader.Source#read}. */
+  @FunctionalInterface
+  public interface Origin {
+    /** 1 byte to that many from an offset on; whoever takes them releases them. */
+    Bytes read(long offset, int maxLengthBytes);
+  }
+
   private record Slice(long offset, int length, Outcome<Bytes> outcome) {}
 
   private final Env env;
-  private final ManifestReader.Source source;
+  private final Origin source;
   private final long lengthBytes;
   private final ArrayDeque<Slice> ahead = new ArrayDeque<>();
-  private long expectedOffset;
+  private long nextOffset; // where read-ahead goes on
 
-  public ReadAhead(Env env, ManifestReader.Source source, long lengthBytes) {
+  public ReadAhead(Env env, Origin source, long lengthBytes) {
     this.env = env;
     this.source = source;
     this.lengthBytes = lengthBytes;
@@ -34,27 +42,26 @@ public final class ReadAhead implements AutoCloseable {
    * @return 1 byte to {@code maxLengthBytes} bytes; the caller releases it
    */
   public Bytes read(long offset, int maxLengthBytes) {
-    boolean inOrder = offset == expectedOffset;
-    if (!inOrder) {
+    Optional<Slice> held = begun(offset);
+    if (held.isEmpty() && offset != nextOffset) {
       // A random reader gets what it asked for and no more.
       drop();
       Bytes bytes = source.read(offset, maxLengthBytes);
-      expectedOffset = offset + bytes.length();
+      nextOffset = offset + bytes.length();
       return bytes;
     }
-    if (ahead.isEmpty()) {
-      begin(offset);
+    Slice first = held.orElseGet(() -> begin(offset));
+    while (ahead.size() < SLICES_AHEAD && nextOffset < lengthBytes) {
+      begin(nextOffset);
     }
-    while (ahead.size() < SLICES_AHEAD) {
-      Slice last = ahead.getLast();
-      if (last.offset() + last.length() >= lengthBytes) {
-        break;
-      }
-      begin(last.offset() + last.length());
-    }
-    Slice first = ahead.remove();
+    ahead.remove(first);
     Bytes bytes = first.outcome().await();
     int skip = (int) (offset - first.offset());
+    if (skip >= bytes.length()) {
+      // The piece ended early, and whoever reads its end has overtaken who reads its beginning.
+      ahead.addFirst(first);
+      return source.read(offset, maxLengthBytes);
+    }
     int length = Math.min(maxLengthBytes, bytes.length() - skip);
     Bytes part;
     if (skip == 0 && length == bytes.length()) {
@@ -73,18 +80,27 @@ public final class ReadAhead implements AutoCloseable {
       long gap = first.offset() + bytes.length();
       ahead.addFirst(slice(gap, first.length() - bytes.length()));
     }
-    expectedOffset = offset + length;
     return part;
   }
 
-  private void begin(long offset) {
+  /** A client has several requests under way, and they may overtake each other. */
+  private Optional<Slice> begun(long offset) {
+    return ahead.stream()
+        .filter(slice -> slice.offset() <= offset && offset < slice.offset() + slice.length())
+        .findFirst();
+  }
+
+  private Slice begin(long offset) {
     // Slices end at multiples of 1 MiB, where chunks end too.
     int length =
         (int)
             Math.min(
                 Network.MAX_PAYLOAD_BYTES - offset % Network.MAX_PAYLOAD_BYTES,
                 lengthBytes - offset);
-    ahead.add(slice(offset, length));
+    Slice begun = slice(offset, length);
+    ahead.add(begun);
+    nextOffset = offset + length;
+    return begun;
   }
 
   private Slice slice(long offset, int length) {

@@ -293,7 +293,7 @@ public final class NodeFileService implements FileService {
 
     Reading(ObjectInfo info, ManifestReader.Source source) {
       this.info = info;
-      this.ahead = new ReadAhead(env, source, info.lengthBytes());
+      this.ahead = new ReadAhead(env, source::read, info.lengthBytes());
     }
 
     @Override
@@ -578,7 +578,7 @@ public final class NodeFileService implements FileService {
   }
 
   private void pour(NamespaceAnswer.Found found, long from, long length, BodyWriter<?> writer) {
-    try (ReadAhead ahead = new ReadAhead(env, source(found), found.object().lengthBytes())) {
+    try (ReadAhead ahead = new ReadAhead(env, source(found)::read, found.object().lengthBytes())) {
       for (long offset = from; offset < from + length; ) {
         Bytes bytes = ahead.read(offset, (int) Math.min(1 << 20, from + length - offset));
         try {

@@ -35,6 +35,8 @@ final class ChunkSend {
 
   static final long STALL_NANOS = 500_000_000L;
   private static final long PROBE_NANOS = 50_000_000L;
+  // Between two attempts that suspicion alone speaks against.
+  private static final long SUSPECT_NANOS = 700_000_000L;
   // Re-homing goes on for so long before the write fails by name; two elections and a detection fit
   // in.
   private static final long GIVE_UP_NANOS = 30_000_000_000L;
@@ -70,7 +72,8 @@ final class ChunkSend {
     this.family = family;
     this.maxLengthBytes = maxLengthBytes;
     this.deadlineNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
-    this.flight = sender.chooser().choose(family).map(this::take);
+    this.flight =
+        sender.chooser().choose(family).filter(choice -> !choice.suspect()).map(this::take);
   }
 
   private Flight take(GroupChooser.Choice choice) {
@@ -135,7 +138,7 @@ final class ChunkSend {
                   + " members that all take it: "
                   + why);
         }
-        Optional<GroupChooser.Choice> choice = sender.chooser().choose(family);
+        Optional<GroupChooser.Choice> choice = choose();
         if (choice.isEmpty()) {
           flight = Optional.empty();
           sender.awaitChange(deadlineNanos);
@@ -152,6 +155,22 @@ final class ChunkSend {
       }
     } finally {
       release();
+    }
+  }
+
+  /**
+   * While every group has a member that is suspected, an attempt would leave copies on the others
+   * and no acknowledgement, for re-sync and garbage collection to carry: the cluster's word on the
+   * suspect is waited for, for a while, since the suspicion may be wrong.
+   */
+  private Optional<GroupChooser.Choice> choose() {
+    long until = Math.min(deadlineNanos, sender.env().nanoTime() + SUSPECT_NANOS);
+    while (true) {
+      Optional<GroupChooser.Choice> choice = sender.chooser().choose(family);
+      if (choice.isEmpty() || !choice.get().suspect() || sender.env().nanoTime() >= until) {
+        return choice;
+      }
+      sender.awaitChange(until);
     }
   }
 
@@ -317,7 +336,8 @@ final class ChunkSend {
       }
     }
     var single =
-        new Flight(open.id, new GroupChooser.Choice(open.choice.group(), List.of(hop)), upload);
+        new Flight(
+            open.id, new GroupChooser.Choice(open.choice.group(), List.of(hop), false), upload);
     return await(single, upload.finish(lengthBytes, crc32c)).allStored();
   }
 

@@ -27,8 +27,9 @@ final class GroupChooser {
    * Where a chunk goes.
    *
    * @param chain the members that must acknowledge, this node's own first
+   * @param suspect whether one of them is suspected: there was no group without
    */
-  record Choice(Group group, List<Hop> chain) {}
+  record Choice(Group group, List<Hop> chain, boolean suspect) {}
 
   private record Stripe(long version, List<Group> local, List<Group> full, List<Group> weak) {}
 
@@ -108,7 +109,7 @@ final class GroupChooser {
               && chain.get().stream()
                   .anyMatch(
                       hop -> suspects.contains(hop.node()) || suspects.contains(hop.volume())))) {
-        return Optional.of(new Choice(group, chain.get()));
+        return Optional.of(new Choice(group, chain.get(), !avoid));
       }
     }
     return Optional.empty();
