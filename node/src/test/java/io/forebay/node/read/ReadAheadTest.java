@@ -1,0 +1,84 @@
+package io.forebay.node.read;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Synthetic;
+import io.forebay.core.env.TestEnv;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class ReadAheadTest {
+  private static final long SEED = 7;
+  private static final int MIB = 1 << 20;
+
+  private final TestEnv env = new TestEnv();
+  private final AtomicLong fetchedBytes = new AtomicLong();
+
+  @AfterEach
+  void stop() {
+    env.close();
+  }
+
+  private Bytes fetch(long offset, int length) {
+    fetchedBytes.addAndGet(length);
+    return new Synthetic(SEED, offset, length);
+  }
+
+  private static void check(ReadAhead reader, long offset, int length) {
+    for (int done = 0; done < length; ) {
+      Bytes bytes = reader.read(offset + done, length - done);
+      assertThat(bytes.crc32c())
+          .as("bytes at %d", offset + done)
+          .isEqualTo(new Synthetic(SEED, offset + done, bytes.length()).crc32c());
+      done += bytes.length();
+      bytes.release();
+    }
+  }
+
+  @Test
+  void requestsThatOvertakeEachOtherFetchEverythingOnce() {
+    long length = 64L * MIB + 12_345;
+    try (var reader = new ReadAhead(env, this::fetch, length)) {
+      var random = new Random(1);
+      // Four requests are under way and arrive in any order, as those of a remote reader do.
+      for (long window = 0; window < length; window += 4L * MIB) {
+        List<Long> offsets = new ArrayList<>();
+        for (long at = window; at < Math.min(length, window + 4L * MIB); at += MIB) {
+          offsets.add(at);
+        }
+        // The first of all begins the reading ahead.
+        Collections.shuffle(window == 0 ? offsets.subList(1, offsets.size()) : offsets, random);
+        for (long at : offsets) {
+          check(reader, at, (int) Math.min(MIB, length - at));
+        }
+      }
+    }
+    assertThat(fetchedBytes.get()).isEqualTo(length);
+  }
+
+  @Test
+  void aRandomReaderGetsWhatItAsksForAndNoMore() {
+    try (var reader = new ReadAhead(env, this::fetch, 64L * MIB)) {
+      for (int i = 20; i > 0; i--) {
+        check(reader, i * 2L * MIB + 17, 4_096);
+      }
+    }
+    assertThat(fetchedBytes.get()).isEqualTo(20 * 4_096);
+  }
+
+  @Test
+  void smallReadsInOrderShareASlice() {
+    try (var reader = new ReadAhead(env, this::fetch, 3L * MIB)) {
+      for (long at = 0; at < 3L * MIB; at += 65_536) {
+        check(reader, at, 65_536);
+      }
+    }
+    assertThat(fetchedBytes.get()).isEqualTo(3L * MIB);
+  }
+}
