@@ -301,17 +301,12 @@ final class AzureFaultsTest {
     Thread.ofVirtual()
         .start(() -> {
           while (!server.isClosed()) {
-            try (Socket socket = server.accept()) {
-              socket.setSoLinger(reset, 0);
-              for (boolean open = true; open; ) {
-                requests.add(head(socket.getInputStream()));
-                open = requests.size() == 2;
-                if (open) {
-                  socket.getOutputStream().write(CREATED.getBytes(StandardCharsets.US_ASCII));
-                }
-              }
+            try {
+              // Each in a thread of its own: a client may open a connection and not use it.
+              Socket socket = server.accept();
+              Thread.ofVirtual().start(() -> cutAfterRequests(socket, reset));
             } catch (IOException closed) {
-              // By the test's end, or by a client that lets go of a connection on a slow machine.
+              return; // by the test's end
             }
           }
         });
@@ -323,6 +318,22 @@ final class AzureFaultsTest {
     assertThat(failure.code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
     assertThat(failure).hasMessageContaining("may have been carried out");
     assertThat(requests).hasSize(3);
+  }
+
+  /** Answers the second request of all, and ends each connection after any other. */
+  private void cutAfterRequests(Socket accepted, boolean reset) {
+    try (Socket socket = accepted) {
+      socket.setSoLinger(reset, 0);
+      for (boolean open = true; open; ) {
+        requests.add(head(socket.getInputStream()));
+        open = requests.size() == 2;
+        if (open) {
+          socket.getOutputStream().write(CREATED.getBytes(StandardCharsets.US_ASCII));
+        }
+      }
+    } catch (IOException closed) {
+      // A client that lets go of a connection.
+    }
   }
 
   /** The head of a request. */
