@@ -27,7 +27,8 @@ final class GroupChooser {
    * Where a chunk goes.
    *
    * @param chain the members that must acknowledge, this node's own first
-   * @param suspect whether one of them is suspected: there was no group without
+   * @param suspect whether a node among them is suspected of being dead: there was no group
+   *     without. A volume that is full or broken has answered, and an attempt costs nothing there
    */
   record Choice(Group group, List<Hop> chain, boolean suspect) {}
 
@@ -109,7 +110,8 @@ final class GroupChooser {
               && chain.get().stream()
                   .anyMatch(
                       hop -> suspects.contains(hop.node()) || suspects.contains(hop.volume())))) {
-        return Optional.of(new Choice(group, chain.get(), !avoid));
+        boolean suspect = chain.get().stream().map(Hop::node).anyMatch(suspects::contains);
+        return Optional.of(new Choice(group, chain.get(), suspect));
       }
     }
     return Optional.empty();
