@@ -149,7 +149,7 @@ public final class Submitter {
     lock.lock();
     try {
       silentUntil.put(asked, env.nanoTime() + SILENT_NANOS);
-      leader = (voters.indexOf(asked) + 1) % voters.size();
+      passBy(asked);
     } finally {
       lock.unlock();
     }
@@ -167,10 +167,22 @@ public final class Submitter {
       int known = hint.map(voters::indexOf).orElse(-1);
       boolean worth =
           known >= 0 && !voters.get(known).equals(asked) && !isSilent(voters.get(known));
-      leader = worth ? known : (voters.indexOf(asked) + 1) % voters.size();
+      if (worth) {
+        leader = known;
+      } else {
+        passBy(asked);
+      }
       return worth;
     } finally {
       lock.unlock();
+    }
+  }
+
+  /** The next one is asked; but another call may have found the leader meanwhile. */
+  private void passBy(NodeId asked) {
+    NodeId first = voters.get(leader);
+    if (first.equals(asked) || isSilent(first)) {
+      leader = (voters.indexOf(asked) + 1) % voters.size();
     }
   }
 
