@@ -40,6 +40,9 @@ final class ChunkSend {
   // Re-homing goes on for so long before the write fails by name; two elections and a detection fit
   // in.
   private static final long GIVE_UP_NANOS = 30_000_000_000L;
+  // A volume in every group has no room: a round of collection may make some; a longer wait would
+  // only keep the client from the refusal.
+  private static final long FULL_NANOS = 5_000_000_000L;
   private static final long HAVE_NANOS = 500_000_000L;
 
   private final ChunkSender sender;
@@ -117,6 +120,7 @@ final class ChunkSend {
    * @throws ForebayException UNAVAILABLE naming what is missing; NO_SPACE
    */
   Acknowledged finish() {
+    long until = deadlineNanos;
     try {
       String why = "no group of this family takes writes";
       while (true) {
@@ -128,9 +132,10 @@ final class ChunkSend {
           }
           why = lastRefusal(open);
         }
-        if (sender.env().nanoTime() >= deadlineNanos) {
+        boolean full = why.contains(ErrorCode.NO_SPACE.name());
+        if (sender.env().nanoTime() >= until) {
           throw new ForebayException(
-              why.contains(ErrorCode.NO_SPACE.name()) ? ErrorCode.NO_SPACE : ErrorCode.UNAVAILABLE,
+              full ? ErrorCode.NO_SPACE : ErrorCode.UNAVAILABLE,
               "a chunk of "
                   + lengthBytes
                   + " bytes found no "
@@ -139,6 +144,10 @@ final class ChunkSend {
                   + why);
         }
         Optional<GroupChooser.Choice> choice = choose();
+        until =
+            full && choice.isPresent() && choice.get().unfit()
+                ? Math.min(until, sender.env().nanoTime() + FULL_NANOS)
+                : deadlineNanos;
         if (choice.isEmpty()) {
           flight = Optional.empty();
           sender.awaitChange(deadlineNanos);
@@ -337,7 +346,9 @@ final class ChunkSend {
     }
     var single =
         new Flight(
-            open.id, new GroupChooser.Choice(open.choice.group(), List.of(hop), false), upload);
+            open.id,
+            new GroupChooser.Choice(open.choice.group(), List.of(hop), false, false),
+            upload);
     return await(single, upload.finish(lengthBytes, crc32c)).allStored();
   }
 
