@@ -12,15 +12,15 @@ import picocli.CommandLine.Spec;
     description = "Measures, against a named baseline in the same run.",
     mixinStandardHelpOptions = true,
     footerHeading = "%nExample:%n",
-    footer = "  forebay bench checkpoint",
-    subcommands = CheckpointBench.class)
+    footer = {"  forebay bench checkpoint", "  forebay bench s3 --json rows.json"},
+    subcommands = {CheckpointBench.class, S3Bench.class})
 public final class BenchCommand implements Runnable {
   @Spec private @Nullable CommandSpec spec;
 
   @Override
   public void run() {
     if (spec != null) {
-      throw new ParameterException(spec.commandLine(), "a benchmark is missing: checkpoint");
+      throw new ParameterException(spec.commandLine(), "a benchmark is missing: checkpoint or s3");
     }
   }
 }

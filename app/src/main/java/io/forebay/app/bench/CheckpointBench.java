@@ -60,7 +60,6 @@ public final class CheckpointBench implements Callable<Integer> {
   private static final int RAFT_PORT = 7200;
   private static final String SECRET = "bench-secret-that-never-leaves-this-host";
   private static final List<String> NODES = List.of("a", "b", "c", "d");
-  private static final double CLOCK_TICKS_PER_SECOND = 100;
 
   @Option(
       names = "--nic",
@@ -391,9 +390,7 @@ public final class CheckpointBench implements Callable<Integer> {
   private double cpuSeconds() throws IOException {
     double sum = 0;
     for (Process server : servers) {
-      String stat = Files.readString(Path.of("/proc/" + server.pid() + "/stat"));
-      String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
-      sum += (Long.parseLong(fields[11]) + Long.parseLong(fields[12])) / CLOCK_TICKS_PER_SECOND;
+      sum += ProcessCpu.seconds(server.pid());
     }
     return sum;
   }

@@ -91,7 +91,8 @@ public final class Servers implements AutoCloseable {
     }
   }
 
-  private static int freePort() throws IOException {
+  /** A port that nothing listens on now. */
+  public static int freePort() throws IOException {
     try (ServerSocket socket = new ServerSocket(0)) {
       return socket.getLocalPort();
     }
@@ -200,6 +201,11 @@ public final class Servers implements AutoCloseable {
     new ProcessBuilder("kill", "-" + signal, Long.toString(member(name).process.pid()))
         .inheritIO()
         .start();
+  }
+
+  /** The process of a node that was started. */
+  public long pid(String name) {
+    return member(name).process.pid();
   }
 
   /** Where a node keeps its chunks. */
