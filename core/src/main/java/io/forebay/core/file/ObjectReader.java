@@ -12,6 +12,12 @@ public interface ObjectReader extends AutoCloseable {
   ObjectInfo info();
 
   /**
+   * Says which bytes will be read, in order: what is read ahead begins and ends with them. Costs
+   * nothing by itself, and what is read outside of them is read all the same.
+   */
+  default void willRead(ByteRange range) {}
+
+  /**
    * Reads some bytes, blocking.
    *
    * @param offset from 0, below the length

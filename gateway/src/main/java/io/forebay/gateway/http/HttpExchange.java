@@ -13,11 +13,13 @@ import io.netty.channel.ChannelFuture;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.DefaultHttpContent;
 import io.netty.handler.codec.http.DefaultHttpResponse;
+import io.netty.handler.codec.http.DefaultLastHttpContent;
+import io.netty.handler.codec.http.EmptyHttpHeaders;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.handler.codec.http.HttpResponse;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpVersion;
-import io.netty.handler.codec.http.LastHttpContent;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -38,6 +40,11 @@ public final class HttpExchange {
       DateTimeFormatter.ofPattern("EEE, dd MMM yyyy HH:mm:ss 'GMT'", Locale.ROOT)
           .withZone(ZoneOffset.UTC);
 
+  private record DateText(long second, String text) {}
+
+  // Not of one exchange: whoever finds it old replaces it by an equal one.
+  private static volatile DateText newestDate = new DateText(-1, "");
+
   private final Env env;
   private final RequestHead head;
   private final Connection connection;
@@ -51,7 +58,8 @@ public final class HttpExchange {
   private int status;
   private boolean ended;
   private long leftBytes;
-  private boolean bodyless;
+  private @Nullable HttpResponse heldHead;
+  private @Nullable ChannelFuture last;
   private final ReentrantLock lock = new ReentrantLock();
   private @Nullable Outcome<@Nullable Void> writable; // guarded by lock
 
@@ -99,6 +107,17 @@ public final class HttpExchange {
     return HTTP_DATE.format(Instant.ofEpochMilli(wallMillis));
   }
 
+  /** The present time as HTTP writes it: the same text for all answers of a second. */
+  private static String httpDateNow(long wallMillis) {
+    long second = Math.floorDiv(wallMillis, 1_000L);
+    DateText known = newestDate;
+    if (known.second != second) {
+      known = new DateText(second, httpDate(wallMillis));
+      newestDate = known;
+    }
+    return known.text;
+  }
+
   private @Nullable ByteBuffer nextPiece() {
     if (expectsContinue) {
       expectsContinue = false;
@@ -137,7 +156,7 @@ public final class HttpExchange {
     requireUnanswered();
     var response =
         new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(status));
-    bodyless = head.method().equals("HEAD") || status == 304;
+    boolean bodyless = head.method().equals("HEAD") || status == 304;
     boolean keepAlive = fill(response.headers(), status, headers, lengthBytes);
     if (!keepAlive) {
       connection.closeAfterAnswer();
@@ -145,7 +164,9 @@ public final class HttpExchange {
     answered = true;
     this.status = status;
     leftBytes = bodyless ? 0 : lengthBytes;
-    channel.write(response);
+    // Goes out with the first piece: each hand-over to the event loop costs as much as a small
+    // answer.
+    heldHead = response;
   }
 
   /**
@@ -169,12 +190,36 @@ public final class HttpExchange {
     leftBytes -= length;
     switch (bytes) {
       case SlabPart part ->
-          channel
-              .writeAndFlush(new DefaultHttpContent(Unpooled.wrappedBuffer(part.buffer())))
-              .addListener(done -> part.release());
-      case Bytes computed ->
-          channel.writeAndFlush(new DefaultHttpContent(Unpooled.wrappedBuffer(computed.toArray())));
+          send(Unpooled.wrappedBuffer(part.buffer())).addListener(done -> part.release());
+      case Bytes computed -> send(Unpooled.wrappedBuffer(computed.toArray()));
     }
+  }
+
+  /** Sends content, with the head before it and the end behind it where they are due. */
+  private ChannelFuture send(ByteBuf content) {
+    HttpResponse first = heldHead;
+    heldHead = null;
+    boolean whole = leftBytes == 0;
+    ChannelFuture sent;
+    if (first != null && whole) {
+      sent = channel.writeAndFlush(full(first, content));
+    } else {
+      if (first != null) {
+        channel.write(first);
+      }
+      sent =
+          channel.writeAndFlush(
+              whole ? new DefaultLastHttpContent(content) : new DefaultHttpContent(content));
+    }
+    if (whole) {
+      last = sent;
+    }
+    return sent;
+  }
+
+  private static HttpResponse full(HttpResponse head, ByteBuf content) {
+    return new DefaultFullHttpResponse(
+        head.protocolVersion(), head.status(), content, head.headers(), EmptyHttpHeaders.INSTANCE);
   }
 
   /** Ends an answer that was begun; all of its body must have been written. */
@@ -183,7 +228,7 @@ public final class HttpExchange {
       throw new IllegalStateException("the answer lacks " + leftBytes + " bytes");
     }
     ended = true;
-    finish(channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT), true);
+    finish(last == null ? send(Unpooled.EMPTY_BUFFER) : last, true);
   }
 
   /** Breaks the connection, so that the client sees that the answer is not whole. */
@@ -254,7 +299,7 @@ public final class HttpExchange {
     if (status != 204 && status != 304) {
       headers.set(HttpHeaderNames.CONTENT_LENGTH, Long.toString(lengthBytes));
     }
-    headers.set(HttpHeaderNames.DATE, httpDate(env.wallMillis()));
+    headers.set(HttpHeaderNames.DATE, httpDateNow(env.wallMillis()));
     // A client that still waits for "100 Continue" sends its body or sends it not: nobody knows.
     boolean keepAlive = keepAliveWanted && !expectsContinue;
     if (!keepAlive) {

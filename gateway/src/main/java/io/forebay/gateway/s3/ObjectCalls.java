@@ -62,6 +62,7 @@ final class ObjectCalls {
       Optional<ByteRange> range = range(request, info);
       long offset = range.map(ByteRange::offset).orElse(0L);
       long left = range.map(ByteRange::lengthBytes).orElse(info.lengthBytes());
+      range.ifPresent(reader::willRead);
       // The first read comes before the answer begins, so that its failure has a name.
       Bytes next = left == 0 ? null : reader.read(offset, (int) Math.min(left, READ_BYTES));
       try {

@@ -9,6 +9,7 @@ import io.forebay.gateway.http.Answer;
 import io.forebay.gateway.http.Header;
 import io.forebay.gateway.http.HttpExchange;
 import io.forebay.gateway.http.HttpHandler;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -22,6 +23,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class S3Door implements HttpHandler {
   private static final Logger LOG = LoggerFactory.getLogger(S3Door.class);
+  private static final HexFormat REQUEST_IDS = HexFormat.of().withUpperCase();
 
   /** Sub-resources that S3 has and this door has not. */
   private static final Set<String> NOT_IMPLEMENTED =
@@ -92,7 +94,7 @@ public final class S3Door implements HttpHandler {
 
   @Override
   public void handle(HttpExchange exchange) {
-    String requestId = String.format("%016X", env.random().nextLong());
+    String requestId = REQUEST_IDS.toHexDigits(env.random().nextLong());
     String operation = "Unknown";
     S3Request request = null;
     try {

@@ -18,6 +18,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
 
 /**
@@ -38,13 +39,22 @@ final class SignatureV4 {
   private static final Set<String> MAY_BE_UNSIGNED =
       Set.of("x-amz-content-sha256", "x-amz-user-agent");
 
+  /** Most signing keys that are kept: a key, region and day make one. */
+  private static final int MAX_SIGNING_KEYS = 1_024;
+
   private final S3Config config;
   private final AccessKeys keys;
+
+  /** Derived ones, for four HMACs take longer than the rest of a check. Only of keys that exist. */
+  private final ConcurrentHashMap<SigningKeyOf, byte[]> signingKeys = new ConcurrentHashMap<>();
 
   SignatureV4(S3Config config, AccessKeys keys) {
     this.config = config;
     this.keys = keys;
   }
+
+  /** The whole of what a signing key is derived from: a changed secret is another one. */
+  private record SigningKeyOf(AccessKey key, String date, String region) {}
 
   private record Credential(String accessKeyId, String date, String region, String scope) {}
 
@@ -179,7 +189,7 @@ final class SignatureV4 {
                     ErrorCode.NO_SUCH_ACCESS_KEY, "there is no such access key here"));
     List<String> signed = List.of(signedHeaders.split(";", -1));
     checkSigned(request, signed);
-    byte[] signingKey = Sha256.signingKey(key.secret(), credential.date, credential.region, "s3");
+    byte[] signingKey = signingKey(key, credential);
     // Clients differ in how they escape a path: most as AWS says, some sign what they send.
     Set<String> paths = new LinkedHashSet<>();
     paths.add(PercentCoding.encode(request.path(), true));
@@ -204,6 +214,20 @@ final class SignatureV4 {
           "the signature does not match: check the secret key and what was signed");
     }
     return new Caller.ChunkSigning(signingKey, timestamp, credential.scope, signature);
+  }
+
+  private byte[] signingKey(AccessKey key, Credential credential) {
+    var of = new SigningKeyOf(key, credential.date, credential.region);
+    byte[] known = signingKeys.get(of);
+    if (known != null) {
+      return known;
+    }
+    if (signingKeys.size() >= MAX_SIGNING_KEYS) {
+      signingKeys.clear();
+    }
+    byte[] derived = Sha256.signingKey(key.secret(), credential.date, credential.region, "s3");
+    signingKeys.put(of, derived);
+    return derived;
   }
 
   private static void checkSigned(S3Request request, List<String> signed) {

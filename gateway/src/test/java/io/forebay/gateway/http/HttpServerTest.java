@@ -178,6 +178,32 @@ final class HttpServerTest {
   }
 
   @Test
+  void answersInNoneOneAndSeveralPiecesFollowEachOtherOnAConnection() throws Exception {
+    start(exchange -> {
+      int pieces = Integer.parseInt(exchange.head().target().substring(1));
+      exchange.begin(200, List.of(), 3L * pieces);
+      for (int i = 0; i < pieces && !exchange.head().method().equals("HEAD"); i++) {
+        Slab slab = pool.take();
+        slab.buffer().put("abc".getBytes(StandardCharsets.US_ASCII));
+        Bytes bytes = slab.bytes(0, 3);
+        slab.release();
+        exchange.write(bytes);
+      }
+      exchange.end();
+    });
+    try (Socket socket = connect()) {
+      for (int pieces : new int[] {0, 1, 3, 1, 0, 2}) {
+        write(socket, "GET /" + pieces + " HTTP/1.1\r\n\r\n");
+        assertThat(response(socket)).endsWith("\r\n\r\n" + "abc".repeat(pieces));
+      }
+      write(socket, "HEAD /2 HTTP/1.1\r\n\r\nGET /1 HTTP/1.1\r\nConnection: close\r\n\r\n");
+      String rest = new String(socket.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
+      assertThat(rest).containsIgnoringCase("content-length: 6").endsWith("\r\n\r\nabc");
+      assertThat(rest.split("abc", -1)).hasSize(2);
+    }
+  }
+
+  @Test
   void aPortInUseIsNamed() throws Exception {
     start(exchange -> exchange.answer(text("x")));
     var taken = HttpServerConfig.of("second", server.address());

@@ -15,6 +15,10 @@ public final class ReadAhead implements AutoCloseable {
   // 6 slices of 1 MiB hide a round trip and a disk read each; a reader's bound of memory.
   private static final int SLICES_AHEAD = 6;
 
+  // Up to here one read is faster than two that end at a multiple of 1 MiB between them.
+  private static final int ONE_READ_BYTES = Network.MAX_PAYLOAD_BYTES / 2;
+  private static final long NOWHERE = -1;
+
   /** Where the bytes come from: {@link ManifestReader.Source#read}. */
   @FunctionalInterface
   public interface Origin {
@@ -28,12 +32,21 @@ public final class ReadAhead implements AutoCloseable {
   private final Origin source;
   private final long lengthBytes;
   private final ArrayDeque<Slice> ahead = new ArrayDeque<>();
-  private long nextOffset; // where read-ahead goes on
+  private long nextOffset; // where read-ahead goes on, or NOWHERE
+  private long endOffset; // where it ends
 
   public ReadAhead(Env env, Origin source, long lengthBytes) {
     this.env = env;
     this.source = source;
     this.lengthBytes = lengthBytes;
+    this.endOffset = lengthBytes;
+  }
+
+  /** Reads will go from one offset to another, in order, and end there. */
+  public void expect(long offset, long end) {
+    drop();
+    nextOffset = end - offset <= ONE_READ_BYTES ? NOWHERE : offset;
+    endOffset = Math.min(end, lengthBytes);
   }
 
   /**
@@ -50,11 +63,21 @@ public final class ReadAhead implements AutoCloseable {
       nextOffset = offset + bytes.length();
       return bytes;
     }
-    Slice first = held.orElseGet(() -> begin(offset));
-    while (ahead.size() < SLICES_AHEAD && nextOffset < lengthBytes) {
-      begin(nextOffset);
+    if (offset >= endOffset) {
+      endOffset = lengthBytes; // reads go on where they were expected to end
+    }
+    // What nobody has begun is read by the reader itself, once what follows is under way.
+    Slice first = held.orElseGet(() -> next(offset));
+    int more = held.isPresent() ? SLICES_AHEAD : SLICES_AHEAD - 1;
+    while (ahead.size() < more && nextOffset < endOffset) {
+      Slice slice = next(nextOffset);
+      ahead.add(slice);
+      fetch(slice);
     }
     ahead.remove(first);
+    if (held.isEmpty()) {
+      first.outcome().complete(source.read(offset, first.length()));
+    }
     Bytes bytes = first.outcome().await();
     int skip = (int) (offset - first.offset());
     if (skip >= bytes.length()) {
@@ -78,7 +101,7 @@ public final class ReadAhead implements AutoCloseable {
       // A piece ended early: what was begun behind it is at the right place all the same, but a gap
       // is left.
       long gap = first.offset() + bytes.length();
-      ahead.addFirst(slice(gap, first.length() - bytes.length()));
+      ahead.addFirst(fetch(new Slice(gap, first.length() - bytes.length(), new Outcome<>(env))));
     }
     return part;
   }
@@ -90,34 +113,31 @@ public final class ReadAhead implements AutoCloseable {
         .findFirst();
   }
 
-  private Slice begin(long offset) {
+  /** The slice from an offset on; what follows it is behind it. */
+  private Slice next(long offset) {
     // Slices end at multiples of 1 MiB, where chunks end too.
     int length =
         (int)
             Math.min(
-                Network.MAX_PAYLOAD_BYTES - offset % Network.MAX_PAYLOAD_BYTES,
-                lengthBytes - offset);
-    Slice begun = slice(offset, length);
-    ahead.add(begun);
+                Network.MAX_PAYLOAD_BYTES - offset % Network.MAX_PAYLOAD_BYTES, endOffset - offset);
     nextOffset = offset + length;
-    return begun;
+    return new Slice(offset, length, new Outcome<>(env));
   }
 
-  private Slice slice(long offset, int length) {
-    var outcome = new Outcome<Bytes>(env);
+  private Slice fetch(Slice slice) {
     env.spawn(
         "read-ahead",
         () -> {
           try {
-            Bytes bytes = source.read(offset, length);
-            if (!outcome.complete(bytes)) {
+            Bytes bytes = source.read(slice.offset(), slice.length());
+            if (!slice.outcome().complete(bytes)) {
               bytes.release();
             }
           } catch (Throwable failure) {
-            outcome.fail(failure);
+            slice.outcome().fail(failure);
           }
         });
-    return new Slice(offset, length, outcome);
+    return slice;
   }
 
   private void drop() {

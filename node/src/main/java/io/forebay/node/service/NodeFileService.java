@@ -302,6 +302,11 @@ public final class NodeFileService implements FileService {
     }
 
     @Override
+    public void willRead(ByteRange range) {
+      ahead.expect(range.offset(), range.offset() + range.lengthBytes());
+    }
+
+    @Override
     public Bytes read(long offset, int maxLengthBytes) {
       if (offset < 0 || offset >= info.lengthBytes() || maxLengthBytes < 1) {
         throw new IllegalArgumentException(

@@ -81,4 +81,36 @@ class ReadAheadTest {
     }
     assertThat(fetchedBytes.get()).isEqualTo(3L * MIB);
   }
+
+  @Test
+  void nothingIsReadOutsideOfWhatWillBeRead() {
+    try (var reader = new ReadAhead(env, this::fetch, 64L * MIB)) {
+      long offset = 20L * MIB + 17;
+      reader.expect(offset, offset + 8L * MIB);
+      check(reader, offset, 8 * MIB);
+      assertThat(fetchedBytes.get()).isEqualTo(8L * MIB);
+      reader.expect(0, 128 << 10);
+      check(reader, 0, 128 << 10);
+      assertThat(fetchedBytes.get()).isEqualTo(8L * MIB + (128 << 10));
+      // Whoever reads on all the same gets what is there.
+      check(reader, 128 << 10, 3 * MIB);
+    }
+  }
+
+  @Test
+  void theFirstReadAsksForNoThreadWhenNothingFollows() {
+    var threads = new ArrayList<Thread>();
+    Thread caller = Thread.currentThread();
+    try (var reader =
+        new ReadAhead(
+            env,
+            (offset, length) -> {
+              threads.add(Thread.currentThread());
+              return fetch(offset, length);
+            },
+            1_000)) {
+      check(reader, 0, 1_000);
+    }
+    assertThat(threads).containsExactly(caller);
+  }
 }
