@@ -114,6 +114,9 @@ public final class Node implements AutoCloseable {
       var namespace = new LogService(env, voter.get().namespace(), voter.get().namespaceCommands());
       logs.add(cluster);
       logs.add(namespace);
+      if (config.voters().size() == 1) {
+        plane.askHere(namespace::query);
+      }
       Map<String, LogService> byName = new TreeMap<>();
       byName.put(ControlPlaneClient.CLUSTER, cluster);
       byName.put(ControlPlaneClient.NAMESPACE, namespace);

@@ -21,6 +21,11 @@ public final class RecordCodec<T> {
       new ClassValue<>() {
         @Override
         protected RecordCodec<?> computeValue(Class<?> type) {
+          // Looked at once: the JDK answers isSealed by reflection, each time anew.
+          if (!type.isRecord() && !type.isSealed()) {
+            throw new IllegalArgumentException(
+                type.getName() + " is neither a record nor a sealed interface of records");
+          }
           return new RecordCodec<>(type, new ShapeFactory().shapeOf(type));
         }
       };
@@ -41,10 +46,6 @@ public final class RecordCodec<T> {
    */
   @SuppressWarnings("unchecked") // the codec under a class is that class's
   public static <T> RecordCodec<T> of(Class<T> type) {
-    if (!type.isRecord() && !type.isSealed()) {
-      throw new IllegalArgumentException(
-          type.getName() + " is neither a record nor a sealed interface of records");
-    }
     return (RecordCodec<T>) CODECS.get(type);
   }
 

@@ -103,9 +103,12 @@ final class ObjectHeaders {
     answer.add(new Header("Last-Modified", HttpExchange.httpDate(info.modifiedMillis())));
     answer.add(new Header("Accept-Ranges", "bytes"));
     String type = metadata.contentType().isEmpty() ? DEFAULT_TYPE : metadata.contentType();
-    answer.add(new Header("Content-Type", override(call, "content-type", type)));
+    boolean overrides =
+        request.query().stream().anyMatch(param -> param.name().startsWith("response-"));
+    answer.add(new Header("Content-Type", overrides ? override(call, "content-type", type) : type));
     for (String name : KEPT) {
-      String value = override(call, name, metadata.headers().getOrDefault(name, ""));
+      String kept = metadata.headers().getOrDefault(name, "");
+      String value = overrides ? override(call, name, kept) : kept;
       if (!value.isEmpty()) {
         answer.add(new Header(name, value));
       }

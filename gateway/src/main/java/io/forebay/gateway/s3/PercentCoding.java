@@ -18,6 +18,9 @@ final class PercentCoding {
    * @throws S3Refusal INVALID_URI when an escape is broken or the bytes are not UTF-8
    */
   static String decode(String raw, boolean plusIsSpace) {
+    if (isPlain(raw, plusIsSpace)) {
+      return raw;
+    }
     var bytes = new byte[raw.length()];
     int length = 0;
     for (int i = 0; i < raw.length(); i++) {
@@ -44,23 +47,30 @@ final class PercentCoding {
     }
   }
 
+  /** Whether decoding changes nothing: ASCII without an escape, as most keys are. */
+  private static boolean isPlain(String raw, boolean plusIsSpace) {
+    for (int i = 0; i < raw.length(); i++) {
+      char c = raw.charAt(i);
+      if (c == '%' || c >= 0x80 || (c == '+' && plusIsSpace)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /**
    * Encodes text.
    *
    * @param keepSlash leaves '/' as it is, as in paths
    */
   static String encode(String text, boolean keepSlash) {
+    if (isUnreserved(text, keepSlash)) {
+      return text;
+    }
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     var out = new StringBuilder(bytes.length + 16);
     for (byte b : bytes) {
-      if ((b >= 'a' && b <= 'z')
-          || (b >= 'A' && b <= 'Z')
-          || (b >= '0' && b <= '9')
-          || b == '-'
-          || b == '.'
-          || b == '_'
-          || b == '~'
-          || (b == '/' && keepSlash)) {
+      if (isUnreserved((char) (b & 0xFF), keepSlash)) {
         out.append((char) b);
       } else {
         out.append('%');
@@ -68,5 +78,25 @@ final class PercentCoding {
       }
     }
     return out.toString();
+  }
+
+  private static boolean isUnreserved(String text, boolean keepSlash) {
+    for (int i = 0; i < text.length(); i++) {
+      if (!isUnreserved(text.charAt(i), keepSlash)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static boolean isUnreserved(char c, boolean keepSlash) {
+    return (c >= 'a' && c <= 'z')
+        || (c >= 'A' && c <= 'Z')
+        || (c >= '0' && c <= '9')
+        || c == '-'
+        || c == '.'
+        || c == '_'
+        || c == '~'
+        || (c == '/' && keepSlash);
   }
 }

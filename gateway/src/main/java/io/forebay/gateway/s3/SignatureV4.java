@@ -274,8 +274,7 @@ final class SignatureV4 {
       text.append(name).append(':');
       List<String> values = request.head().headers().values(name);
       for (int i = 0; i < values.size(); i++) {
-        text.append(i == 0 ? "" : ",")
-            .append(SPACES.matcher(values.get(i).strip()).replaceAll(" "));
+        text.append(i == 0 ? "" : ",").append(withoutRunsOfSpaces(values.get(i).strip()));
       }
       text.append('\n');
     }
@@ -284,6 +283,10 @@ final class SignatureV4 {
         .append('\n')
         .append(payload)
         .toString();
+  }
+
+  private static String withoutRunsOfSpaces(String value) {
+    return value.contains("  ") ? SPACES.matcher(value).replaceAll(" ") : value;
   }
 
   private Caller caller(boolean anonymous, String payload, Optional<Caller.ChunkSigning> signing) {
