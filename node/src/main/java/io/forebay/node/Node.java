@@ -24,6 +24,7 @@ import io.forebay.node.life.Coordinator;
 import io.forebay.node.life.NodeAgent;
 import io.forebay.node.read.ChunkReader;
 import io.forebay.node.read.ManifestReader;
+import io.forebay.node.read.ReadMemory;
 import io.forebay.node.read.StoreReads;
 import io.forebay.node.replica.DoubtedChunks;
 import io.forebay.node.replica.Lease;
@@ -58,6 +59,7 @@ public final class Node implements AutoCloseable {
   private final NodeAgent agent;
   private final NodeFileService files;
   private final Permits writeMemory;
+  private final ReadMemory readMemory;
   private final List<LogService> logs = new ArrayList<>();
   private final Optional<Coordinator> coordinator;
   private final Optional<VoterEndpoint> voterEndpoint;
@@ -87,6 +89,7 @@ public final class Node implements AutoCloseable {
     this.lease = new Lease(env);
     this.plane = new ControlPlaneClient(env, network, List.copyOf(config.voters().keySet()));
     this.writeMemory = new Permits(env, config.writeMemoryBytes());
+    this.readMemory = new ReadMemory(env, config.readSlices());
     var doubts = new DoubtedChunks(env);
     this.replica = new Replica(env, this.volumes, plane, pool, lease, doubts);
     this.sender = new ChunkSender(env, network, plane);
@@ -108,7 +111,8 @@ public final class Node implements AutoCloseable {
             config.domain(),
             config.voters());
     this.files =
-        new NodeFileService(env, plane, session, sender, manifests, pool, writeMemory, heads);
+        new NodeFileService(
+            env, plane, session, sender, manifests, pool, writeMemory, readMemory, heads);
     if (voter.isPresent()) {
       var cluster = new LogService(env, voter.get().cluster(), voter.get().clusterLog());
       var namespace = new LogService(env, voter.get().namespace(), voter.get().namespaceCommands());
@@ -232,7 +236,8 @@ public final class Node implements AutoCloseable {
         collector.garbageBytes(),
         collector.evictedBytes(),
         repair.counters(),
-        writeMemory.available());
+        writeMemory.available(),
+        readMemory.available());
   }
 
   /** Ends the node's threads and closes its volumes. */

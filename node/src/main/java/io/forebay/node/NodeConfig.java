@@ -12,6 +12,7 @@ import java.util.TreeMap;
  * @param domain failure domain
  * @param voters the control plane's nodes and their addresses
  * @param writeMemoryBytes what bodies on their way may hold; at least one chunk of every bucket
+ * @param readSlices slices of 1 MiB that readers may hold, at least 1
  * @param graceMillis how long a lost volume is waited for before it is replaced
  * @param collectMillis between two rounds of collecting garbage
  */
@@ -20,6 +21,7 @@ public record NodeConfig(
     String domain,
     Map<NodeId, String> voters,
     long writeMemoryBytes,
+    int readSlices,
     long graceMillis,
     long collectMillis) {
   public NodeConfig {

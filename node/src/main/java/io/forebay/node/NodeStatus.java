@@ -16,6 +16,7 @@ import java.util.Optional;
  * @param clusterLeader whom it takes for the leader
  * @param rehomedChunks chunks that were written again elsewhere
  * @param writeMemoryFreeBytes of what bodies may hold
+ * @param readSlicesFree of what readers may hold
  */
 public record NodeStatus(
     NodeId node,
@@ -28,7 +29,8 @@ public record NodeStatus(
     long garbageBytes,
     long evictedBytes,
     Repair.Counters repair,
-    long writeMemoryFreeBytes) {
+    long writeMemoryFreeBytes,
+    long readSlicesFree) {
   public NodeStatus {
     volumes = List.copyOf(volumes);
   }

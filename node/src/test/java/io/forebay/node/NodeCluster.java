@@ -138,7 +138,8 @@ public final class NodeCluster implements AutoCloseable {
             pool,
             stores,
             stores,
-            new NodeConfig(address, "", Map.of(VOTER, voterAddress), 64L << 20, 600_000, 600_000));
+            new NodeConfig(
+                address, "", Map.of(VOTER, voterAddress), 64L << 20, 16, 600_000, 600_000));
     stores.bind(node.plane());
     nodes.set(index, Optional.of(new Running(network, node, volume)));
     node.start(

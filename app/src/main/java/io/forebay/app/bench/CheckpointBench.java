@@ -21,8 +21,8 @@ import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -30,6 +30,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -90,14 +91,16 @@ public final class CheckpointBench implements Callable<Integer> {
    * @param cpuSecondsPerGB of servers and clients, per GB of application bytes
    * @param baselineCpuSecondsPerGB iperf3 for each copy that crosses a wire, and a direct-I/O copy
    *     for each replica
+   * @param cpuByKind the same seconds by what they were spent on
    */
-  public record Row(
+  record Row(
       String name,
       int replicas,
       double applicationMBps,
       double nicShare,
       double cpuSecondsPerGB,
-      double baselineCpuSecondsPerGB) {}
+      double baselineCpuSecondsPerGB,
+      Map<ThreadCpu.Kind, Double> cpuByKind) {}
 
   private double iperfBytesPerSecond;
   private double iperfCpuPerGB;
@@ -144,23 +147,28 @@ public final class CheckpointBench implements Callable<Integer> {
       }
       System.out.printf(
           Locale.ROOT,
-          "%-20s %8s %10s %9s %12s %12s%n",
+          "%-20s %8s %10s %9s %12s %12s   %s%n",
           "case",
           "replicas",
           "app MB/s",
           "NIC share",
           "CPU-s/GB",
-          "baseline");
+          "baseline",
+          "of the CPU");
       for (Row row : rows) {
         System.out.printf(
             Locale.ROOT,
-            "%-20s %8d %10.0f %9.2f %12.2f %12.2f%n",
+            "%-20s %8d %10.0f %9.2f %12.2f %12.2f   %s%n",
             row.name(),
             row.replicas(),
             row.applicationMBps(),
             row.nicShare(),
             row.cpuSecondsPerGB(),
-            row.baselineCpuSecondsPerGB());
+            row.baselineCpuSecondsPerGB(),
+            row.cpuByKind().entrySet().stream()
+                .map(each ->
+                    String.format(Locale.ROOT, "%s %.2f", lower(each.getKey()), each.getValue()))
+                .collect(Collectors.joining(", ")));
       }
       if (json != null) {
         var out = new ArrayList<Map<String, Object>>();
@@ -172,6 +180,9 @@ public final class CheckpointBench implements Callable<Integer> {
           fields.put("nicShare", row.nicShare());
           fields.put("cpuSecondsPerGB", row.cpuSecondsPerGB());
           fields.put("baselineCpuSecondsPerGB", row.baselineCpuSecondsPerGB());
+          var kinds = new LinkedHashMap<String, Double>();
+          row.cpuByKind().forEach((kind, each) -> kinds.put(lower(kind), each));
+          fields.put("cpuSecondsPerGBByKind", kinds);
           out.add(fields);
         }
         Files.writeString(
@@ -338,7 +349,8 @@ public final class CheckpointBench implements Callable<Integer> {
       for (Process each : workers) {
         expect(each, name);
       }
-      double serverCpu = cpuSeconds();
+      var cpu = new EnumMap<ThreadCpu.Kind, Double>(ThreadCpu.Kind.class);
+      addServers(cpu, -1);
       long[] sent = new long[HOSTS + 1];
       long[] received = new long[HOSTS + 1];
       for (int i = 0; i <= HOSTS; i++) {
@@ -350,18 +362,21 @@ public final class CheckpointBench implements Callable<Integer> {
         each.outputWriter(StandardCharsets.UTF_8).flush();
       }
       double seconds = 0;
-      double clientCpu = 0;
       double bytes = 0;
       for (Process each : workers) {
         JsonNode result = Json.parse(expect(each, name));
         seconds = Math.max(seconds, result.path("seconds").asDouble());
-        clientCpu += result.path("cpuSeconds").asDouble();
+        for (ThreadCpu.Kind kind : ThreadCpu.Kind.values()) {
+          cpu.merge(kind, result.path("cpu").path(lower(kind)).asDouble(), Double::sum);
+        }
         bytes += result.path("bytes").asDouble();
       }
       if (bytes == 0) {
-        return new Row(name, replicas, 0, 0, 0, 0);
+        return new Row(name, replicas, 0, 0, 0, 0, cpu);
       }
-      double cpu = cpuSeconds() - serverCpu + clientCpu;
+      addServers(cpu, 1);
+      double gigabytes = bytes / 1e9;
+      cpu.replaceAll((kind, each) -> each / gigabytes);
       long busiest = 0;
       for (int i = 0; i <= HOSTS; i++) {
         busiest = Math.max(busiest, hosts.sentBytes(i) - sent[i]);
@@ -372,7 +387,8 @@ public final class CheckpointBench implements Callable<Integer> {
       boolean write = clients.getFirst().what().equals("write");
       int wires = write ? replicas - 1 : 1;
       double baseline = wires * iperfCpuPerGB + (write ? replicas : 1) * copyCpuPerGB;
-      return new Row(name, replicas, bytes / 1e6 / seconds, share, cpu / (bytes / 1e9), baseline);
+      double sum = cpu.values().stream().mapToDouble(each -> each).sum();
+      return new Row(name, replicas, bytes / 1e6 / seconds, share, sum, baseline, cpu);
     } finally {
       workers.forEach(Process::destroyForcibly);
     }
@@ -387,12 +403,14 @@ public final class CheckpointBench implements Callable<Integer> {
     return line;
   }
 
-  private double cpuSeconds() throws IOException {
-    double sum = 0;
+  private void addServers(Map<ThreadCpu.Kind, Double> sum, double sign) throws IOException {
     for (Process server : servers) {
-      sum += ProcessCpu.seconds(server.pid());
+      ThreadCpu.add(sum, ThreadCpu.of(server.pid()), sign);
     }
-    return sum;
+  }
+
+  private static String lower(ThreadCpu.Kind kind) {
+    return kind.name().toLowerCase(Locale.ROOT);
   }
 
   /**
@@ -422,19 +440,20 @@ public final class CheckpointBench implements Callable<Integer> {
         return;
       }
       long begun = System.nanoTime();
-      long cpu = cpuNanos();
+      long self = ProcessHandle.current().pid();
+      Map<ThreadCpu.Kind, Double> cpu = new EnumMap<>(ThreadCpu.Kind.class);
+      ThreadCpu.add(cpu, ThreadCpu.of(self), -1);
       long bytes =
           switch (what) {
             case "write" -> write(connection, bucket, key, mebibytes);
             case "read" -> read(connection, bucket, key, mebibytes);
             default -> 0;
           };
-      System.out.printf(
-          Locale.ROOT,
-          "{\"bytes\": %d, \"seconds\": %f, \"cpuSeconds\": %f}%n",
-          bytes,
-          (System.nanoTime() - begun) / 1e9,
-          (cpuNanos() - cpu) / 1e9);
+      double seconds = (System.nanoTime() - begun) / 1e9;
+      ThreadCpu.add(cpu, ThreadCpu.of(self), 1);
+      var kinds = new LinkedHashMap<String, Double>();
+      cpu.forEach((kind, each) -> kinds.put(lower(kind), each));
+      System.out.println(Json.line(Map.of("bytes", bytes, "seconds", seconds, "cpu", kinds)));
     }
   }
 
@@ -469,10 +488,6 @@ public final class CheckpointBench implements Callable<Integer> {
       }
     }
     return bytes;
-  }
-
-  private static long cpuNanos() {
-    return ProcessHandle.current().info().totalCpuDuration().map(Duration::toNanos).orElse(0L);
   }
 
   private static void remove(Path directory) throws IOException {

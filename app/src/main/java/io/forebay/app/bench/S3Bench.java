@@ -345,10 +345,10 @@ public final class S3Bench implements Callable<Integer> {
     double compiled = 0;
     double taken = 0;
     for (int round = 0; round < rounds; round++) {
-      double before = ProcessCpu.compilerSeconds(pid);
+      double before = ThreadCpu.compilerSeconds(pid);
       HttpLoad.Sample sample =
           HttpLoad.measure(forebay, what.work(), lines, seconds, maxBytes, cpu);
-      compiled += Math.max(0, ProcessCpu.compilerSeconds(pid) - before);
+      compiled += Math.max(0, ThreadCpu.compilerSeconds(pid) - before);
       taken += sample.cpuSeconds();
       ours.add(sample);
       if (other.isPresent()) {
@@ -383,12 +383,12 @@ public final class S3Bench implements Callable<Integer> {
     double compilerShare = 1;
     double slice = Math.min(1, warmUpSeconds);
     while (warm < warmUpSeconds && bytes < maxBytes && compilerShare > RESTING_COMPILER_SHARE) {
-      double before = ProcessCpu.compilerSeconds(pid);
+      double before = ThreadCpu.compilerSeconds(pid);
       HttpLoad.Sample sample =
           HttpLoad.measure(
               forebay, what.work(), lines, slice, maxBytes, () -> ProcessCpu.seconds(pid));
       compilerShare =
-          (ProcessCpu.compilerSeconds(pid) - before) / Math.max(0.01, sample.cpuSeconds());
+          (ThreadCpu.compilerSeconds(pid) - before) / Math.max(0.01, sample.cpuSeconds());
       warm += sample.seconds();
       bytes += sample.bytes();
     }

@@ -52,7 +52,7 @@ public final class Connection implements AutoCloseable {
             TcpSettings.defaults(Optional.empty(), secret.getBytes(StandardCharsets.UTF_8)));
     try {
       NodeId server = network.learn(address, LEARN_NANOS);
-      return new Connection(env, network, new RemoteFileService(network, server));
+      return new Connection(env, network, new RemoteFileService(env, network, server));
     } catch (RuntimeException failure) {
       network.close();
       env.close();

@@ -16,6 +16,11 @@ public final class Json {
     return MAPPER.writeValueAsString(value);
   }
 
+  /** The same in one line. */
+  public static String line(Object value) {
+    return MAPPER.writer().without(SerializationFeature.INDENT_OUTPUT).writeValueAsString(value);
+  }
+
   /** Reads a JSON text. */
   public static JsonNode parse(String text) {
     return MAPPER.readTree(text);

@@ -61,7 +61,11 @@ public final class ConfigReader {
           new Setting(
               "capacity", "SIZE", "80 % of what is free", "what each data directory may hold"),
           new Setting("segment", "SIZE", "256MiB", "size of a preallocated segment file"),
-          new Setting("memory", "SIZE", "256MiB", "off-heap buffers"),
+          new Setting(
+              "memory",
+              "SIZE",
+              "512MiB, or less where the JVM may not have so much",
+              "buffers outside the heap, in all; at least 224MiB"),
           new Setting(
               "replicas", "1-7", "2 (1 on a cluster of one)", "default copies of new buckets"),
           new Setting(
@@ -186,10 +190,8 @@ public final class ConfigReader {
           keys(),
           store(),
           text("capacity").map(written -> Size.parse(file + ": capacity", written)).orElse(0L),
-          text("segment")
-              .map(written -> Size.parse(file + ": segment", written))
-              .orElse(256L << 20),
-          text("memory").map(written -> Size.parse(file + ": memory", written)).orElse(256L << 20),
+          text("segment").map(written -> Size.parse(file + ": segment", written)).orElse(256L << 20),
+          text("memory").map(written -> Size.parse(file + ": memory", written)).orElse(0L),
           (int) replicas,
           text("grace")
               .map(written -> Span.parseMillis(file + ": grace", written))

@@ -22,7 +22,7 @@ import java.util.SortedMap;
  * @param store default store of new buckets, as a URL; empty: cache-only
  * @param capacityBytes per data directory; 0: a share of the file system
  * @param segmentBytes size of a preallocated segment file
- * @param memoryBytes buffers in off-heap memory
+ * @param memoryBytes buffers outside the heap, in all; 0: the default
  * @param replicas default of new buckets; 0: 1 on a cluster of one, else 2
  * @param graceMillis how long a lost volume is waited for before it is replaced
  */

@@ -211,7 +211,7 @@ public final class ServeCommand implements Callable<Integer> {
                 .orElse("dir:" + data.resolve("store").toAbsolutePath().normalize())),
         capacityBytes,
         segmentBytes,
-        256L << 20,
+        0,
         1,
         120_000,
         5_000);

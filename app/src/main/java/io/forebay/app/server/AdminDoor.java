@@ -86,6 +86,10 @@ final class AdminDoor implements HttpHandler {
         "forebay.write.memory.free.bytes",
         "of what bodies may hold",
         NodeStatus::writeMemoryFreeBytes);
+    gauge(
+        "forebay.read.slices.free",
+        "of what readers may hold, in slices of 1 MiB",
+        NodeStatus::readSlicesFree);
     for (String name :
         List.of(
             "flushedObjects", "flushedBytes", "deletedObjects", "failedAttempts", "conflicts")) {

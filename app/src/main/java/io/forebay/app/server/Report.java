@@ -125,7 +125,8 @@ public record Report(
             "lostChunks", status.repair().lostChunks(),
             "repairedChunks", status.repair().repairedChunks(),
             "failedRepairs", status.repair().failedRepairs(),
-            "writeMemoryFreeBytes", status.writeMemoryFreeBytes()),
+            "writeMemoryFreeBytes", status.writeMemoryFreeBytes(),
+            "readSlicesFree", status.readSlicesFree()),
         defaults);
   }
 

@@ -55,11 +55,11 @@ import org.slf4j.LoggerFactory;
 /** One server process: a node between its real ports, and its doors. */
 public final class Server implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Server.class);
-  private static final int SLAB_BYTES = 1 << 20;
   private static final long READY_NANOS = 60_000_000_000L;
   private static final long COLLECT_MILLIS = 10_000;
 
   private final ServerConfig config;
+  private final MemoryPlan memory;
   private final ArrayDeque<AutoCloseable> open = new ArrayDeque<>();
   private final JdkEnv env;
   private final TcpNetwork network;
@@ -77,6 +77,7 @@ public final class Server implements AutoCloseable {
    */
   public Server(ServerConfig config, boolean acceptEmptyVolumes) {
     this.config = config;
+    this.memory = MemoryPlan.of(config.memoryBytes());
     this.env = new JdkEnv(Server::dieOf);
     open.push(env);
     try {
@@ -107,10 +108,12 @@ public final class Server implements AutoCloseable {
               config.node(),
               this::clusterId,
               TcpSettings.defaults(
-                  Optional.of(config.listen()), config.secret().getBytes(StandardCharsets.UTF_8)));
+                      Optional.of(config.listen()),
+                      config.secret().getBytes(StandardCharsets.UTF_8))
+                  .withSlabs(memory.uploadSlabs(), memory.callSlabs()));
       open.push(network);
       Optional<Voter> voter = config.voter() ? Optional.of(startVoter()) : Optional.empty();
-      var pool = new SlabPool(env, SLAB_BYTES, slabs(config.memoryBytes() / 2));
+      var pool = new SlabPool(env, MemoryPlan.SLAB_BYTES, memory.nodeSlabs());
       stores = new BucketStores(StoreFactory::open, pool);
       open.push(stores);
       var addresses = new TreeMap<NodeId, String>();
@@ -128,7 +131,8 @@ public final class Server implements AutoCloseable {
                   config.listen(),
                   config.domain(),
                   addresses,
-                  writeMemory(config.memoryBytes()),
+                  memory.writeBytes(),
+                  memory.readSlices(),
                   config.graceMillis(),
                   COLLECT_MILLIS));
       open.push(node);
@@ -138,19 +142,6 @@ public final class Server implements AutoCloseable {
       close();
       throw failure;
     }
-  }
-
-  private static int slabs(long bytes) {
-    return (int) Math.max(32, bytes / SLAB_BYTES);
-  }
-
-  /**
-   * What bodies may hold until they are acknowledged: less than the buffers that doors and the
-   * transport read into (128 MiB), so that whoever holds some always gets the next; and one chunk
-   * of the largest size.
-   */
-  private static long writeMemory(long memoryBytes) {
-    return Math.clamp(memoryBytes * 3 / 8, 64L << 20, 96L << 20);
   }
 
   private static void dieOf(Throwable escaped) {
@@ -231,7 +222,8 @@ public final class Server implements AutoCloseable {
             env,
             node.files(),
             this::report,
-            command -> ClusterLog.operate(command, node.plane()::cluster));
+            command -> ClusterLog.operate(command, node.plane()::cluster),
+            memory.wireWriters());
     open.push(endpoint::close);
     var ready = node.start(endpoint::handle);
     ready.await(
@@ -261,7 +253,7 @@ public final class Server implements AutoCloseable {
                 node.plane().image().accessKeys().stream()
                     .filter(key -> key.accessKeyId().equals(id))
                     .findFirst();
-    var doorPool = new SlabPool(env, SLAB_BYTES, slabs(config.memoryBytes()));
+    var doorPool = new SlabPool(env, MemoryPlan.SLAB_BYTES, memory.doorSlabs());
     var door =
         new S3Door(
             env,

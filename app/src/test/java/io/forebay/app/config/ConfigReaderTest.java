@@ -45,6 +45,7 @@ class ConfigReaderTest {
     assertThat(config.voter()).isTrue();
     assertThat(config.data()).containsExactly(Path.of("d0"), Path.of("d1"));
     assertThat(config.memoryBytes()).isEqualTo(64L << 20);
+    assertThat(config.segmentBytes()).isEqualTo(256L << 20);
     assertThat(config.graceMillis()).isEqualTo(30_000);
     assertThat(config.s3Listen()).contains("127.0.0.1:9000");
     assertThat(config.s3Anonymous()).isFalse();

@@ -29,6 +29,7 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
@@ -52,6 +53,12 @@ import org.junit.jupiter.api.io.TempDir;
  * <p>{@code -Dforebay.chaos.seeds=200} runs more of them, {@code -Dforebay.chaos.seed=N} only one.
  * Without root or iproute2 nothing is cut off, and the test reports itself as skipped at its end.
  *
+ * <p>In three of four seeds a fault comes only when the cluster is whole again after the one
+ * before, and no stall may be longer than 3 s. In the others they come as they like: while a node
+ * that was cut off is still on its way back, another stops. Two of three voters and two of two
+ * copies are away then, so no write can go on before one of them is back; nothing may be lost all
+ * the same, and how long the writer stood is printed beside what the others show.
+ *
  * <p>A stall is the time from one acknowledged slice to the next, less the time in which this JVM
  * did not run either ({@link Ticker}): a machine that stands still stalls nobody.
  */
@@ -71,6 +78,7 @@ final class ChaosTest {
   private Stall longest = new Stall(0, "nothing");
   private final Ticker ticker = new Ticker();
   private int failedAttempts;
+  private final List<Long> healedMillis = new CopyOnWriteArrayList<>();
   private volatile long lapSince;
   private volatile boolean dumped;
   private Optional<ShapedHosts> hosts = Optional.empty();
@@ -126,7 +134,7 @@ final class ChaosTest {
         boolean whole = true;
         while (whole && seed < first + count) {
           Optional<AssertionError> failure = oneSeed(everything.cluster(), seed);
-          if (longest.nanos() > longestOfAll.nanos()) {
+          if (!overlapping(seed) && longest.nanos() > longestOfAll.nanos()) {
             longestOfAll = new Stall(longest.nanos(), longest.what() + ", seed " + seed);
           }
           failure.ifPresent(error -> {
@@ -204,18 +212,26 @@ final class ChaosTest {
     cluster.awaitWhole("the bucket's groups were made");
   }
 
+  private static boolean overlapping(long seed) {
+    return seed % 4 == 0;
+  }
+
   /** Runs a seed; what was wrong with it, and how to run it again. */
   private Optional<AssertionError> oneSeed(TestCluster cluster, long seed)
       throws InterruptedException {
     story.setLength(0);
     longest = new Stall(0, "nothing");
     dumped = false;
+    healedMillis.clear();
     long begin = System.nanoTime();
+    boolean overlapping = overlapping(seed);
     try {
-      round(cluster, seed);
-      assertThat(longest.nanos())
-          .as("the longest stall: %s", longest)
-          .isLessThanOrEqualTo(MOST_STALL_NANOS);
+      round(cluster, seed, overlapping);
+      if (!overlapping) {
+        assertThat(longest.nanos())
+            .as("the longest stall: %s", longest)
+            .isLessThanOrEqualTo(MOST_STALL_NANOS);
+      }
     } catch (InterruptedException cancelled) {
       throw cancelled;
     } catch (Exception | AssertionError failure) {
@@ -231,13 +247,19 @@ final class ChaosTest {
       System.out.print(story);
     }
     System.out.printf(
-        "chaos: seed %d: %d ms, longest stall %s, %d attempts failed so far%n",
-        seed, TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begin), longest, failedAttempts);
+        "chaos: seed %d%s: %d ms, longest stall %s, whole again %s ms after each fault, %d attempts"
+            + " failed so far%n",
+        seed,
+        overlapping ? " (overlapping faults)" : "",
+        TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begin),
+        longest,
+        healedMillis,
+        failedAttempts);
     return Optional.empty();
   }
 
   /** One seed: writing under faults, mending, checking. */
-  private void round(TestCluster cluster, long seed) throws Exception {
+  private void round(TestCluster cluster, long seed, boolean overlapping) throws Exception {
     var random = new SplittableRandom(seed);
     int writer = random.nextInt(TestCluster.NODES);
     SortedMap<String, Written> written = new TreeMap<>();
@@ -246,7 +268,7 @@ final class ChaosTest {
       var watch =
           threads.scheduleAtFixedRate(() -> watch(cluster, seed), 500, 500, TimeUnit.MILLISECONDS);
       SplittableRandom faults = random.split();
-      Future<Void> made = threads.submit(() -> makeFaults(cluster, faults, writer));
+      Future<Void> made = threads.submit(() -> makeFaults(cluster, faults, writer, overlapping));
       int object = 0;
       // Ends with the faults, so that writes are under way at each of them.
       while (object < 4 || !made.isDone()) {
@@ -316,16 +338,32 @@ final class ChaosTest {
     }
   }
 
-  /** One to three faults, one after another; afterwards all processes run and are connected. */
-  private Void makeFaults(TestCluster cluster, SplittableRandom random, int writer)
+  /**
+   * One to three faults, one after another; afterwards all processes run and are connected.
+   *
+   * @param overlapping whether a fault may come before the cluster is whole again
+   */
+  private Void makeFaults(
+      TestCluster cluster, SplittableRandom random, int writer, boolean overlapping)
       throws IOException, InterruptedException {
     int many = random.nextInt(1, 4);
     for (int i = 0; i < many; i++) {
+      if (i > 0 && !overlapping) {
+        long ended = System.nanoTime();
+        cluster.awaitWhole("between two faults");
+        long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - ended);
+        healedMillis.add(millis);
+        tell("whole again after %d ms", millis);
+      }
       int victim = (writer + random.nextInt(1, TestCluster.NODES)) % TestCluster.NODES;
       Fault fault = Fault.values()[random.nextInt(Fault.values().length)];
       long beforeMillis = random.nextLong(100, 1_500);
       long downMillis = random.nextLong(500, 4_000);
       pause(beforeMillis);
+      if (!overlapping) {
+        // What was down for a moment only may be expelled for it a little later.
+        cluster.awaitWhole("before a fault");
+      }
       switch (fault) {
         case KILL -> {
           tell("kill -9 n%d", victim);

@@ -27,6 +27,7 @@ final class ServerProcess implements AutoCloseable {
 
   private static final Set<Process> RUNNING = ConcurrentHashMap.newKeySet();
   private static final Set<Integer> PORTS = new HashSet<>();
+  private static final String USUAL_MEMORY = "-Xmx384m -XX:MaxDirectMemorySize=768m";
   private static final long POLL_NANOS = 20_000_000L;
   private static boolean packaged;
 
@@ -41,6 +42,7 @@ final class ServerProcess implements AutoCloseable {
   private final List<String> prefix;
   private volatile Optional<Process> process = Optional.empty();
   private volatile boolean stopped;
+  private String javaOptions = USUAL_MEMORY;
 
   /**
    * A server that is not started yet.
@@ -56,16 +58,25 @@ final class ServerProcess implements AutoCloseable {
     this.arguments = List.copyOf(arguments);
   }
 
+  /** How much memory the JVM of the next start may have, as its options say it. */
+  void javaOptions(String memory) {
+    javaOptions = memory;
+  }
+
   /** The command that runs our command line with these arguments. */
   static List<String> forebay(List<String> arguments) throws IOException, InterruptedException {
+    return forebay(USUAL_MEMORY, arguments);
+  }
+
+  private static List<String> forebay(String memory, List<String> arguments)
+      throws IOException, InterruptedException {
     gather();
     // env becomes the script, and the script the JVM: signals reach it.
     var command =
         new ArrayList<>(
             List.of(
                 "env",
-                "FOREBAY_JAVA_OPTS=-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-                    + " -XX:MaxDirectMemorySize=768m",
+                "FOREBAY_JAVA_OPTS=-XX:+UseSerialGC -XX:TieredStopAtLevel=1 " + memory,
                 ROOT.resolve("forebay").toString()));
     command.addAll(arguments);
     return command;
@@ -129,7 +140,7 @@ final class ServerProcess implements AutoCloseable {
     }
     Files.writeString(log, "");
     var command = new ArrayList<>(prefix);
-    command.addAll(forebay(arguments));
+    command.addAll(forebay(javaOptions, arguments));
     Process started =
         new ProcessBuilder(command)
             .redirectErrorStream(true)

@@ -3,13 +3,12 @@ package io.forebay.client.wire;
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
+import io.forebay.core.env.Permits;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BodyWriter;
 import io.forebay.core.file.FileService;
-import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectReader;
-import io.forebay.core.file.PartInfo;
 import io.forebay.core.net.FileMessage;
 import io.forebay.core.net.Message;
 import io.forebay.core.net.Reply;
@@ -18,18 +17,24 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
  * The serving end of {@link RemoteFileService}: translates messages to a node's own FileService and
- * keeps the handles that it gave out. A handle that is idle for ten minutes is closed; there are at
- * most 4,096.
+ * keeps the handles that it gave out, at most 4,096. A reader that is idle for two seconds gives
+ * its memory back and may go on. A handle that is idle for ten minutes is closed; a writer after 15
+ * seconds already while others wait to begin, since what it holds nobody else can have.
  */
 public final class FileEndpoint {
   private static final int MAX_HANDLES = 4096;
+  private static final long SWEEP_NANOS = 1_000_000_000L;
+  private static final long PAUSE_NANOS = 2_000_000_000L;
   private static final long IDLE_NANOS = 600_000_000_000L;
+  private static final long IDLE_WRITER_NANOS = 15_000_000_000L;
   // A slice waits here for those before it; they were sent earlier by the same client.
   private static final long TURN_NANOS = 20_000_000_000L;
 
@@ -37,19 +42,29 @@ public final class FileEndpoint {
   private final FileService files;
   private final Supplier<String> report;
   private final Function<byte[], byte[]> operator;
+  private final Permits writers;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<Long, Handle> handles = new TreeMap<>(); // guarded by lock
+  private boolean closed; // guarded by lock
 
   /**
    * @param report what the node says of its state, as JSON
    * @param operator logs an encoded ClusterCommand, returns the encoded result
+   * @param writersAtOnce bodies that may be on their way in at once, at least 1; further ones wait
+   *     to begin. Each has up to 8 slices under way in buffers of the transport
    */
   public FileEndpoint(
-      Env env, FileService files, Supplier<String> report, Function<byte[], byte[]> operator) {
+      Env env,
+      FileService files,
+      Supplier<String> report,
+      Function<byte[], byte[]> operator,
+      int writersAtOnce) {
     this.env = env;
     this.files = files;
     this.report = report;
     this.operator = operator;
+    this.writers = new Permits(env, writersAtOnce);
+    scheduleSweep();
   }
 
   /** Answers one message; blocks. Failures are the service's own. */
@@ -66,29 +81,24 @@ public final class FileEndpoint {
         yield Reply.of(new FileMessage.Opened(add(new Reading(env, reader)), reader.info()));
       }
       case FileMessage.ReadBody(long handle, long offset, int length) ->
-          new Reply(new FileMessage.Body(), Optional.of(reading(handle).read(offset, length)));
+          use(
+              find(handle, Reading.class),
+              reading ->
+                  new Reply(new FileMessage.Body(), Optional.of(reading.read(offset, length))));
       case FileMessage.CloseHandle(long handle) ->
           done(() -> remove(handle).ifPresent(Handle::close));
       case FileMessage.Create(var bucket, var key, var options) ->
-          Reply.of(
-              new FileMessage.Writing(
-                  add(
-                      new Writing<ObjectInfo>(
-                          env,
-                          files.create(bucket, key, options),
-                          info -> new FileMessage.Objects(List.of(info))))));
+          begin(
+              () -> files.create(bucket, key, options),
+              info -> new FileMessage.Objects(List.of(info)));
       case FileMessage.CreatePart(var bucket, var key, var upload, int part, var options) ->
-          Reply.of(
-              new FileMessage.Writing(
-                  add(
-                      new Writing<PartInfo>(
-                          env,
-                          files.createPart(bucket, key, upload, part, options),
-                          FileMessage.Part::new))));
+          begin(() -> files.createPart(bucket, key, upload, part, options), FileMessage.Part::new);
       case FileMessage.WriteBody(long handle, long offset, int crc) ->
-          done(() -> writing(handle).write(offset, crc, payload.orElseThrow()));
+          use(
+              find(handle, Writing.class),
+              writing -> done(() -> writing.write(offset, crc, payload.orElseThrow())));
       case FileMessage.Publish(long handle, var md5) -> {
-        Writing<?> writing = writing(handle);
+        Writing<?> writing = find(handle, Writing.class);
         remove(handle);
         yield Reply.of(writing.publish(md5));
       }
@@ -197,11 +207,44 @@ public final class FileEndpoint {
     };
   }
 
+  private void scheduleSweep() {
+    Env.Timer _ = env.schedule(SWEEP_NANOS, () -> env.spawn("sweep-handles", this::sweep));
+  }
+
+  /** Takes the memory of those that stand still. */
+  private void sweep() {
+    var paused = new ArrayList<Handle>();
+    var ended = new ArrayList<Handle>();
+    lock.lock();
+    try {
+      if (closed) {
+        return;
+      }
+      long now = env.nanoTime();
+      boolean wanted = writers.available() == 0;
+      handles
+          .values()
+          .removeIf(handle -> {
+            long patience = wanted && handle instanceof Writing ? IDLE_WRITER_NANOS : IDLE_NANOS;
+            return handle.idleNanos(now) > patience && ended.add(handle);
+          });
+      handles.values().stream()
+          .filter(handle -> handle.idleNanos(now) > PAUSE_NANOS)
+          .forEach(paused::add);
+    } finally {
+      lock.unlock();
+    }
+    paused.forEach(Handle::pause);
+    ended.forEach(Handle::close);
+    scheduleSweep();
+  }
+
   /** Closes all handles. */
   public void close() {
     List<Handle> all;
     lock.lock();
     try {
+      closed = true;
       all = List.copyOf(handles.values());
       handles.clear();
     } finally {
@@ -215,15 +258,30 @@ public final class FileEndpoint {
     return Reply.of(new FileMessage.Done());
   }
 
+  /** Opens a writer once there is memory for one more. */
+  private <T> Reply begin(Supplier<BodyWriter<T>> create, Function<T, Message> answer) {
+    if (!writers.acquire(1, env.nanoTime() + TURN_NANOS)) {
+      throw new ForebayException(
+          ErrorCode.BUSY, "as many bodies as there is memory for are being written; try again");
+    }
+    boolean opened = false;
+    try {
+      var writing = new Writing<T>(env, create.get(), answer, writers);
+      long number = add(writing);
+      opened = true;
+      return Reply.of(new FileMessage.Writing(number));
+    } finally {
+      if (!opened) {
+        writers.release(1);
+      }
+    }
+  }
+
   private long add(Handle handle) {
-    var idle = new ArrayList<Handle>();
     long number;
     lock.lock();
     try {
-      handles
-          .values()
-          .removeIf(old -> env.nanoTime() - old.usedNanos > IDLE_NANOS && idle.add(old));
-      if (handles.size() >= MAX_HANDLES) {
+      if (closed || handles.size() >= MAX_HANDLES) {
         handle.close();
         throw new ForebayException(
             ErrorCode.BUSY,
@@ -236,7 +294,6 @@ public final class FileEndpoint {
     } finally {
       lock.unlock();
     }
-    idle.forEach(Handle::close);
     return number;
   }
 
@@ -249,7 +306,8 @@ public final class FileEndpoint {
     }
   }
 
-  private Handle find(long number) {
+  /** The handle, which is not idle until {@link Handle#end}. */
+  private <H extends Handle> H find(long number, Class<H> kind) {
     lock.lock();
     try {
       Handle handle = handles.get(number);
@@ -258,28 +316,53 @@ public final class FileEndpoint {
             ErrorCode.GENERATION_GONE,
             "this node does not know the open reader or writer: it was restarted, or idle for too long");
       }
-      handle.usedNanos = env.nanoTime();
-      return handle;
+      if (!kind.isInstance(handle)) {
+        throw new ForebayException(
+            ErrorCode.INVALID_ARGUMENT, "a reader was asked to write, or a writer to read");
+      }
+      handle.begin();
+      return kind.cast(handle);
     } finally {
       lock.unlock();
     }
   }
 
-  private Reading reading(long number) {
-    return (Reading) find(number);
-  }
-
-  private Writing<?> writing(long number) {
-    return (Writing<?>) find(number);
+  /** Runs what was asked of a handle that was found; it is not idle meanwhile. */
+  private static <H extends Handle> Reply use(H handle, Function<H, Reply> work) {
+    try {
+      return work.apply(handle);
+    } finally {
+      handle.end();
+    }
   }
 
   /** An open reader or writer. */
   private abstract static sealed class Handle permits Reading, Writing {
-    volatile long usedNanos;
+    private final Env env;
+    private final AtomicInteger running = new AtomicInteger();
+    private volatile long usedNanos;
 
     Handle(Env env) {
+      this.env = env;
       usedNanos = env.nanoTime();
     }
+
+    final void begin() {
+      running.incrementAndGet();
+    }
+
+    final void end() {
+      usedNanos = env.nanoTime();
+      running.decrementAndGet();
+    }
+
+    /** For how long nothing was asked of it. */
+    final long idleNanos(long now) {
+      return running.get() > 0 ? 0 : now - usedNanos;
+    }
+
+    /** Gives back the memory that it can do without. */
+    abstract void pause();
 
     abstract void close();
   }
@@ -303,6 +386,17 @@ public final class FileEndpoint {
     }
 
     @Override
+    void pause() {
+      if (turn.tryLock()) {
+        try {
+          reader.pause();
+        } finally {
+          turn.unlock();
+        }
+      }
+    }
+
+    @Override
     void close() {
       turn.lock();
       try {
@@ -320,9 +414,15 @@ public final class FileEndpoint {
     private final ReentrantLock lock = new ReentrantLock();
     private final Map<Long, Outcome<Boolean>> waiting = new TreeMap<>(); // guarded by lock
     private long offset; // guarded by lock
+    private final Permits writers;
+    private final AtomicBoolean left = new AtomicBoolean();
 
-    Writing(Env env, BodyWriter<T> writer, Function<T, Message> answer) {
+    /**
+     * @param writers gets one permit back when this is over
+     */
+    Writing(Env env, BodyWriter<T> writer, Function<T, Message> answer, Permits writers) {
       super(env);
+      this.writers = writers;
       this.env = env;
       this.writer = writer;
       this.answer = answer;
@@ -370,14 +470,22 @@ public final class FileEndpoint {
     }
 
     Message publish(Optional<String> md5Hex) {
-      try (writer) {
+      try {
         return answer.apply(writer.publish(md5Hex));
+      } finally {
+        close();
       }
     }
 
     @Override
+    void pause() {} // its bytes are nowhere else yet
+
+    @Override
     void close() {
       writer.close();
+      if (left.compareAndSet(false, true)) {
+        writers.release(1);
+      }
     }
   }
 }

@@ -2,6 +2,7 @@ package io.forebay.client.wire;
 
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.cluster.Bucket;
+import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -16,6 +17,7 @@ import io.forebay.core.file.FlushReport;
 import io.forebay.core.file.ListPage;
 import io.forebay.core.file.ListQuery;
 import io.forebay.core.file.ObjectInfo;
+import io.forebay.core.file.ObjectKey;
 import io.forebay.core.file.ObjectMetadata;
 import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.PartInfo;
@@ -45,14 +47,19 @@ public final class RemoteFileService implements FileService {
   // Several slices on their way hide the round trip; with a call of 1 MiB each, 8 fill 10 Gbit/s at
   // 6 ms.
   private static final int WINDOW_CALLS = 8;
+  // How long a writer waits for others of its node to end.
+  private static final long BEGIN_NANOS = 300_000_000_000L;
+  private static final long BUSY_NANOS = 100_000_000L;
 
+  private final Env env;
   private final Network network;
   private final NodeId server;
 
   /**
    * @param server the node that serves; its address must be in the network's address book
    */
-  public RemoteFileService(Network network, NodeId server) {
+  public RemoteFileService(Env env, Network network, NodeId server) {
+    this.env = env;
     this.network = network;
     this.server = server;
   }
@@ -79,34 +86,40 @@ public final class RemoteFileService implements FileService {
 
   @Override
   public Optional<ObjectInfo> stat(String bucket, String key) {
-    return ask(new FileMessage.Stat(bucket, key), FileMessage.Objects.class).objects().stream()
+    return ask(new FileMessage.Stat(bucket, ObjectKey.check(key)), FileMessage.Objects.class)
+        .objects()
+        .stream()
         .findFirst();
   }
 
   @Override
   public ObjectReader open(String bucket, String key, ReadConditions conditions) {
-    return new Reader(ask(new FileMessage.Open(bucket, key, conditions), FileMessage.Opened.class));
+    return new Reader(
+        ask(
+            new FileMessage.Open(bucket, ObjectKey.check(key), conditions),
+            FileMessage.Opened.class));
   }
 
   @Override
   public BodyWriter<ObjectInfo> create(String bucket, String key, WriteOptions options) {
     return new Writer<>(
-        ask(new FileMessage.Create(bucket, key, options), FileMessage.Writing.class).handle(),
+        begin(new FileMessage.Create(bucket, ObjectKey.check(key), options)),
         reply -> expect(reply, FileMessage.Objects.class).objects().getFirst());
   }
 
   @Override
   public BodyWriter<PartInfo> createPart(
       String bucket, String key, UploadId upload, int partNumber, WriteOptions options) {
-    var request = new FileMessage.CreatePart(bucket, key, upload, partNumber, options);
-    return new Writer<>(
-        ask(request, FileMessage.Writing.class).handle(),
-        reply -> expect(reply, FileMessage.Part.class).part());
+    var request =
+        new FileMessage.CreatePart(bucket, ObjectKey.check(key), upload, partNumber, options);
+    return new Writer<>(begin(request), reply -> expect(reply, FileMessage.Part.class).part());
   }
 
   @Override
   public boolean delete(String bucket, String key, WriteConditions conditions) {
-    return ask(new FileMessage.Delete(bucket, key, conditions), FileMessage.Deleted.class)
+    return ask(
+            new FileMessage.Delete(bucket, ObjectKey.check(key), conditions),
+            FileMessage.Deleted.class)
         .existed();
   }
 
@@ -134,7 +147,13 @@ public final class RemoteFileService implements FileService {
       String key,
       CopyOptions options) {
     var request =
-        new FileMessage.Copy(sourceBucket, sourceKey, sourceConditions, bucket, key, options);
+        new FileMessage.Copy(
+            sourceBucket,
+            ObjectKey.check(sourceKey),
+            sourceConditions,
+            bucket,
+            ObjectKey.check(key),
+            options);
     return ask(request, FileMessage.Objects.class).objects().getFirst();
   }
 
@@ -150,7 +169,10 @@ public final class RemoteFileService implements FileService {
 
   @Override
   public UploadId createUpload(String bucket, String key, ObjectMetadata metadata) {
-    return ask(new FileMessage.CreateUpload(bucket, key, metadata), FileMessage.Upload.class).id();
+    return ask(
+            new FileMessage.CreateUpload(bucket, ObjectKey.check(key), metadata),
+            FileMessage.Upload.class)
+        .id();
   }
 
   @Override
@@ -165,14 +187,22 @@ public final class RemoteFileService implements FileService {
       Optional<ByteRange> range) {
     var request =
         new FileMessage.CopyPart(
-            bucket, key, upload, partNumber, sourceBucket, sourceKey, sourceConditions, range);
+            bucket,
+            ObjectKey.check(key),
+            upload,
+            partNumber,
+            sourceBucket,
+            sourceKey,
+            sourceConditions,
+            range);
     return ask(request, FileMessage.Part.class).part();
   }
 
   @Override
   public PartPage listParts(
       String bucket, String key, UploadId upload, int afterPartNumber, int max) {
-    var request = new FileMessage.ListParts(bucket, key, upload, afterPartNumber, max);
+    var request =
+        new FileMessage.ListParts(bucket, ObjectKey.check(key), upload, afterPartNumber, max);
     return ask(request, FileMessage.Parts.class).page();
   }
 
@@ -192,13 +222,14 @@ public final class RemoteFileService implements FileService {
       WriteConditions conditions,
       OptionalLong expectedLengthBytes) {
     var request =
-        new FileMessage.CompleteUpload(bucket, key, upload, parts, conditions, expectedLengthBytes);
+        new FileMessage.CompleteUpload(
+            bucket, ObjectKey.check(key), upload, parts, conditions, expectedLengthBytes);
     return ask(request, FileMessage.Objects.class).objects().getFirst();
   }
 
   @Override
   public void abortUpload(String bucket, String key, UploadId upload) {
-    ask(new FileMessage.AbortUpload(bucket, key, upload), FileMessage.Done.class);
+    ask(new FileMessage.AbortUpload(bucket, ObjectKey.check(key), upload), FileMessage.Done.class);
   }
 
   @Override
@@ -232,13 +263,15 @@ public final class RemoteFileService implements FileService {
       Generation generation,
       String storeEtag) {
     ask(
-        new FileMessage.Resolve(bucket, key, resolution, generation, storeEtag),
+        new FileMessage.Resolve(bucket, ObjectKey.check(key), resolution, generation, storeEtag),
         FileMessage.Done.class);
   }
 
   @Override
   public PathStatus pathStatus(String bucket, String key) {
-    return ask(new FileMessage.AskPathStatus(bucket, key), FileMessage.PathStatusAnswer.class)
+    return ask(
+            new FileMessage.AskPathStatus(bucket, ObjectKey.check(key)),
+            FileMessage.PathStatusAnswer.class)
         .status();
   }
 
@@ -255,6 +288,21 @@ public final class RemoteFileService implements FileService {
    */
   public byte[] operate(byte[] command) {
     return ask(new FileMessage.OperatorCommand(command), FileMessage.OperatorAnswer.class).result();
+  }
+
+  /** Opens a writer; waits while the node has no memory for one more. */
+  private long begin(Message request) {
+    long deadline = env.nanoTime() + BEGIN_NANOS;
+    while (true) {
+      try {
+        return ask(request, FileMessage.Writing.class).handle();
+      } catch (ForebayException refused) {
+        if (refused.code() != ErrorCode.BUSY || env.nanoTime() >= deadline) {
+          throw refused;
+        }
+        env.sleep(BUSY_NANOS);
+      }
+    }
   }
 
   private <T extends Message> T ask(Message request, Class<T> expected) {
@@ -290,13 +338,19 @@ public final class RemoteFileService implements FileService {
     }
 
     @Override
+    public void awaitRoom(int lengthBytes) {
+      // The node admits no more writers than it has memory for.
+      while (underWay.size() >= WINDOW_CALLS) {
+        expect(underWay.remove().await(), FileMessage.Done.class);
+      }
+    }
+
+    @Override
     public void write(Bytes bytes) {
       int done = 0;
       while (done < bytes.length()) {
         int length = Math.min(Network.MAX_PAYLOAD_BYTES, bytes.length() - done);
-        while (underWay.size() >= WINDOW_CALLS) {
-          expect(underWay.remove().await(), FileMessage.Done.class);
-        }
+        awaitRoom(length);
         Bytes slice = bytes.slice(done, length);
         try {
           underWay.add(
@@ -349,11 +403,13 @@ public final class RemoteFileService implements FileService {
     private Optional<Bytes> rest = Optional.empty();
     private long restOffset;
     private long expectedOffset;
+    private long end; // of what is expected to be read
     private boolean closed;
 
     Reader(FileMessage.Opened opened) {
       this.handle = opened.handle();
       this.info = opened.info();
+      this.end = info.lengthBytes();
     }
 
     @Override
@@ -391,7 +447,7 @@ public final class RemoteFileService implements FileService {
       }
       while (inOrder && ahead.size() < WINDOW_CALLS) {
         Ahead last = ahead.getLast();
-        if (last.offset() + last.length() >= info.lengthBytes()) {
+        if (last.offset() + last.length() >= end) {
           break;
         }
         request(last.offset() + last.length());
@@ -413,8 +469,24 @@ public final class RemoteFileService implements FileService {
       restOffset = offset;
     }
 
+    @Override
+    public void willRead(ByteRange range) {
+      if (range.offset() != expectedOffset) {
+        dropAhead();
+      }
+      expectedOffset = range.offset();
+      end = Math.min(range.offset() + range.lengthBytes(), info.lengthBytes());
+    }
+
+    @Override
+    public void pause() {
+      dropRest();
+      dropAhead();
+    }
+
     private void request(long offset) {
-      int length = (int) Math.min(Network.MAX_PAYLOAD_BYTES, info.lengthBytes() - offset);
+      long until = offset < end ? end : info.lengthBytes();
+      int length = (int) Math.min(Network.MAX_PAYLOAD_BYTES, until - offset);
       ahead.add(
           new Ahead(
               offset,

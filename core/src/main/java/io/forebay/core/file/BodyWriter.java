@@ -11,6 +11,15 @@ import java.util.Optional;
  */
 public interface BodyWriter<T> extends AutoCloseable {
   /**
+   * Waits until there is memory for more bytes. To be called before memory is taken for them: who
+   * holds some while it waits for more keeps those waiting that would give some back. Calling it is
+   * a courtesy, not a duty; not calling it before {@link #write} costs nothing where few write.
+   *
+   * @param lengthBytes how many bytes will follow at least, from 1
+   */
+  void awaitRoom(int lengthBytes);
+
+  /**
    * Appends, blocking while the writer's window is full. The callee retains what it keeps; the
    * caller releases its own reference after the return and must not change the memory until then.
    *

@@ -735,6 +735,9 @@ public final class MemoryFileService implements FileService {
 
   /** Collects a body on the heap, then hands it to what publishes it. */
   private static final class Writer<T> implements BodyWriter<T> {
+    @Override
+    public void awaitRoom(int lengthBytes) {} // the heap's
+
     private final WriteOptions options;
     private final Function<Digested, T> publish;
     private final List<byte[]> pieces = new ArrayList<>();
@@ -833,6 +836,9 @@ public final class MemoryFileService implements FileService {
         slab.release();
       }
     }
+
+    @Override
+    public void pause() {} // nothing is read ahead
 
     @Override
     public void close() {

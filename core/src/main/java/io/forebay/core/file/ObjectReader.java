@@ -24,9 +24,16 @@ public interface ObjectReader extends AutoCloseable {
    * @param maxLengthBytes at least 1
    * @return 1 to {@code maxLengthBytes} bytes, at most 1 MiB, CRC verified; the caller releases it
    * @throws io.forebay.core.error.ForebayException GENERATION_GONE (superseded too long ago);
-   *     CORRUPT or CHUNK_ABSENT (no good copy is left); STORE_* (a miss whose store fails)
+   *     CORRUPT or CHUNK_ABSENT (no good copy is left); STORE_* (a miss whose store fails); BUSY
+   *     (other readers hold all memory)
    */
   Bytes read(long offset, int maxLengthBytes);
+
+  /**
+   * Gives back the memory of what was read ahead: the caller will read nothing for a while. Reading
+   * may go on afterwards.
+   */
+  void pause();
 
   /** Ends reading; idempotent. */
   @Override

@@ -182,7 +182,7 @@ public final class HttpExchange {
       throw new IllegalStateException("more is written than the answer announced");
     }
     try {
-      awaitWritable();
+      awaitTaken();
     } catch (RuntimeException failed) {
       bytes.release();
       throw failed;
@@ -222,6 +222,44 @@ public final class HttpExchange {
         head.protocolVersion(), head.status(), content, head.headers(), EmptyHttpHeaders.INSTANCE);
   }
 
+  /**
+   * As {@link #write}, from a copy: the caller's reference is released before the return, however
+   * slow the client is.
+   */
+  public void writeCopy(Bytes bytes) {
+    ByteBuf copy = channel.alloc().directBuffer(bytes.length());
+    try {
+      bytes.copyTo(copy.nioBuffer(0, bytes.length()));
+    } finally {
+      bytes.release();
+    }
+    copy.writerIndex(copy.capacity());
+    if (!answered || ended || copy.readableBytes() > leftBytes) {
+      copy.release();
+      throw new IllegalStateException("more is written than the answer announced");
+    }
+    leftBytes -= copy.readableBytes();
+    send(copy);
+  }
+
+  /**
+   * Waits until the client has taken most of what was written.
+   *
+   * @return false when it has not within that time
+   * @throws ForebayException CANCELLED when it went away
+   */
+  public boolean awaitTaken(long nanos) {
+    return awaitWritable(env.nanoTime() + nanos);
+  }
+
+  /** The same for as long as a client may stall; TIMEOUT when that is over. */
+  public void awaitTaken() {
+    if (!awaitWritable(env.nanoTime() + stallNanos)) {
+      throw new ForebayException(
+          ErrorCode.TIMEOUT, "the client has taken nothing of the answer for too long");
+    }
+  }
+
   /** Ends an answer that was begun; all of its body must have been written. */
   public void end() {
     if (!answered || ended || leftBytes > 0) {
@@ -259,7 +297,7 @@ public final class HttpExchange {
     }
   }
 
-  private void awaitWritable() {
+  private boolean awaitWritable(long deadlineNanos) {
     while (true) {
       Outcome<@Nullable Void> waiting;
       lock.lock();
@@ -272,14 +310,13 @@ public final class HttpExchange {
         writable = waiting;
         if (channel.isWritable()) {
           writable = null;
-          return;
+          return true;
         }
       } finally {
         lock.unlock();
       }
-      if (!waiting.awaitUntil(env.nanoTime() + stallNanos)) {
-        throw new ForebayException(
-            ErrorCode.TIMEOUT, "the client has taken nothing of the answer for too long");
+      if (!waiting.awaitUntil(deadlineNanos)) {
+        return false;
       }
     }
   }

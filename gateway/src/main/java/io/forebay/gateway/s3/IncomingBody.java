@@ -303,6 +303,7 @@ final class IncomingBody {
     void accept(ByteBuffer piece) {
       while (piece.hasRemaining()) {
         if (room == null) {
+          writer.awaitRoom(piece.remaining());
           slab = pool.take(env.nanoTime() + SLAB_WAIT_NANOS);
           room = slab.buffer();
         }

@@ -17,6 +17,7 @@ import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.WriteOptions;
 import io.forebay.gateway.http.Answer;
 import io.forebay.gateway.http.Header;
+import io.forebay.gateway.http.HttpExchange;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -25,6 +26,10 @@ import java.util.function.Supplier;
 /** S3's calls on one object. */
 final class ObjectCalls {
   private static final int READ_BYTES = 1 << 20;
+  // A client that takes nothing for so long is slow, until it has taken some pieces without a wait.
+  private static final long SLOW_NANOS = 1_000_000_000L;
+  private static final int SLOW_PIECES = 64;
+  private static final int SLOW_BYTES = 64 << 10;
 
   private final FileService files;
   private final SlabPool pool;
@@ -62,7 +67,9 @@ final class ObjectCalls {
       Optional<ByteRange> range = range(request, info);
       long offset = range.map(ByteRange::offset).orElse(0L);
       long left = range.map(ByteRange::lengthBytes).orElse(info.lengthBytes());
-      range.ifPresent(reader::willRead);
+      if (left > 0) {
+        reader.willRead(new ByteRange(offset, left));
+      }
       // The first read comes before the answer begins, so that its failure has a name.
       Bytes next = left == 0 ? null : reader.read(offset, (int) Math.min(left, READ_BYTES));
       try {
@@ -73,15 +80,42 @@ final class ObjectCalls {
         }
         throw failed;
       }
-      while (next != null) {
-        int length = next.length();
-        call.exchange().write(next);
-        counters.sent(length);
-        offset += length;
-        left -= length;
-        next = left == 0 ? null : reader.read(offset, (int) Math.min(left, READ_BYTES));
+      if (next != null) {
+        send(call.exchange(), reader, offset, left, next);
       }
       call.exchange().end();
+    }
+  }
+
+  /**
+   * Sends a body, from where it lies. A client that is slow gets small copies instead, for as long
+   * as it is: what lies in a slab's way out nobody else can use.
+   */
+  private void send(
+      HttpExchange exchange, ObjectReader reader, long from, long length, Bytes first) {
+    Bytes next = first;
+    int copies = 0; // how many more pieces are copied
+    for (long offset = from, end = from + length; offset < end; ) {
+      if (offset > from) {
+        if (!exchange.awaitTaken(copies == 0 ? SLOW_NANOS : 0)) {
+          reader.pause();
+          copies = SLOW_PIECES;
+          exchange.awaitTaken();
+        }
+        next =
+            reader.read(
+                offset, (int) Math.min(end - offset, copies == 0 ? READ_BYTES : SLOW_BYTES));
+      }
+      int sent = next.length();
+      if (copies == 0) {
+        exchange.write(next);
+      } else {
+        exchange.writeCopy(next);
+        reader.pause();
+        copies--;
+      }
+      counters.sent(sent);
+      offset += sent;
     }
   }
 

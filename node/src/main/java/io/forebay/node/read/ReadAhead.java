@@ -3,13 +3,14 @@ package io.forebay.node.read;
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ForebayException;
 import io.forebay.core.net.Network;
 import java.util.ArrayDeque;
 import java.util.Optional;
 
 /**
- * Reads one generation in order, some slices ahead; a jump ends the reading ahead until reads are
- * in order again. Used by one thread.
+ * Reads one generation in order, some slices ahead as far as memory allows; a jump ends the reading
+ * ahead until reads are in order again. Used by one thread.
  */
 public final class ReadAhead implements AutoCloseable {
   // 6 slices of 1 MiB hide a round trip and a disk read each; a reader's bound of memory.
@@ -26,19 +27,28 @@ public final class ReadAhead implements AutoCloseable {
     Bytes read(long offset, int maxLengthBytes);
   }
 
-  private record Slice(long offset, int length, Outcome<Bytes> outcome) {}
+  /**
+   * A piece that was begun.
+   *
+   * @param own whether it has a place of its own in the node's memory; else it has the reader's
+   */
+  private record Slice(long offset, int length, Outcome<Bytes> outcome, boolean own) {}
 
   private final Env env;
   private final Origin source;
   private final long lengthBytes;
+  private final ReadMemory memory;
   private final ArrayDeque<Slice> ahead = new ArrayDeque<>();
   private long nextOffset; // where read-ahead goes on, or NOWHERE
   private long endOffset; // where it ends
+  // Whether this reader has its place in the node's memory: for what it hands out.
+  private boolean placed;
 
-  public ReadAhead(Env env, Origin source, long lengthBytes) {
+  public ReadAhead(Env env, Origin source, long lengthBytes, ReadMemory memory) {
     this.env = env;
     this.source = source;
     this.lengthBytes = lengthBytes;
+    this.memory = memory;
     this.endOffset = lengthBytes;
   }
 
@@ -50,11 +60,16 @@ public final class ReadAhead implements AutoCloseable {
   }
 
   /**
-   * Reads.
+   * Reads. What was handed out before should have been released by now, or soon.
    *
    * @return 1 byte to {@code maxLengthBytes} bytes; the caller releases it
+   * @throws io.forebay.core.error.ForebayException BUSY when other readers hold all memory
    */
   public Bytes read(long offset, int maxLengthBytes) {
+    if (!placed) {
+      memory.take();
+      placed = true;
+    }
     Optional<Slice> held = begun(offset);
     if (held.isEmpty() && offset != nextOffset) {
       // A random reader gets what it asked for and no more.
@@ -67,18 +82,30 @@ public final class ReadAhead implements AutoCloseable {
       endOffset = lengthBytes; // reads go on where they were expected to end
     }
     // What nobody has begun is read by the reader itself, once what follows is under way.
-    Slice first = held.orElseGet(() -> next(offset));
+    Slice first = held.orElseGet(() -> next(offset, false));
     int more = held.isPresent() ? SLICES_AHEAD : SLICES_AHEAD - 1;
-    while (ahead.size() < more && nextOffset < endOffset) {
-      Slice slice = next(nextOffset);
+    while (ahead.size() < more && nextOffset < endOffset && memory.tryAhead()) {
+      Slice slice = next(nextOffset, true);
       ahead.add(slice);
       fetch(slice);
     }
     ahead.remove(first);
+    if (first.own()) {
+      memory.release(); // it is what this reader hands out now, and has its place
+      first = new Slice(first.offset(), first.length(), first.outcome(), false);
+    }
     if (held.isEmpty()) {
       first.outcome().complete(source.read(offset, first.length()));
     }
-    Bytes bytes = first.outcome().await();
+    Bytes bytes;
+    try {
+      bytes = first.outcome().await();
+    } catch (ForebayException failure) {
+      if (!first.outcome().isDone()) {
+        ahead.addFirst(first); // the wait was cancelled: the bytes are released when they come
+      }
+      throw failure;
+    }
     int skip = (int) (offset - first.offset());
     if (skip >= bytes.length()) {
       // The piece ended early, and whoever reads its end has overtaken who reads its beginning.
@@ -101,7 +128,8 @@ public final class ReadAhead implements AutoCloseable {
       // A piece ended early: what was begun behind it is at the right place all the same, but a gap
       // is left.
       long gap = first.offset() + bytes.length();
-      ahead.addFirst(fetch(new Slice(gap, first.length() - bytes.length(), new Outcome<>(env))));
+      int rest = first.length() - bytes.length();
+      ahead.addFirst(fetch(new Slice(gap, rest, new Outcome<>(env), false)));
     }
     return part;
   }
@@ -114,14 +142,14 @@ public final class ReadAhead implements AutoCloseable {
   }
 
   /** The slice from an offset on; what follows it is behind it. */
-  private Slice next(long offset) {
+  private Slice next(long offset, boolean own) {
     // Slices end at multiples of 1 MiB, where chunks end too.
     int length =
         (int)
             Math.min(
                 Network.MAX_PAYLOAD_BYTES - offset % Network.MAX_PAYLOAD_BYTES, endOffset - offset);
     nextOffset = offset + length;
-    return new Slice(offset, length, new Outcome<>(env));
+    return new Slice(offset, length, new Outcome<>(env), own);
   }
 
   private Slice fetch(Slice slice) {
@@ -148,13 +176,26 @@ public final class ReadAhead implements AutoCloseable {
             if (done.failure().isEmpty()) {
               done.get().release();
             }
+            if (slice.own()) {
+              memory.release();
+            }
           });
     }
     ahead.clear();
   }
 
+  /** Gives back what was read ahead, and the place in memory: nothing will be read for a while. */
+  public void pause() {
+    drop();
+    nextOffset = NOWHERE;
+    if (placed) {
+      placed = false;
+      memory.release();
+    }
+  }
+
   @Override
   public void close() {
-    drop();
+    pause();
   }
 }

@@ -61,6 +61,7 @@ import io.forebay.core.namespace.StoreSight;
 import io.forebay.node.read.ManifestReader;
 import io.forebay.node.read.OpenGeneration;
 import io.forebay.node.read.ReadAhead;
+import io.forebay.node.read.ReadMemory;
 import io.forebay.node.write.Body;
 import io.forebay.node.write.ChunkSender;
 import io.forebay.node.write.Session;
@@ -95,6 +96,7 @@ public final class NodeFileService implements FileService {
   private final ManifestReader reader;
   private final SlabPool pool;
   private final Permits writeMemory;
+  private final ReadMemory readMemory;
   private final StoreHeads storeHeads;
 
   /** What a conflict's resolution has to know about the store's object. */
@@ -110,6 +112,7 @@ public final class NodeFileService implements FileService {
 
   /**
    * @param writeMemory bytes that all bodies on their way may hold
+   * @param readMemory what all readers may hold
    */
   public NodeFileService(
       Env env,
@@ -119,6 +122,7 @@ public final class NodeFileService implements FileService {
       ManifestReader reader,
       SlabPool pool,
       Permits writeMemory,
+      ReadMemory readMemory,
       StoreHeads storeHeads) {
     this.env = env;
     this.plane = plane;
@@ -127,6 +131,7 @@ public final class NodeFileService implements FileService {
     this.reader = reader;
     this.pool = pool;
     this.writeMemory = writeMemory;
+    this.readMemory = readMemory;
     this.storeHeads = storeHeads;
   }
 
@@ -293,7 +298,7 @@ public final class NodeFileService implements FileService {
 
     Reading(ObjectInfo info, ManifestReader.Source source) {
       this.info = info;
-      this.ahead = new ReadAhead(env, source::read, info.lengthBytes());
+      this.ahead = new ReadAhead(env, source::read, info.lengthBytes(), readMemory);
     }
 
     @Override
@@ -313,6 +318,11 @@ public final class NodeFileService implements FileService {
             "read of " + maxLengthBytes + " at " + offset + " of " + info.lengthBytes() + " bytes");
       }
       return ahead.read(offset, maxLengthBytes);
+    }
+
+    @Override
+    public void pause() {
+      ahead.pause();
     }
 
     @Override
@@ -457,6 +467,11 @@ public final class NodeFileService implements FileService {
     }
 
     @Override
+    public void awaitRoom(int lengthBytes) {
+      body.awaitRoom(lengthBytes);
+    }
+
+    @Override
     public void write(Bytes bytes) {
       OptionalLong expected = options.expectedLengthBytes();
       if (expected.isPresent() && body.lengthBytes() + bytes.length() > expected.getAsLong()) {
@@ -583,7 +598,9 @@ public final class NodeFileService implements FileService {
   }
 
   private void pour(NamespaceAnswer.Found found, long from, long length, BodyWriter<?> writer) {
-    try (ReadAhead ahead = new ReadAhead(env, source(found)::read, found.object().lengthBytes())) {
+    try (ReadAhead ahead =
+        new ReadAhead(env, source(found)::read, found.object().lengthBytes(), readMemory)) {
+      ahead.expect(from, from + length);
       for (long offset = from; offset < from + length; ) {
         Bytes bytes = ahead.read(offset, (int) Math.min(1 << 20, from + length - offset));
         try {

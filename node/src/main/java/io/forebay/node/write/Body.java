@@ -55,6 +55,7 @@ public final class Body implements AutoCloseable {
   private Optional<ChunkSend> open = Optional.empty();
   private long openOffset;
   private int openReserved;
+  private int nextReserved; // for the chunk that is not open yet; 0: nothing
   private long heldBytes;
   private long lengthBytes;
   private int crc32c;
@@ -98,6 +99,14 @@ public final class Body implements AutoCloseable {
   /** Bytes taken so far. */
   public long lengthBytes() {
     return lengthBytes;
+  }
+
+  /** Reserves the memory of the next chunk if more bytes begin one; blocks. */
+  public void awaitRoom(int moreBytes) {
+    boolean small = open.isEmpty() && lengthBytes + moreBytes <= Manifest.MAX_INLINE_BYTES;
+    if (open.isEmpty() && nextReserved == 0 && !small) {
+      nextReserved = reserve();
+    }
   }
 
   /**
@@ -153,7 +162,8 @@ public final class Body implements AutoCloseable {
     while (done < bytes.length()) {
       if (open.isEmpty()) {
         openOffset = lengthBytes;
-        openReserved = reserve();
+        openReserved = nextReserved > 0 ? nextReserved : reserve();
+        nextReserved = 0;
         open = Optional.of(sender.begin(ticket, bucket.family(), openReserved));
       }
       ChunkSend send = open.get();

@@ -227,6 +227,10 @@ public final class Checkpoint {
         if (free != WRITE_MEMORY_BYTES) {
           judge.violation("n" + i + " never gave back " + (WRITE_MEMORY_BYTES - free) + " bytes");
         }
+        long slices = cluster.node(i).status().readSlicesFree();
+        if (slices != SimCluster.READ_SLICES) {
+          judge.violation("a reader of n" + i + " never gave its memory back");
+        }
       }
     }
   }

@@ -34,6 +34,7 @@ final class SimCluster {
   static final int GROUPS_PER_VOLUME = 3;
   static final long COLLECT_NANOS = 5_000_000_000L;
   static final long WRITE_MEMORY_BYTES = 64L << 20;
+  static final int READ_SLICES = 8;
   private static final long CAPACITY_BYTES = 4L << 30;
   private static final long GRACE_MILLIS = 12_000;
 
@@ -174,6 +175,7 @@ final class SimCluster {
                 "",
                 voters,
                 WRITE_MEMORY_BYTES,
+                READ_SLICES,
                 GRACE_MILLIS,
                 COLLECT_NANOS / 1_000_000));
     node.plane().onImage(image -> judge.seen(env.process(), image));

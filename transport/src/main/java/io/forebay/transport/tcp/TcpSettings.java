@@ -45,6 +45,20 @@ public record TcpSettings(
     return new TcpSettings(listen, secret, 2, 2, 8, 256, 128, 1 << 20, loops);
   }
 
+  /** The same with other numbers of buffers. */
+  public TcpSettings withSlabs(int forUploads, int forCalls) {
+    return new TcpSettings(
+        listen,
+        secret,
+        dataConnections,
+        uploadConnections,
+        windowSlices,
+        forUploads,
+        forCalls,
+        slabBytes,
+        eventLoops);
+  }
+
   private static void requireRange(String name, int value, int least, int most) {
     if (value < least || value > most) {
       throw new IllegalArgumentException(

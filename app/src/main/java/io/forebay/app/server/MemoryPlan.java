@@ -1,0 +1,103 @@
+package io.forebay.app.server;
+
+import com.sun.management.HotSpotDiagnosticMXBean;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import java.lang.management.ManagementFactory;
+
+/**
+ * What a node's setting {@code memory} is divided into: pools of slabs of 1 MiB, each for those who
+ * must not wait for users of another (docs/decisions/0009). The sum is the setting; nothing of a
+ * body lies elsewhere for longer than a copy takes.
+ *
+ * @param doorSlabs bodies on their way in at the S3 door
+ * @param callSlabs bodies on their way in over the wire, and what peers answer
+ * @param uploadSlabs slices of chunks that arrive from other nodes
+ * @param nodeSlabs what is read from own disks, for doors, peers and the flusher
+ * @param writeBytes what bodies may hold until they are acknowledged; both pools that they come
+ *     from are larger, so that whoever holds some always gets the next
+ * @param readSlices what readers may hold of the pools that they read into
+ * @param wireWriters bodies that may be on their way in over the wire at once
+ */
+record MemoryPlan(
+    int doorSlabs,
+    int callSlabs,
+    int uploadSlabs,
+    int nodeSlabs,
+    long writeBytes,
+    int readSlices,
+    int wireWriters) {
+  static final int SLAB_BYTES = 1 << 20;
+  private static final int LEAST_MIB = 224;
+  private static final int USUAL_MIB = 512;
+  // One chunk of the largest size.
+  private static final int LEAST_WRITE_MIB = 64;
+  private static final int MARGIN = 8;
+  // What one body over the wire has under way: RemoteFileService's window.
+  private static final int WINDOW = 8;
+  // Beside the slabs: their alignment, and what the network library has under way.
+  private static final int BESIDE_MIB = 24;
+
+  /**
+   * Divides.
+   *
+   * @param memoryBytes 0: what is usual, or as much of it as the JVM may have
+   * @throws ForebayException CONFIGURATION when that is too little, or more than the JVM may have
+   */
+  static MemoryPlan of(long memoryBytes) {
+    long allowed = allowedBytes() / SLAB_BYTES;
+    long mebibytes =
+        memoryBytes > 0
+            ? memoryBytes / SLAB_BYTES
+            : Math.clamp(allowed - BESIDE_MIB, LEAST_MIB, USUAL_MIB);
+    if (mebibytes < LEAST_MIB) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          "memory: "
+              + mebibytes
+              + "MiB is too little; a node needs at least "
+              + LEAST_MIB
+              + "MiB for buffers");
+    }
+    if (mebibytes + BESIDE_MIB > allowed) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          "memory: "
+              + mebibytes
+              + "MiB does not fit: this JVM may have "
+              + allowed
+              + " MiB outside its heap; give it more (FOREBAY_JAVA_OPTS=-XX:MaxDirectMemorySize="
+              + (mebibytes + BESIDE_MIB)
+              + "m) or set at most "
+              + Math.max(LEAST_MIB, allowed - BESIDE_MIB)
+              + "MiB");
+    }
+    int all = (int) Math.min(mebibytes, Integer.MAX_VALUE);
+    int write = Math.max(LEAST_WRITE_MIB, all / 4);
+    int spare = all - 2 * (write + MARGIN);
+    int call = write + MARGIN + spare * 3 / 10;
+    int upload = spare * 3 / 10;
+    int node = all - (write + MARGIN) - call - upload;
+    // Beside what bodies hold until they are acknowledged: half for those that begin, half for
+    // readers.
+    int half = (call - write) / 2;
+    return new MemoryPlan(
+        write + MARGIN,
+        call,
+        upload,
+        node,
+        (long) write * SLAB_BYTES,
+        Math.min(half, node / 2),
+        half / WINDOW);
+  }
+
+  /** What the JVM lets be allocated outside its heap. */
+  private static long allowedBytes() {
+    String given =
+        ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class)
+            .getVMOption("MaxDirectMemorySize")
+            .getValue();
+    long bytes = Long.parseLong(given);
+    return bytes > 0 ? bytes : Runtime.getRuntime().maxMemory();
+  }
+}

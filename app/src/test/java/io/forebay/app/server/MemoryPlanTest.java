@@ -1,0 +1,43 @@
+package io.forebay.app.server;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.forebay.core.error.ForebayException;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+final class MemoryPlanTest {
+  // What bodies over the wire and the transport's windows need: TcpSettings, RemoteFileService.
+  private static final int WINDOW = 8;
+
+  @ParameterizedTest
+  @ValueSource(ints = {224, 225, 256, 300, 400})
+  void thePoolsAreTheWholeAndNobodyCanBeKeptFromTheNextSlab(int mebibytes) {
+    MemoryPlan plan = MemoryPlan.of((long) mebibytes << 20);
+    assertThat(plan.doorSlabs() + plan.callSlabs() + plan.uploadSlabs() + plan.nodeSlabs())
+        .isEqualTo(mebibytes);
+    int write = (int) (plan.writeBytes() >> 20);
+    assertThat(write).as("one chunk of the largest size").isGreaterThanOrEqualTo(64);
+    assertThat(plan.doorSlabs()).isGreaterThan(write);
+    assertThat(plan.callSlabs())
+        .isGreaterThanOrEqualTo(write + plan.wireWriters() * WINDOW + plan.readSlices());
+    assertThat(plan.uploadSlabs()).isGreaterThanOrEqualTo(3 * WINDOW);
+    assertThat(plan.nodeSlabs()).isGreaterThan(plan.readSlices());
+    assertThat(plan.readSlices()).isPositive();
+    assertThat(plan.wireWriters()).isPositive();
+  }
+
+  @Test
+  void tooLittleAndMoreThanTheJvmMayHaveAreRefusedWithWhatWouldDo() {
+    assertThatThrownBy(() -> MemoryPlan.of(64L << 20))
+        .isInstanceOf(ForebayException.class)
+        .hasMessageContaining("64MiB is too little")
+        .hasMessageContaining("224MiB");
+    assertThatThrownBy(() -> MemoryPlan.of(1L << 50))
+        .isInstanceOf(ForebayException.class)
+        .hasMessageContaining("does not fit")
+        .hasMessageContaining("-XX:MaxDirectMemorySize=");
+  }
+}
