@@ -9,6 +9,7 @@ import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BodyWriter;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.ObjectReader;
+import io.forebay.core.file.PartPage;
 import io.forebay.core.net.FileMessage;
 import io.forebay.core.net.Message;
 import io.forebay.core.net.Reply;
@@ -97,10 +98,10 @@ public final class FileEndpoint {
           use(
               find(handle, Writing.class),
               writing -> done(() -> writing.write(offset, crc, payload.orElseThrow())));
-      case FileMessage.Publish(long handle, var md5) -> {
+      case FileMessage.Publish(long handle, var md5, var headers) -> {
         Writing<?> writing = find(handle, Writing.class);
         remove(handle);
-        yield Reply.of(writing.publish(md5));
+        yield Reply.of(writing.publish(md5, headers));
       }
       case FileMessage.Delete(var bucket, var key, var conditions) ->
           Reply.of(new FileMessage.Deleted(files.delete(bucket, key, conditions)));
@@ -147,7 +148,7 @@ public final class FileEndpoint {
                       copy.sourceConditions(),
                       copy.range())));
       case FileMessage.ListParts(var bucket, var key, var upload, int after, int max) ->
-          Reply.of(new FileMessage.Parts(files.listParts(bucket, key, upload, after, max)));
+          parts(files.listParts(bucket, key, upload, after, max));
       case FileMessage.ListUploads(
               var bucket,
               var prefix,
@@ -167,7 +168,8 @@ public final class FileEndpoint {
                           complete.upload(),
                           complete.parts(),
                           complete.conditions(),
-                          complete.expectedLengthBytes()))));
+                          complete.expectedLengthBytes(),
+                          complete.headers()))));
       case FileMessage.AbortUpload(var bucket, var key, var upload) ->
           done(() -> files.abortUpload(bucket, key, upload));
       case FileMessage.Flush(var bucket, var prefix, long waitNanos) ->
@@ -180,6 +182,10 @@ public final class FileEndpoint {
           done(() -> files.resolveConflict(bucket, key, resolution, generation, etag));
       case FileMessage.AskPathStatus(var bucket, var key) ->
           Reply.of(new FileMessage.PathStatusAnswer(files.pathStatus(bucket, key)));
+      case FileMessage.AskPartsOf(var bucket, var key, var generation, int after, int max) ->
+          Reply.of(new FileMessage.PartsOf(files.partsOf(bucket, key, generation, after, max)));
+      case FileMessage.ChangeHeaders(var bucket, var key, var headers) ->
+          Reply.of(new FileMessage.Objects(List.of(files.changeHeaders(bucket, key, headers))));
       case FileMessage.AskReport() -> Reply.of(new FileMessage.Report(report.get()));
       case FileMessage.OperatorCommand(var command) ->
           Reply.of(new FileMessage.OperatorAnswer(operator.apply(command)));
@@ -195,6 +201,7 @@ public final class FileEndpoint {
           FileMessage.Keys _,
           FileMessage.Upload _,
           FileMessage.Parts _,
+          FileMessage.PartsOf _,
           FileMessage.Uploads _,
           FileMessage.Flushed _,
           FileMessage.Conflicts _,
@@ -251,6 +258,11 @@ public final class FileEndpoint {
       lock.unlock();
     }
     all.forEach(Handle::close);
+  }
+
+  private static Reply parts(PartPage page) {
+    return Reply.of(
+        new FileMessage.Parts(page.parts(), page.more(), page.headers(), page.uploadHeaders()));
   }
 
   private static Reply done(Runnable action) {
@@ -469,9 +481,9 @@ public final class FileEndpoint {
       return turn.awaitUntil(env.nanoTime() + TURN_NANOS);
     }
 
-    Message publish(Optional<String> md5Hex) {
+    Message publish(Optional<String> md5Hex, Map<String, String> headers) {
       try {
-        return answer.apply(writer.publish(md5Hex));
+        return answer.apply(writer.publish(md5Hex, headers));
       } finally {
         close();
       }

@@ -19,6 +19,7 @@ import io.forebay.core.file.ListQuery;
 import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectKey;
 import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.ObjectParts;
 import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.PartInfo;
 import io.forebay.core.file.PartPage;
@@ -37,6 +38,7 @@ import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
 import java.util.ArrayDeque;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Function;
@@ -158,6 +160,20 @@ public final class RemoteFileService implements FileService {
   }
 
   @Override
+  public ObjectInfo changeHeaders(String bucket, String key, Map<String, String> headers) {
+    var request = new FileMessage.ChangeHeaders(bucket, ObjectKey.check(key), headers);
+    return ask(request, FileMessage.Objects.class).objects().getFirst();
+  }
+
+  @Override
+  public ObjectParts partsOf(
+      String bucket, String key, Generation generation, int afterPartNumber, int max) {
+    var request =
+        new FileMessage.AskPartsOf(bucket, ObjectKey.check(key), generation, afterPartNumber, max);
+    return ask(request, FileMessage.PartsOf.class).page();
+  }
+
+  @Override
   public void rename(String bucket, String from, String to) {
     ask(new FileMessage.Rename(bucket, from, to), FileMessage.Done.class);
   }
@@ -203,7 +219,8 @@ public final class RemoteFileService implements FileService {
       String bucket, String key, UploadId upload, int afterPartNumber, int max) {
     var request =
         new FileMessage.ListParts(bucket, ObjectKey.check(key), upload, afterPartNumber, max);
-    return ask(request, FileMessage.Parts.class).page();
+    FileMessage.Parts page = ask(request, FileMessage.Parts.class);
+    return new PartPage(page.parts(), page.more(), page.headers(), page.uploadHeaders());
   }
 
   @Override
@@ -220,10 +237,11 @@ public final class RemoteFileService implements FileService {
       UploadId upload,
       List<CompletedPart> parts,
       WriteConditions conditions,
-      OptionalLong expectedLengthBytes) {
+      OptionalLong expectedLengthBytes,
+      Map<String, String> headers) {
     var request =
         new FileMessage.CompleteUpload(
-            bucket, ObjectKey.check(key), upload, parts, conditions, expectedLengthBytes);
+            bucket, ObjectKey.check(key), upload, parts, conditions, expectedLengthBytes, headers);
     return ask(request, FileMessage.Objects.class).objects().getFirst();
   }
 
@@ -368,7 +386,7 @@ public final class RemoteFileService implements FileService {
     }
 
     @Override
-    public T publish(Optional<String> md5Hex) {
+    public T publish(Optional<String> md5Hex, Map<String, String> headers) {
       while (!underWay.isEmpty()) {
         expect(underWay.remove().await(), FileMessage.Done.class);
       }
@@ -377,7 +395,7 @@ public final class RemoteFileService implements FileService {
           network
               .call(
                   server,
-                  new FileMessage.Publish(handle, md5Hex),
+                  new FileMessage.Publish(handle, md5Hex, headers),
                   Optional.empty(),
                   CALL_TIMEOUT_NANOS)
               .await());

@@ -24,6 +24,7 @@ import io.forebay.core.net.Reply;
 import io.forebay.transport.tcp.TcpNetwork;
 import io.forebay.transport.tcp.TcpSettings;
 import java.nio.charset.StandardCharsets;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -121,7 +122,7 @@ final class RemoteFilesTest extends FileServiceContract {
     ask(new FileMessage.WriteBody(handle, 0, slice.crc32c()), Optional.of(slice));
     refused(
         ErrorCode.INVALID_ARGUMENT, new FileMessage.WriteBody(handle, 0, slice.crc32c()), slice);
-    ask(new FileMessage.Publish(handle, Optional.empty()), Optional.empty());
+    ask(new FileMessage.Publish(handle, Optional.empty(), Map.of()), Optional.empty());
     refused(
         ErrorCode.GENERATION_GONE, new FileMessage.WriteBody(handle, 1000, slice.crc32c()), slice);
   }
@@ -133,7 +134,7 @@ final class RemoteFilesTest extends FileServiceContract {
         .isInstanceOfSatisfying(
             ForebayException.class,
             failure -> assertThat(failure.code()).isEqualTo(ErrorCode.INVALID_ARGUMENT));
-    ask(new FileMessage.Publish(writer, Optional.empty()), Optional.empty());
+    ask(new FileMessage.Publish(writer, Optional.empty(), Map.of()), Optional.empty());
     refused(
         ErrorCode.GENERATION_GONE,
         new FileMessage.WriteBody(writer + 1, 0, 0),

@@ -70,7 +70,7 @@ public sealed interface ClusterCommand {
   @Tag(10)
   record DeleteBucket(String name) implements ClusterCommand {}
 
-  /** Adds or replaces a key pair. */
+  /** Adds or replaces a key pair, which may do everything. */
   @Tag(11)
   record PutAccessKey(AccessKey key) implements ClusterCommand {}
 
@@ -92,6 +92,14 @@ public sealed interface ClusterCommand {
       implements ClusterCommand {
     public ChangeBucket {
       prefixModes = List.copyOf(prefixModes);
+    }
+  }
+
+  /** Adds or replaces a key pair, which may do what is granted. */
+  @Tag(14)
+  record PutRestrictedKey(AccessKey key, List<KeyGrant> grants) implements ClusterCommand {
+    public PutRestrictedKey {
+      grants = List.copyOf(grants);
     }
   }
 }

@@ -12,6 +12,7 @@ import java.util.Optional;
  *
  * @param version grows with every change, never below the index of the log entry that made it
  * @param clusterId drawn at the first start; empty before
+ * @param grants of key pairs that may not do everything
  */
 public record ClusterImage(
     long version,
@@ -20,10 +21,11 @@ public record ClusterImage(
     List<VolumeRecord> volumes,
     List<Group> groups,
     List<Bucket> buckets,
-    List<AccessKey> accessKeys) {
+    List<AccessKey> accessKeys,
+    List<KeyGrants> grants) {
   /** What a node knows before it has heard anything. */
   public static final ClusterImage EMPTY =
-      new ClusterImage(0, "", List.of(), List.of(), List.of(), List.of(), List.of());
+      new ClusterImage(0, "", List.of(), List.of(), List.of(), List.of(), List.of(), List.of());
 
   public ClusterImage {
     nodes = List.copyOf(nodes);
@@ -31,6 +33,7 @@ public record ClusterImage(
     groups = List.copyOf(groups);
     buckets = List.copyOf(buckets);
     accessKeys = List.copyOf(accessKeys);
+    grants = List.copyOf(grants);
   }
 
   public Optional<NodeRecord> node(NodeId id) {

@@ -40,6 +40,7 @@ public final class ClusterMachine {
   private static final String UNFIT =
       "too long a text, more than " + MAX_PREFIX_MODES + " prefixes or a negative time";
   private static final int MAX_ACCESS_KEYS = 10_000;
+  private static final int MAX_GRANTS = 1_000;
   private static final int MAX_TEXT = 1024; // characters of addresses, domains, URLs, key ids
 
   private final ClusterState state;
@@ -92,7 +93,10 @@ public final class ClusterMachine {
           case ClusterCommand.Drain drain -> drain(drain);
           case ClusterCommand.CreateBucket create -> createBucket(wallMillis, create.bucket());
           case ClusterCommand.DeleteBucket delete -> deleteBucket(delete.name());
-          case ClusterCommand.PutAccessKey put -> putAccessKey(put.key());
+          case ClusterCommand.PutAccessKey put -> putAccessKey(put.key(), Optional.empty());
+          case ClusterCommand.PutRestrictedKey put ->
+              putAccessKey(
+                  put.key(), Optional.of(new KeyGrants(put.key().accessKeyId(), put.grants())));
           case ClusterCommand.ForgetNode forget -> forget(forget.node());
           case ClusterCommand.ChangeBucket change -> changeBucket(change);
         };
@@ -572,7 +576,7 @@ public final class ClusterMachine {
     return done();
   }
 
-  private ClusterResult putAccessKey(AccessKey key) {
+  private ClusterResult putAccessKey(AccessKey key, Optional<KeyGrants> grants) {
     if (key.accessKeyId().isEmpty()
         || key.accessKeyId().length() > MAX_TEXT
         || key.secret().isEmpty()
@@ -585,7 +589,17 @@ public final class ClusterMachine {
       return refused(
           ErrorCode.INVALID_ARGUMENT, "a cluster has at most " + MAX_ACCESS_KEYS + " access keys");
     }
-    state.putAccessKey(key);
+    if (grants.isPresent()
+        && (grants.get().grants().isEmpty()
+            || grants.get().grants().size() > MAX_GRANTS
+            || grants.get().grants().stream()
+                .anyMatch(
+                    grant -> grant.bucket().isEmpty() || grant.bucket().length() > MAX_TEXT))) {
+      return refused(
+          ErrorCode.INVALID_ARGUMENT,
+          "a restricted access key has 1 to " + MAX_GRANTS + " grants, each of them in a bucket");
+    }
+    state.putAccessKey(key, grants);
     return done();
   }
 

@@ -36,6 +36,7 @@ final class ClusterState {
   private static final RecordCodec<Group> GROUP = RecordCodec.of(Group.class);
   private static final RecordCodec<Bucket> BUCKET = RecordCodec.of(Bucket.class);
   private static final RecordCodec<AccessKey> ACCESS_KEY = RecordCodec.of(AccessKey.class);
+  private static final RecordCodec<KeyGrants> GRANTS = RecordCodec.of(KeyGrants.class);
   private static final RecordCodec<Draining> DRAINING = RecordCodec.of(Draining.class);
 
   private final TreeMap<NodeId, NodeRecord> nodes = new TreeMap<>();
@@ -43,6 +44,7 @@ final class ClusterState {
   private final TreeMap<GroupId, Group> groups = new TreeMap<>();
   private final TreeMap<String, Bucket> buckets = new TreeMap<>();
   private final TreeMap<String, AccessKey> accessKeys = new TreeMap<>();
+  private final TreeMap<String, KeyGrants> grants = new TreeMap<>();
   private final TreeSet<NodeId> draining = new TreeSet<>();
   private Meta meta = new Meta(0, "", 0, 0);
   private Batch batch = new Batch();
@@ -57,6 +59,7 @@ final class ClusterState {
     scan(view, 'g', GROUP, group -> state.groups.put(group.id(), group));
     scan(view, 'b', BUCKET, bucket -> state.buckets.put(bucket.name(), bucket));
     scan(view, 'k', ACCESS_KEY, key -> state.accessKeys.put(key.accessKeyId(), key));
+    scan(view, 'r', GRANTS, each -> state.grants.put(each.accessKeyId(), each));
     scan(view, 'd', DRAINING, drained -> state.draining.add(drained.node()));
     return state;
   }
@@ -105,7 +108,8 @@ final class ClusterState {
         List.copyOf(volumes.values()),
         List.copyOf(groups.values()),
         List.copyOf(buckets.values()),
-        List.copyOf(accessKeys.values()));
+        List.copyOf(accessKeys.values()),
+        List.copyOf(grants.values()));
   }
 
   long version() {
@@ -264,9 +268,21 @@ final class ClusterState {
     return accessKeys;
   }
 
-  void putAccessKey(AccessKey key) {
+  /**
+   * Stores a key pair.
+   *
+   * @param allowed empty: everything
+   */
+  void putAccessKey(AccessKey key, Optional<KeyGrants> allowed) {
     if (!key.equals(accessKeys.put(key.accessKeyId(), key))) {
       put(key('k', key.accessKeyId()), ACCESS_KEY.encode(key));
+    }
+    if (allowed.isPresent()) {
+      if (!allowed.get().equals(grants.put(key.accessKeyId(), allowed.get()))) {
+        put(key('r', key.accessKeyId()), GRANTS.encode(allowed.get()));
+      }
+    } else if (grants.remove(key.accessKeyId()) != null) {
+      remove(key('r', key.accessKeyId()));
     }
   }
 

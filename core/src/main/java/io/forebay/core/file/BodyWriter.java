@@ -1,6 +1,7 @@
 package io.forebay.core.file;
 
 import io.forebay.core.bytes.Bytes;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -34,11 +35,18 @@ public interface BodyWriter<T> extends AutoCloseable {
    *
    * @param md5Hex MD5 of the whole body in lower-case hex, when the caller has computed it over the
    *     bytes that it wrote; it becomes the ETag. See {@link WriteOptions#md5FromCaller}.
+   * @param headers what the door keeps with the object or part and knows only now that the body has
+   *     come, such as its checksums; added to {@link ObjectMetadata#headers}
    * @throws io.forebay.core.error.ForebayException PRECONDITION_FAILED; NOT_FOUND (If-Match on an
    *     absent key); INCOMPLETE_BODY (fewer or more bytes than expected); SESSION_ENDED;
    *     UNAVAILABLE or TIMEOUT (outcome unknown)
    */
-  T publish(Optional<String> md5Hex);
+  T publish(Optional<String> md5Hex, Map<String, String> headers);
+
+  /** Publishes without further headers. */
+  default T publish(Optional<String> md5Hex) {
+    return publish(md5Hex, Map.of());
+  }
 
   /** Discards what was not published; idempotent. */
   @Override

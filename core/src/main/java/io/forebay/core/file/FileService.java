@@ -4,6 +4,7 @@ import io.forebay.core.cluster.Bucket;
 import io.forebay.core.id.Generation;
 import io.forebay.core.id.UploadId;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 
@@ -89,6 +90,26 @@ public interface FileService {
       CopyOptions options);
 
   /**
+   * Changes headers that a door keeps with an object. It stays the same generation, with its ETag
+   * and its time, and is not flushed again: only names that begin with {@code x-amz-} are taken,
+   * for no store is told of them.
+   *
+   * @param headers by lower-case name; an empty value takes a header away
+   * @throws io.forebay.core.error.ForebayException NOT_FOUND; INVALID_ARGUMENT (another name)
+   */
+  ObjectInfo changeHeaders(String bucket, String key, Map<String, String> headers);
+
+  /**
+   * The parts that a multipart upload made a generation of, by number. Empty for a generation that
+   * came otherwise (renamed and copied ones too), or that is superseded.
+   *
+   * @param afterPartNumber 0 begins
+   * @param max 1–1,000
+   */
+  ObjectParts partsOf(
+      String bucket, String key, Generation generation, int afterPartNumber, int max);
+
+  /**
    * Renames an object (replacing the target), or, when {@code from} and {@code to} end with {@code
    * /}, everything below a prefix (the target must be empty), in one step.
    *
@@ -157,6 +178,7 @@ public interface FileService {
    *
    * @param parts ascending by number; every part but the last has at least 5 MiB
    * @param expectedLengthBytes refused with INVALID_ARGUMENT when the parts' sum differs
+   * @param headers added to those that the upload was begun with
    * @throws io.forebay.core.error.ForebayException NO_SUCH_UPLOAD; INVALID_PART (absent, or its
    *     ETag differs); INVALID_PART_ORDER; PART_TOO_SMALL; PRECONDITION_FAILED; NOT_FOUND (If-Match
    *     on an absent key); ENTITY_TOO_LARGE
@@ -167,7 +189,19 @@ public interface FileService {
       UploadId upload,
       List<CompletedPart> parts,
       WriteConditions conditions,
-      OptionalLong expectedLengthBytes);
+      OptionalLong expectedLengthBytes,
+      Map<String, String> headers);
+
+  /** Completes without further headers. */
+  default ObjectInfo completeUpload(
+      String bucket,
+      String key,
+      UploadId upload,
+      List<CompletedPart> parts,
+      WriteConditions conditions,
+      OptionalLong expectedLengthBytes) {
+    return completeUpload(bucket, key, upload, parts, conditions, expectedLengthBytes, Map.of());
+  }
 
   /**
    * Drops an upload and its parts.

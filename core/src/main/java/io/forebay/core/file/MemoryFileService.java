@@ -17,6 +17,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -63,12 +64,12 @@ public final class MemoryFileService implements FileService {
     }
   }
 
-  private record Stored(ObjectInfo info, Body body) {}
+  private record Stored(ObjectInfo info, Body body, List<ObjectPart> parts) {}
 
   private record Upload(
       String key, ObjectMetadata metadata, long createdMillis, TreeMap<Integer, Part> parts) {}
 
-  private record Part(PartInfo info, Body body) {}
+  private record Part(PartInfo info, Body body, Map<String, String> headers) {}
 
   /** Immutable content in pieces, so that concatenating moves no byte. */
   private record Body(List<byte[]> pieces, long lengthBytes, int crc32c) {
@@ -208,7 +209,8 @@ public final class MemoryFileService implements FileService {
           try {
             State state = state(bucket);
             options.conditions().check(present(state, key));
-            return put(state, key, digested.body, options.metadata(), digested.md5Hex, 1).info;
+            ObjectMetadata metadata = options.metadata().with(digested.headers);
+            return put(state, key, digested.body, metadata, digested.md5Hex, List.of()).info;
           } finally {
             lock.unlock();
           }
@@ -264,7 +266,52 @@ public final class MemoryFileService implements FileService {
       ObjectMetadata metadata = options.metadata().orElse(source.info.metadata());
       Optional<String> md5 =
           source.info.etag().contains("-") ? Optional.empty() : Optional.of(source.info.etag());
-      return put(target, key, source.body, metadata, md5, 1).info;
+      return put(target, key, source.body, metadata, md5, List.of()).info;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public ObjectInfo changeHeaders(String bucket, String key, Map<String, String> headers) {
+    ObjectKey.check(key);
+    DoorHeaders.check(headers);
+    lock.lock();
+    try {
+      State state = state(bucket);
+      Stored stored = source(bucket, key, ReadConditions.NONE);
+      ObjectInfo old = stored.info;
+      var info =
+          new ObjectInfo(
+              old.bucket(),
+              key,
+              old.generation(),
+              old.lengthBytes(),
+              old.etag(),
+              old.modifiedMillis(),
+              old.metadata().with(headers),
+              old.flush(),
+              old.storeEtag());
+      state.objects.put(key, new Stored(info, stored.body, stored.parts));
+      return info;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public ObjectParts partsOf(
+      String bucket, String key, Generation generation, int afterPartNumber, int max) {
+    ObjectKey.check(key);
+    lock.lock();
+    try {
+      Stored stored = state(bucket).objects.get(key);
+      if (stored == null || !stored.info.generation().equals(generation)) {
+        return new ObjectParts(List.of(), false);
+      }
+      List<ObjectPart> left =
+          stored.parts.stream().filter(part -> part.number() > afterPartNumber).toList();
+      return new ObjectParts(left.subList(0, Math.min(max, left.size())), left.size() > max);
     } finally {
       lock.unlock();
     }
@@ -331,7 +378,8 @@ public final class MemoryFileService implements FileService {
             old.metadata(),
             old.flush(),
             old.storeEtag()),
-        stored.body);
+        stored.body,
+        List.of());
   }
 
   /** The objects whose keys begin with a prefix; a live view. */
@@ -406,9 +454,7 @@ public final class MemoryFileService implements FileService {
     } finally {
       lock.unlock();
     }
-    return new Writer<>(
-        options,
-        digested -> putPart(bucket, key, upload, partNumber, digested.body, digested.md5Hex));
+    return new Writer<>(options, digested -> putPart(bucket, key, upload, partNumber, digested));
   }
 
   @Override
@@ -432,7 +478,7 @@ public final class MemoryFileService implements FileService {
     } finally {
       lock.unlock();
     }
-    return putPart(bucket, key, upload, partNumber, body, Optional.empty());
+    return putPart(bucket, key, upload, partNumber, new Digested(body, Optional.empty(), Map.of()));
   }
 
   private static Body cut(Stored source, ByteRange range) {
@@ -449,21 +495,17 @@ public final class MemoryFileService implements FileService {
   }
 
   private PartInfo putPart(
-      String bucket,
-      String key,
-      UploadId upload,
-      int partNumber,
-      Body body,
-      Optional<String> md5Hex) {
+      String bucket, String key, UploadId upload, int partNumber, Digested digested) {
+    Body body = digested.body;
     lock.lock();
     try {
       Upload open = upload(state(bucket), key, upload);
       String etag =
-          md5Hex.orElseGet(() ->
+          digested.md5Hex.orElseGet(() ->
               EntityTag.opaque(
                   new Generation(++lastId), body.lengthBytes, body.crc32c, partNumber));
       var info = new PartInfo(partNumber, body.lengthBytes, etag, env.wallMillis());
-      open.parts.put(partNumber, new Part(info, body));
+      open.parts.put(partNumber, new Part(info, body, digested.headers));
       return info;
     } finally {
       lock.unlock();
@@ -475,15 +517,14 @@ public final class MemoryFileService implements FileService {
       String bucket, String key, UploadId upload, int afterPartNumber, int max) {
     lock.lock();
     try {
-      var parts = new ArrayList<PartInfo>();
-      for (Part part :
-          upload(state(bucket), key, upload).parts.tailMap(afterPartNumber, false).values()) {
-        if (parts.size() == max) {
-          return new PartPage(parts, true);
-        }
-        parts.add(part.info);
-      }
-      return new PartPage(parts, false);
+      Upload open = upload(state(bucket), key, upload);
+      List<Part> left = List.copyOf(open.parts.tailMap(afterPartNumber, false).values());
+      List<Part> page = left.subList(0, Math.min(max, left.size()));
+      return new PartPage(
+          page.stream().map(Part::info).toList(),
+          left.size() > max,
+          page.stream().map(Part::headers).toList(),
+          open.metadata.headers());
     } finally {
       lock.unlock();
     }
@@ -527,14 +568,18 @@ public final class MemoryFileService implements FileService {
       UploadId upload,
       List<CompletedPart> parts,
       WriteConditions conditions,
-      OptionalLong expectedLengthBytes) {
+      OptionalLong expectedLengthBytes,
+      Map<String, String> headers) {
     ObjectKey.check(key);
     lock.lock();
     try {
       State state = state(bucket);
       Stored made = state.completed.get(upload);
-      if (made != null && made.equals(state.objects.get(key))) {
-        return made.info;
+      Stored present = state.objects.get(key);
+      if (made != null
+          && present != null
+          && made.info.generation().equals(present.info.generation())) {
+        return present.info;
       }
       Upload open = upload(state, key, upload);
       Body body = concatenation(open, parts);
@@ -547,7 +592,17 @@ public final class MemoryFileService implements FileService {
                 + expectedLengthBytes.getAsLong());
       }
       conditions.check(present(state, key));
-      Stored stored = put(state, key, body, open.metadata, Optional.empty(), parts.size());
+      var madeOf = new ArrayList<ObjectPart>(parts.size());
+      long offset = 0;
+      for (CompletedPart named : parts) {
+        Part part = open.parts.get(named.number());
+        if (part != null) {
+          long length = part.info.lengthBytes();
+          madeOf.add(new ObjectPart(named.number(), offset, length, part.headers));
+          offset += length;
+        }
+      }
+      Stored stored = put(state, key, body, open.metadata.with(headers), Optional.empty(), madeOf);
       state.uploads.remove(upload);
       state.completed.put(upload, stored);
       if (state.completed.size() > MAX_COMPLETED) {
@@ -573,9 +628,8 @@ public final class MemoryFileService implements FileService {
       }
       last = named.number();
     }
-    Body body = Body.EMPTY;
-    for (int i = 0; i < parts.size(); i++) {
-      CompletedPart named = parts.get(i);
+    var found = new ArrayList<Part>(parts.size());
+    for (CompletedPart named : parts) {
       Part part = upload.parts.get(named.number());
       if (part == null || !part.info.etag().equals(named.etag())) {
         throw new ForebayException(
@@ -584,6 +638,12 @@ public final class MemoryFileService implements FileService {
                 + named.number()
                 + (part == null ? " was not uploaded" : " has another ETag than the one named"));
       }
+      found.add(part);
+    }
+    Body body = Body.EMPTY;
+    for (int i = 0; i < parts.size(); i++) {
+      CompletedPart named = parts.get(i);
+      Part part = found.get(i);
       if (i < parts.size() - 1 && part.info.lengthBytes() < PartInfo.MIN_BYTES) {
         throw new ForebayException(
             ErrorCode.PART_TOO_SMALL,
@@ -704,8 +764,9 @@ public final class MemoryFileService implements FileService {
       Body body,
       ObjectMetadata metadata,
       Optional<String> md5Hex,
-      int parts) {
+      List<ObjectPart> parts) {
     var generation = new Generation(++lastId);
+    int count = Math.max(1, parts.size());
     var info =
         new ObjectInfo(
             state.bucket.name(),
@@ -713,12 +774,12 @@ public final class MemoryFileService implements FileService {
             generation,
             body.lengthBytes,
             md5Hex.orElseGet(
-                () -> EntityTag.opaque(generation, body.lengthBytes, body.crc32c, parts)),
+                () -> EntityTag.opaque(generation, body.lengthBytes, body.crc32c, count)),
             env.wallMillis(),
             metadata,
             FlushState.CACHE_ONLY,
             Optional.empty());
-    var stored = new Stored(info, body);
+    var stored = new Stored(info, body, List.copyOf(parts));
     state.objects.put(key, stored);
     return stored;
   }
@@ -731,7 +792,7 @@ public final class MemoryFileService implements FileService {
     }
   }
 
-  private record Digested(Body body, Optional<String> md5Hex) {}
+  private record Digested(Body body, Optional<String> md5Hex, Map<String, String> headers) {}
 
   /** Collects a body on the heap, then hands it to what publishes it. */
   private static final class Writer<T> implements BodyWriter<T> {
@@ -772,7 +833,7 @@ public final class MemoryFileService implements FileService {
     }
 
     @Override
-    public T publish(Optional<String> md5Hex) {
+    public T publish(Optional<String> md5Hex, Map<String, String> headers) {
       requireOpen();
       closed = true;
       OptionalLong expected = options.expectedLengthBytes();
@@ -785,7 +846,8 @@ public final class MemoryFileService implements FileService {
           md5Hex.isEmpty() && md5 != null
               ? Optional.of(HexFormat.of().formatHex(md5.digest()))
               : md5Hex;
-      return publish.apply(new Digested(new Body(List.copyOf(pieces), lengthBytes, crc32c), etag));
+      return publish.apply(
+          new Digested(new Body(List.copyOf(pieces), lengthBytes, crc32c), etag, headers));
     }
 
     @Override

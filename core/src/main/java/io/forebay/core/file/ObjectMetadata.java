@@ -21,4 +21,20 @@ public record ObjectMetadata(
     headers = Collections.unmodifiableMap(new TreeMap<>(headers));
     user = Collections.unmodifiableMap(new TreeMap<>(user));
   }
+
+  /** The same with other headers; an empty value takes a header away. */
+  public ObjectMetadata with(Map<String, String> changed) {
+    if (changed.isEmpty()) {
+      return this;
+    }
+    var all = new TreeMap<>(headers);
+    changed.forEach((name, value) -> {
+      if (value.isEmpty()) {
+        all.remove(name);
+      } else {
+        all.put(name, value);
+      }
+    });
+    return new ObjectMetadata(contentType, all, user);
+  }
 }

@@ -1,6 +1,7 @@
 package io.forebay.core.namespace;
 
 import io.forebay.core.id.BucketId;
+import io.forebay.core.id.Generation;
 import io.forebay.core.id.InodeId;
 import io.forebay.core.id.SessionId;
 import java.nio.ByteBuffer;
@@ -28,6 +29,7 @@ final class Keys {
   static final byte PART = 0x0f;
   static final byte COMPLETED = 0x10;
   static final byte MANIFEST = 0x11;
+  static final byte MADE_PART = 0x12;
 
   static final byte[] NOTHING = {};
 
@@ -117,6 +119,14 @@ final class Keys {
 
   static byte[] part(long upload, int number) {
     return ByteBuffer.allocate(13).put(PART).putLong(upload).putInt(number).array();
+  }
+
+  static byte[] madePart(Generation generation, int number) {
+    return ByteBuffer.allocate(13)
+        .put(MADE_PART)
+        .putLong(generation.value())
+        .putInt(number)
+        .array();
   }
 
   static byte[] with(byte[] prefix, long last) {

@@ -3,9 +3,11 @@ package io.forebay.core.namespace;
 import io.forebay.core.codec.Tag;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.ObjectPart;
 import io.forebay.core.file.PartInfo;
 import io.forebay.core.file.UploadInfo;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /** What a namespace answers to a query. */
@@ -49,11 +51,22 @@ public sealed interface NamespaceAnswer {
     }
   }
 
-  /** A page of parts. */
+  /**
+   * A page of parts.
+   *
+   * @param headers of each part, in their order
+   * @param uploadHeaders those that the upload was begun with
+   */
   @Tag(6)
-  record Parts(List<PartInfo> parts, boolean more) implements NamespaceAnswer {
+  record Parts(
+      List<PartInfo> parts,
+      boolean more,
+      List<Map<String, String>> headers,
+      Map<String, String> uploadHeaders)
+      implements NamespaceAnswer {
     public Parts {
       parts = List.copyOf(parts);
+      headers = List.copyOf(headers);
     }
   }
 
@@ -112,6 +125,14 @@ public sealed interface NamespaceAnswer {
   record OpenSessions(List<SessionEntry> sessions) implements NamespaceAnswer {
     public OpenSessions {
       sessions = List.copyOf(sessions);
+    }
+  }
+
+  /** A page of the parts that a generation was made of; empty when it came otherwise. */
+  @Tag(13)
+  record MadeParts(List<ObjectPart> parts, boolean more) implements NamespaceAnswer {
+    public MadeParts {
+      parts = List.copyOf(parts);
     }
   }
 }

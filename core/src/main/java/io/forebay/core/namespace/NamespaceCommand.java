@@ -10,6 +10,7 @@ import io.forebay.core.id.NodeId;
 import io.forebay.core.id.SessionId;
 import io.forebay.core.id.UploadId;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -127,6 +128,8 @@ public sealed interface NamespaceCommand {
   /**
    * Logs a part, replacing an older one of that number. Otherwise like {@link Publish}. Answer:
    * {@code PartLogged}; NO_SUCH_UPLOAD.
+   *
+   * @param headers what the door keeps with the part
    */
   @Tag(11)
   record PutPart(
@@ -139,7 +142,8 @@ public sealed interface NamespaceCommand {
       long lengthBytes,
       Optional<String> etag,
       int crc32c,
-      Manifest manifest)
+      Manifest manifest,
+      Map<String, String> headers)
       implements NamespaceCommand {}
 
   /**
@@ -168,6 +172,7 @@ public sealed interface NamespaceCommand {
    *
    * @param parts ETags with or without quotes
    * @param expectedLengthBytes -1: not given
+   * @param headers added to those that the upload was begun with
    */
   @Tag(13)
   record CompleteUpload(
@@ -177,7 +182,8 @@ public sealed interface NamespaceCommand {
       List<CompletedPart> parts,
       Preconditions conditions,
       long expectedLengthBytes,
-      FlushPolicy policy)
+      FlushPolicy policy,
+      Map<String, String> headers)
       implements NamespaceCommand {}
 
   /** Drops an upload and its parts. Answer: Done; NO_SUCH_UPLOAD. */
@@ -340,5 +346,15 @@ public sealed interface NamespaceCommand {
    */
   @Tag(28)
   record FlushUpload(BucketId bucket, String key, long attempt, String upload)
+      implements NamespaceCommand {}
+
+  /**
+   * Changes headers of the present generation in place: those of a door's own, which no store is
+   * told of. Answer: {@code Published}; NOT_FOUND; INVALID_ARGUMENT (another header).
+   *
+   * @param headers an empty value takes a header away
+   */
+  @Tag(29)
+  record ChangeHeaders(BucketId bucket, String key, Map<String, String> headers)
       implements NamespaceCommand {}
 }

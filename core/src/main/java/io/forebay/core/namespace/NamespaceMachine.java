@@ -89,6 +89,7 @@ public final class NamespaceMachine {
       case NamespaceCommand.DeleteMany c -> objects.deleteMany(c);
       case NamespaceCommand.Rename c -> objects.rename(c);
       case NamespaceCommand.Copy c -> objects.copy(c);
+      case NamespaceCommand.ChangeHeaders c -> objects.changeHeaders(c);
       case NamespaceCommand.CreateUpload c -> uploads.create(c);
       case NamespaceCommand.PutPart c -> uploads.put(c);
       case NamespaceCommand.PutPartCopy c -> uploads.copy(c);
@@ -198,13 +199,30 @@ public final class NamespaceMachine {
   /** A superseded generation whose readers had their time. */
   private static void drop(Generation generation, Change change, Flushes flushes) {
     byte[] key = Keys.of(Keys.GENERATION, generation.value());
-    if (Rows.get(change.out, key, GenerationRow.class).isEmpty()) {
+    Optional<GenerationRow> row = Rows.get(change.out, key, GenerationRow.class);
+    if (row.isEmpty()) {
       return;
+    }
+    if (row.get().etag().contains("-")) { // else no upload made it
+      dropParts(generation, change);
     }
     Manifest manifest = change.manifest(generation.value());
     Claims.remove(change.out, generation.value(), manifest);
     flushes.removeSources(generation.value(), manifest);
     change.out.remove(key);
     change.out.remove(Keys.of(Keys.MANIFEST, generation.value()));
+  }
+
+  private static void dropParts(Generation generation, Change change) {
+    byte[] prefix = Keys.of(Keys.MADE_PART, generation.value());
+    var keys = new ArrayList<byte[]>();
+    change.out.scan(
+        prefix,
+        Keys.behind(prefix),
+        (key, value) -> {
+          keys.add(key);
+          return true;
+        });
+    keys.forEach(change.out::remove);
   }
 }

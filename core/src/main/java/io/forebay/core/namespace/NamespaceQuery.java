@@ -95,4 +95,8 @@ public sealed interface NamespaceQuery {
   /** All open sessions. Answer: {@code OpenSessions}. */
   @Tag(11)
   record Sessions() implements NamespaceQuery {}
+
+  /** The parts that an upload made a generation of, by number. Answer: {@code MadeParts}. */
+  @Tag(12)
+  record PartsOf(Generation generation, int afterPartNumber, int max) implements NamespaceQuery {}
 }

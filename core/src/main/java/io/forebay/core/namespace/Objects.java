@@ -4,6 +4,8 @@ import static io.forebay.core.namespace.Rows.refuse;
 
 import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.DoorHeaders;
 import io.forebay.core.file.EntityTag;
 import io.forebay.core.file.ObjectMetadata;
 import io.forebay.core.id.BucketId;
@@ -210,6 +212,22 @@ final class Objects {
             change.now,
             taken(source),
             c.policy()));
+  }
+
+  /** The generation stays, and with it its time, its ETag and what the store has. */
+  NamespaceResult changeHeaders(NamespaceCommand.ChangeHeaders c) {
+    try {
+      DoorHeaders.check(c.headers());
+    } catch (ForebayException illegal) {
+      throw refuse(illegal.code(), String.valueOf(illegal.getMessage()));
+    }
+    ObjectHead head =
+        change
+            .head(c.bucket(), c.key())
+            .orElseThrow(() -> refuse(ErrorCode.NOT_FOUND, "there is no such object"));
+    GenerationRow row = change.generation(head.generation());
+    change.putGeneration(head.generation(), row.with(row.metadata().with(c.headers())));
+    return new NamespaceResult.Published(change.head(c.bucket(), c.key()).orElseThrow());
   }
 
   ObjectHead source(BucketId bucket, String key, Optional<Generation> wanted) {

@@ -5,6 +5,7 @@ import static io.forebay.core.namespace.Rows.refuse;
 import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.file.FlushState;
+import io.forebay.core.file.ObjectPart;
 import io.forebay.core.file.PartInfo;
 import io.forebay.core.file.UploadInfo;
 import io.forebay.core.id.BucketId;
@@ -15,6 +16,7 @@ import io.forebay.core.namespace.FlushRecord.Target;
 import io.forebay.core.namespace.Rows.Entry;
 import io.forebay.core.namespace.Rows.FlushRow;
 import io.forebay.core.namespace.Rows.GenerationRow;
+import io.forebay.core.namespace.Rows.MadePartRow;
 import io.forebay.core.namespace.Rows.PartRow;
 import io.forebay.core.namespace.Rows.SessionRow;
 import io.forebay.core.namespace.Rows.UploadRow;
@@ -22,6 +24,7 @@ import io.forebay.core.sorted.SortedMap;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /** Answers from a view. */
@@ -51,6 +54,7 @@ final class Queries {
       case NamespaceQuery.ListObjects q -> list(q);
       case NamespaceQuery.ListUploads q -> uploads(q);
       case NamespaceQuery.ListParts q -> parts(q);
+      case NamespaceQuery.PartsOf q -> partsOf(q);
       case NamespaceQuery.ChunkStates q -> {
         checkPage(q.chunks().size(), NamespaceQuery.MAX_CHUNKS);
         yield new NamespaceAnswer.Chunks(
@@ -296,14 +300,14 @@ final class Queries {
 
   private NamespaceAnswer parts(NamespaceQuery.ListParts q) {
     checkPage(q.max(), NamespaceQuery.MAX_PAGE);
-    boolean open =
+    UploadRow upload =
         Rows.get(view, Keys.of(Keys.UPLOAD, q.upload().value()), UploadRow.class)
             .filter(row -> row.bucket().equals(q.bucket()) && row.key().equals(q.key()))
-            .isPresent();
-    if (!open) {
-      throw refuse(ErrorCode.NO_SUCH_UPLOAD, "there is no upload " + q.upload() + " of this key");
-    }
+            .orElseThrow(() ->
+                refuse(
+                    ErrorCode.NO_SUCH_UPLOAD, "there is no upload " + q.upload() + " of this key"));
     var found = new ArrayList<PartInfo>();
+    var headers = new ArrayList<Map<String, String>>();
     view.scan(
         Keys.part(q.upload().value(), Math.max(0, q.afterPartNumber()) + 1),
         Keys.behind(Keys.of(Keys.PART, q.upload().value())),
@@ -311,10 +315,31 @@ final class Queries {
           PartRow row = RecordCodec.of(PartRow.class).decode(value);
           int number = (int) Keys.longAt(key, key.length - 8);
           found.add(new PartInfo(number, row.lengthBytes(), row.etag(), row.modifiedMillis()));
+          headers.add(row.headers());
           return found.size() <= q.max();
         });
-    boolean more = found.size() > q.max();
-    return new NamespaceAnswer.Parts(more ? found.subList(0, q.max()) : found, more);
+    int count = Math.min(found.size(), q.max());
+    return new NamespaceAnswer.Parts(
+        found.subList(0, count),
+        found.size() > count,
+        headers.subList(0, count),
+        upload.metadata().headers());
+  }
+
+  private NamespaceAnswer partsOf(NamespaceQuery.PartsOf q) {
+    checkPage(q.max(), NamespaceQuery.MAX_PAGE);
+    var found = new ArrayList<ObjectPart>();
+    view.scan(
+        Keys.madePart(q.generation(), Math.max(0, q.afterPartNumber()) + 1),
+        Keys.behind(Keys.of(Keys.MADE_PART, q.generation().value())),
+        (key, value) -> {
+          MadePartRow row = RecordCodec.of(MadePartRow.class).decode(value);
+          int number = (int) Keys.longAt(key, key.length - 8);
+          found.add(new ObjectPart(number, row.offset(), row.lengthBytes(), row.headers()));
+          return found.size() <= q.max();
+        });
+    int count = Math.min(found.size(), q.max());
+    return new NamespaceAnswer.MadeParts(found.subList(0, count), found.size() > count);
   }
 
   /** Flush records below a prefix and behind a key, in order. */

@@ -9,6 +9,7 @@ import io.forebay.core.id.Generation;
 import io.forebay.core.id.InodeId;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.sorted.SortedMap;
+import java.util.Map;
 import java.util.Optional;
 
 /** The values of the map. */
@@ -46,6 +47,11 @@ final class Rows {
       return new GenerationRow(
           bucket, inode, lengthBytes, etag, metadata, modifiedMillis, true, etagOfStore);
     }
+
+    GenerationRow with(ObjectMetadata changed) {
+      return new GenerationRow(
+          bucket, inode, lengthBytes, etag, changed, modifiedMillis, clean, storeEtag);
+    }
   }
 
   /**
@@ -62,7 +68,15 @@ final class Rows {
       long createdMillis,
       long expiresMillis) {}
 
-  record PartRow(long owner, long lengthBytes, String etag, long modifiedMillis) {}
+  record PartRow(
+      long owner,
+      long lengthBytes,
+      String etag,
+      long modifiedMillis,
+      Map<String, String> headers) {}
+
+  /** A part that a generation was made of; its number is in the key. */
+  record MadePartRow(long offset, long lengthBytes, Map<String, String> headers) {}
 
   record CompletedRow(BucketId bucket, String key, Generation generation) {}
 

@@ -11,6 +11,7 @@ import io.forebay.core.id.Generation;
 import io.forebay.core.id.UploadId;
 import io.forebay.core.namespace.Manifest.Segment;
 import io.forebay.core.namespace.Rows.CompletedRow;
+import io.forebay.core.namespace.Rows.MadePartRow;
 import io.forebay.core.namespace.Rows.PartRow;
 import io.forebay.core.namespace.Rows.UploadRow;
 import java.security.MessageDigest;
@@ -18,6 +19,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.zip.CRC32C;
@@ -80,7 +82,11 @@ final class Uploads {
               c.etag()
                   .orElseGet(() ->
                       EntityTag.opaque(new Generation(owner), c.lengthBytes(), c.crc32c(), 1));
-          return log(c.upload(), c.partNumber(), owner, c.lengthBytes(), etag, c.manifest());
+          return log(
+              c.upload(),
+              c.partNumber(),
+              new PartRow(owner, c.lengthBytes(), etag, change.now, c.headers()),
+              c.manifest());
         });
   }
 
@@ -100,19 +106,22 @@ final class Uploads {
             ? source.etag()
             : EntityTag.opaque(new Generation(owner), length, (int) c.offset(), 1);
     Manifest manifest = Stores.window(objects.taken(source), c.offset(), length);
-    return log(c.upload(), c.partNumber(), owner, length, etag, manifest);
+    return log(
+        c.upload(),
+        c.partNumber(),
+        new PartRow(owner, length, etag, change.now, Map.of()),
+        manifest);
   }
 
-  private NamespaceResult log(
-      UploadId upload, int number, long owner, long lengthBytes, String etag, Manifest manifest) {
+  private NamespaceResult log(UploadId upload, int number, PartRow part, Manifest manifest) {
     byte[] key = Keys.part(upload.value(), number);
     Rows.get(change.out, key, PartRow.class).ifPresent(this::drop);
-    change.out.put(
-        key, Rows.bytes(PartRow.class, new PartRow(owner, lengthBytes, etag, change.now)));
-    change.putManifest(owner, manifest);
-    Claims.put(change.out, owner, manifest);
-    flushes.addSources(owner, manifest);
-    return new NamespaceResult.PartLogged(new PartInfo(number, lengthBytes, etag, change.now));
+    change.out.put(key, Rows.bytes(PartRow.class, part));
+    change.putManifest(part.owner(), manifest);
+    Claims.put(change.out, part.owner(), manifest);
+    flushes.addSources(part.owner(), manifest);
+    return new NamespaceResult.PartLogged(
+        new PartInfo(number, part.lengthBytes(), part.etag(), part.modifiedMillis()));
   }
 
   private void drop(PartRow part) {
@@ -162,10 +171,19 @@ final class Uploads {
             Optional.empty(),
             total,
             generation -> etag(generation, total, parts),
-            upload.metadata(),
+            upload.metadata().with(c.headers()),
             change.now,
             segments.isEmpty() ? new Manifest.Inline(new byte[0]) : new Manifest.Joined(segments),
             c.policy());
+    long offset = 0;
+    for (int i = 0; i < parts.size(); i++) {
+      PartRow part = parts.get(i);
+      change.out.put(
+          Keys.madePart(head.generation(), c.parts().get(i).number()),
+          Rows.bytes(
+              MadePartRow.class, new MadePartRow(offset, part.lengthBytes(), part.headers())));
+      offset += part.lengthBytes();
+    }
     remove(c.upload().value(), upload);
     change.out.put(
         completedKey,

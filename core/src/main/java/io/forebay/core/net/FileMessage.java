@@ -11,8 +11,8 @@ import io.forebay.core.file.ListPage;
 import io.forebay.core.file.ListQuery;
 import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.ObjectParts;
 import io.forebay.core.file.PartInfo;
-import io.forebay.core.file.PartPage;
 import io.forebay.core.file.PathStatus;
 import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.StoreConflict;
@@ -22,6 +22,7 @@ import io.forebay.core.file.WriteOptions;
 import io.forebay.core.id.Generation;
 import io.forebay.core.id.UploadId;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 
@@ -95,7 +96,8 @@ public sealed interface FileMessage extends Message {
 
   /** Answered by {@link Objects} or {@link Part}, as the handle was made. */
   @Tag(216)
-  record Publish(long handle, Optional<String> md5Hex) implements FileMessage {}
+  record Publish(long handle, Optional<String> md5Hex, Map<String, String> headers)
+      implements FileMessage {}
 
   @Tag(217)
   record Part(PartInfo part) implements FileMessage {}
@@ -160,8 +162,14 @@ public sealed interface FileMessage extends Message {
   record ListParts(String bucket, String key, UploadId upload, int afterPartNumber, int max)
       implements FileMessage {}
 
+  /** A {@link io.forebay.core.file.PartPage}. */
   @Tag(230)
-  record Parts(PartPage page) implements FileMessage {}
+  record Parts(
+      List<PartInfo> parts,
+      boolean more,
+      List<Map<String, String>> headers,
+      Map<String, String> uploadHeaders)
+      implements FileMessage {}
 
   @Tag(231)
   record ListUploads(
@@ -179,7 +187,8 @@ public sealed interface FileMessage extends Message {
       UploadId upload,
       List<CompletedPart> parts,
       WriteConditions conditions,
-      OptionalLong expectedLengthBytes)
+      OptionalLong expectedLengthBytes,
+      Map<String, String> headers)
       implements FileMessage {}
 
   @Tag(234)
@@ -215,6 +224,19 @@ public sealed interface FileMessage extends Message {
   /** Asks how far a prefix is on its way to the store; answered by {@link Flushed}. */
   @Tag(242)
   record AskFlushStatus(String bucket, String prefix) implements FileMessage {}
+
+  /** Answered by {@link PartsOf}. */
+  @Tag(243)
+  record AskPartsOf(String bucket, String key, Generation generation, int afterPartNumber, int max)
+      implements FileMessage {}
+
+  @Tag(244)
+  record PartsOf(ObjectParts page) implements FileMessage {}
+
+  /** Answered by {@link Objects}. */
+  @Tag(245)
+  record ChangeHeaders(String bucket, String key, Map<String, String> headers)
+      implements FileMessage {}
 
   /** Asks for what the node itself says of its state; answered by {@link Report}. */
   @Tag(300)

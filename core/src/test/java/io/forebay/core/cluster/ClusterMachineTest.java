@@ -685,6 +685,26 @@ final class ClusterMachineTest {
   }
 
   @Test
+  void aKeyPairMayDoWhatItsLastCommandSays() {
+    var cluster = new ClusterFixture(4);
+    var key = new AccessKey("id", "s");
+    var grants = List.of(new KeyGrant("a", KeyRight.READ), new KeyGrant("b-*", KeyRight.WRITE));
+    cluster.done(new ClusterCommand.PutRestrictedKey(key, grants));
+    assertThat(cluster.machine.image().accessKeys()).containsExactly(key);
+    assertThat(cluster.machine.image().grants()).containsExactly(new KeyGrants("id", grants));
+    assertThat(cluster.reloaded().image()).isEqualTo(cluster.machine.image());
+    cluster.refused(new ClusterCommand.PutRestrictedKey(key, List.of()));
+    cluster.done(new ClusterCommand.PutAccessKey(key));
+    assertThat(cluster.machine.image().grants()).isEmpty();
+    assertThat(grants.get(0).allows(KeyRight.READ, "a")).isTrue();
+    assertThat(grants.get(0).allows(KeyRight.WRITE, "a")).isFalse();
+    assertThat(grants.get(0).allows(KeyRight.READ, "ab")).isFalse();
+    assertThat(grants.get(1).allows(KeyRight.READ, "b-1")).isTrue();
+    assertThat(grants.get(1).allows(KeyRight.ADMIN, "b-1")).isFalse();
+    assertThat(cluster.reloaded().image()).isEqualTo(cluster.machine.image());
+  }
+
+  @Test
   void commandsOfOneLogEntryGiveImagesOfDifferentVersions() {
     var cluster = new ClusterFixture(4);
     cluster.done(new ClusterCommand.Initialize("one"));
@@ -767,6 +787,10 @@ final class ClusterMachineTest {
             + "01"
             + "0000000000000001"
             + "0000000000000002");
+    pins(
+        new ClusterCommand.PutRestrictedKey(
+            new AccessKey("i", "s"), List.of(new KeyGrant("b*", KeyRight.ADMIN))),
+        "0e" + "0169" + "0173" + "01" + "02622a" + "02");
   }
 
   @Test

@@ -12,6 +12,7 @@ import io.forebay.core.cluster.Family;
 import io.forebay.core.env.TestEnv;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.Generation;
 import io.forebay.core.id.UploadId;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -341,6 +342,51 @@ public abstract class FileServiceContract {
     assertThat(complete(upload, parts)).as("repeated completion").isEqualTo(made);
     refused(ErrorCode.NO_SUCH_UPLOAD, () -> files.abortUpload(BUCKET, "big", upload));
     assertThat(files.listUploads(BUCKET, "", "", Optional.empty(), 10).uploads()).isEmpty();
+  }
+
+  @Test
+  void whatADoorKeepsWithPartsAndObjectsComesBackAndCanBeChanged() {
+    UploadId upload =
+        files.createUpload(
+            BUCKET, "big", new ObjectMetadata("", Map.of("x-amz-begun", "1"), Map.of()));
+    PartInfo made;
+    try (BodyWriter<PartInfo> writer =
+        files.createPart(BUCKET, "big", upload, 4, WriteOptions.DEFAULT)) {
+      write(writer, random(3_000, 9));
+      made = writer.publish(Optional.empty(), Map.of("x-amz-sum", "s"));
+    }
+    PartPage page = files.listParts(BUCKET, "big", upload, 0, 10);
+    assertThat(page.headers()).containsExactly(Map.of("x-amz-sum", "s"));
+    assertThat(page.uploadHeaders()).isEqualTo(Map.of("x-amz-begun", "1"));
+    ObjectInfo object =
+        files.completeUpload(
+            BUCKET,
+            "big",
+            upload,
+            List.of(new CompletedPart(4, made.etag())),
+            WriteConditions.NONE,
+            OptionalLong.empty(),
+            Map.of("x-amz-end", "2"));
+    assertThat(object.metadata().headers()).isEqualTo(Map.of("x-amz-begun", "1", "x-amz-end", "2"));
+    assertThat(files.partsOf(BUCKET, "big", object.generation(), 0, 1).parts())
+        .containsExactly(new ObjectPart(4, 0, 3_000, Map.of("x-amz-sum", "s")));
+    assertThat(files.partsOf(BUCKET, "big", object.generation(), 4, 1).parts()).isEmpty();
+    ObjectInfo changed =
+        files.changeHeaders(BUCKET, "big", Map.of("x-amz-end", "", "x-amz-new", "3"));
+    assertThat(changed.metadata().headers())
+        .isEqualTo(Map.of("x-amz-begun", "1", "x-amz-new", "3"));
+    assertThat(changed.etag()).isEqualTo(object.etag());
+    assertThat(files.stat(BUCKET, "big").map(ObjectInfo::metadata)).contains(changed.metadata());
+    try (BodyWriter<ObjectInfo> writer = files.create(BUCKET, "plain", WriteOptions.DEFAULT)) {
+      assertThat(writer.publish(Optional.empty(), Map.of("x-amz-sum", "p")).metadata().headers())
+          .isEqualTo(Map.of("x-amz-sum", "p"));
+    }
+    Generation plain = files.stat(BUCKET, "plain").orElseThrow().generation();
+    assertThat(files.partsOf(BUCKET, "plain", plain, 0, 10).parts()).isEmpty();
+    refused(
+        ErrorCode.INVALID_ARGUMENT,
+        () -> files.changeHeaders(BUCKET, "big", Map.of("expires", "x")));
+    refused(ErrorCode.NOT_FOUND, () -> files.changeHeaders(BUCKET, "absent", Map.of()));
   }
 
   @Test

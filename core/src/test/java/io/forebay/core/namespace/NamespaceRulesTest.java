@@ -9,10 +9,12 @@ import io.forebay.core.error.ErrorCode;
 import io.forebay.core.file.CompletedPart;
 import io.forebay.core.file.FlushState;
 import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.ObjectPart;
 import io.forebay.core.id.Generation;
 import io.forebay.core.id.SessionId;
 import io.forebay.core.id.UploadId;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
@@ -406,6 +408,55 @@ final class NamespaceRulesTest {
     assertThat(shard.state(session, 3)).isEqualTo(ChunkState.GARBAGE);
   }
 
+  @Test
+  void anObjectKeepsThePartsItWasMadeOfUntilItsReadersHadTheirTime() {
+    SessionId session = shard.session();
+    UploadId upload = upload("a", 5000);
+    String two = part(session, upload, 2, 1, 2, 6 << 20);
+    String five = part(session, upload, 5, 2, 3, 1000);
+    shard.apply(
+        complete(upload, new CompletedPart(2, two), new CompletedPart(5, five)),
+        NamespaceResult.Published.class);
+    Generation made = shard.stat("a").orElseThrow().generation();
+    var first = new ObjectPart(2, 0, 6 << 20, Map.of("x-amz-of", "part 2"));
+    var second = new ObjectPart(5, 6 << 20, 1000, Map.of("x-amz-of", "part 5"));
+    assertThat(partsOf(made, 0, 10))
+        .isEqualTo(new NamespaceAnswer.MadeParts(List.of(first, second), false));
+    assertThat(partsOf(made, 0, 1)).isEqualTo(new NamespaceAnswer.MadeParts(List.of(first), true));
+    assertThat(partsOf(made, 2, 1))
+        .isEqualTo(new NamespaceAnswer.MadeParts(List.of(second), false));
+    shard.publish(session, "a", Shard.chunks(session, 4, 5), CACHE_ONLY);
+    assertThat(partsOf(made, 0, 10)).isNotEqualTo(new NamespaceAnswer.MadeParts(List.of(), false));
+    shard.now += 1_000_000_000;
+    shard.apply(new NamespaceCommand.ExpireTick(100), NamespaceResult.Expired.class);
+    assertThat(partsOf(made, 0, 10)).isEqualTo(new NamespaceAnswer.MadeParts(List.of(), false));
+  }
+
+  private NamespaceAnswer partsOf(Generation generation, int after, int max) {
+    return shard.query(new NamespaceQuery.PartsOf(generation, after, max));
+  }
+
+  @Test
+  void aDoorsHeadersChangeInPlaceAndNothingIsFlushedForIt() {
+    SessionId session = shard.session();
+    ObjectHead before = shard.publish(session, "a", Shard.chunks(session, 1, 2), CACHE_ONLY);
+    var change = new NamespaceCommand.ChangeHeaders(BUCKET, "a", Map.of("x-amz-tagging", "k=v"));
+    shard.apply(change, NamespaceResult.Published.class);
+    ObjectHead after = shard.stat("a").orElseThrow();
+    assertThat(after.metadata().headers()).containsEntry("x-amz-tagging", "k=v");
+    assertThat(after.generation()).isEqualTo(before.generation());
+    assertThat(after.modifiedMillis()).isEqualTo(before.modifiedMillis());
+    shard.apply(
+        new NamespaceCommand.ChangeHeaders(BUCKET, "a", Map.of("x-amz-tagging", "")),
+        NamespaceResult.Published.class);
+    assertThat(shard.stat("a").orElseThrow()).isEqualTo(before);
+    shard.refuses(
+        new NamespaceCommand.ChangeHeaders(BUCKET, "a", Map.of("expires", "x")),
+        ErrorCode.INVALID_ARGUMENT);
+    shard.refuses(
+        new NamespaceCommand.ChangeHeaders(BUCKET, "absent", Map.of()), ErrorCode.NOT_FOUND);
+  }
+
   private List<FlushItem> work() {
     return ((NamespaceAnswer.Work)
             shard.query(new NamespaceQuery.FlushWork(100, shard.now, List.of())))
@@ -449,7 +500,8 @@ final class NamespaceRulesTest {
                 lengthBytes,
                 Optional.empty(),
                 number,
-                manifest),
+                manifest,
+                Map.of("x-amz-of", "part " + number)),
             NamespaceResult.PartLogged.class)
         .part()
         .etag();
@@ -457,7 +509,7 @@ final class NamespaceRulesTest {
 
   private static NamespaceCommand.CompleteUpload complete(UploadId upload, CompletedPart... parts) {
     return new NamespaceCommand.CompleteUpload(
-        BUCKET, "a", upload, List.of(parts), Preconditions.NONE, -1, BACK);
+        BUCKET, "a", upload, List.of(parts), Preconditions.NONE, -1, BACK, Map.of());
   }
 
   private void conflict(String key, String etag) {

@@ -22,6 +22,7 @@ import io.forebay.core.file.ByteRange;
 import io.forebay.core.file.CompletedPart;
 import io.forebay.core.file.CopyOptions;
 import io.forebay.core.file.DeleteResult;
+import io.forebay.core.file.DoorHeaders;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.FlushReport;
 import io.forebay.core.file.FlushState;
@@ -30,6 +31,7 @@ import io.forebay.core.file.ListQuery;
 import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectKey;
 import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.ObjectParts;
 import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.PartInfo;
 import io.forebay.core.file.PartPage;
@@ -341,7 +343,7 @@ public final class NodeFileService implements FileService {
     return new Writing<>(
         known,
         options,
-        (ticket, body, etag) -> {
+        (ticket, body, etag, headers) -> {
           FlushPolicy policy = FlushPolicy.of(known, key);
           NamespaceResult result =
               plane.namespace(
@@ -353,7 +355,7 @@ public final class NodeFileService implements FileService {
                       body.lengthBytes(),
                       etag,
                       body.crc32c(),
-                      options.metadata(),
+                      options.metadata().with(headers),
                       body.manifest(),
                       Preconditions.of(options.conditions()),
                       policy));
@@ -440,7 +442,11 @@ public final class NodeFileService implements FileService {
 
   /** What is logged when a body is whole. */
   private interface Publication<T> {
-    T log(Session.Ticket ticket, WrittenBody body, Optional<String> etag);
+    T log(
+        Session.Ticket ticket,
+        WrittenBody body,
+        Optional<String> etag,
+        Map<String, String> headers);
   }
 
   private final class Writing<T> implements BodyWriter<T> {
@@ -487,13 +493,13 @@ public final class NodeFileService implements FileService {
     }
 
     @Override
-    public T publish(Optional<String> md5Hex) {
+    public T publish(Optional<String> md5Hex, Map<String, String> headers) {
       OptionalLong expected = options.expectedLengthBytes();
       if (expected.isPresent() && body.lengthBytes() != expected.getAsLong()) {
         throw incomplete(body.lengthBytes(), expected.getAsLong());
       }
       WrittenBody written = body.finish();
-      return publication.log(ticket, written, md5Hex.or(written::md5Hex));
+      return publication.log(ticket, written, md5Hex.or(written::md5Hex), headers);
     }
 
     @Override
@@ -614,6 +620,31 @@ public final class NodeFileService implements FileService {
   }
 
   @Override
+  public ObjectInfo changeHeaders(String bucket, String key, Map<String, String> headers) {
+    ObjectKey.check(key);
+    DoorHeaders.check(headers);
+    NamespaceResult result =
+        plane.namespace(new NamespaceCommand.ChangeHeaders(require(bucket).id(), key, headers));
+    if (result instanceof NamespaceResult.Published(var object)) {
+      return object.info(bucket);
+    }
+    throw unexpected(result);
+  }
+
+  @Override
+  public ObjectParts partsOf(
+      String bucket, String key, Generation generation, int afterPartNumber, int max) {
+    ObjectKey.check(key);
+    require(bucket);
+    NamespaceAnswer answer =
+        plane.query(new NamespaceQuery.PartsOf(generation, afterPartNumber, max));
+    if (answer instanceof NamespaceAnswer.MadeParts(var parts, boolean more)) {
+      return new ObjectParts(parts, more);
+    }
+    throw unexpected(answer);
+  }
+
+  @Override
   public void rename(String bucket, String from, String to) {
     if (from.endsWith("/") != to.endsWith("/")) {
       throw new ForebayException(
@@ -677,7 +708,7 @@ public final class NodeFileService implements FileService {
     return new Writing<>(
         known,
         options,
-        (ticket, body, etag) -> {
+        (ticket, body, etag, headers) -> {
           NamespaceResult result =
               plane.namespace(
                   new NamespaceCommand.PutPart(
@@ -690,7 +721,8 @@ public final class NodeFileService implements FileService {
                       body.lengthBytes(),
                       etag,
                       body.crc32c(),
-                      body.manifest()));
+                      body.manifest(),
+                      headers));
           if (result instanceof NamespaceResult.PartLogged(var part)) {
             return part;
           }
@@ -758,8 +790,9 @@ public final class NodeFileService implements FileService {
     NamespaceAnswer answer =
         plane.query(
             new NamespaceQuery.ListParts(require(bucket).id(), key, upload, afterPartNumber, max));
-    if (answer instanceof NamespaceAnswer.Parts(var parts, boolean more)) {
-      return new PartPage(parts, more);
+    if (answer
+        instanceof NamespaceAnswer.Parts(var parts, boolean more, var headers, var ofUpload)) {
+      return new PartPage(parts, more, headers, ofUpload);
     }
     throw unexpected(answer);
   }
@@ -784,7 +817,8 @@ public final class NodeFileService implements FileService {
       UploadId upload,
       List<CompletedPart> parts,
       WriteConditions conditions,
-      OptionalLong expectedLengthBytes) {
+      OptionalLong expectedLengthBytes,
+      Map<String, String> headers) {
     Bucket known = require(bucket);
     FlushPolicy policy = FlushPolicy.of(known, key);
     NamespaceResult result =
@@ -796,7 +830,8 @@ public final class NodeFileService implements FileService {
                 parts,
                 Preconditions.of(conditions),
                 expectedLengthBytes.orElse(-1),
-                policy));
+                policy,
+                headers));
     if (!(result instanceof NamespaceResult.Published(var object))) {
       throw unexpected(result);
     }

@@ -761,6 +761,7 @@ final class FlushWorld {
                     0,
                     1_000,
                     0)),
+            List.of(),
             List.of());
 
     @Override
