@@ -4,6 +4,7 @@ import io.forebay.backing.StoreFactory;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
+import io.forebay.gateway.s3.CorsRule;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -52,6 +53,16 @@ public final class ConfigReader {
               "s3.anonymous", "true|false", "false", "serve unsigned requests; on loopback only"),
           new Setting("s3.accessKeyId", "TEXT", "", "a key pair to add at the start"),
           new Setting("s3.secretAccessKey", "TEXT", "", "its secret"),
+          new Setting(
+              "s3.keys",
+              "list of {accessKeyId, secretAccessKey, grants}",
+              "",
+              "more key pairs; grants maps buckets (or PREFIX*) to read, write or admin; without grants: everything"),
+          new Setting(
+              "s3.cors",
+              "list of {origins, methods, headers, expose, maxAge}",
+              "",
+              "which pages of other origins a browser lets use the S3 door"),
           new Setting("admin.listen", "HOST:PORT", "", "metrics and health; none when empty"),
           new Setting(
               "store",
@@ -188,9 +199,12 @@ public final class ConfigReader {
           anonymous,
           text("s3.domain"),
           keys(),
+          cors(),
           store(),
           text("capacity").map(written -> Size.parse(file + ": capacity", written)).orElse(0L),
-          text("segment").map(written -> Size.parse(file + ": segment", written)).orElse(256L << 20),
+          text("segment")
+              .map(written -> Size.parse(file + ": segment", written))
+              .orElse(256L << 20),
           text("memory").map(written -> Size.parse(file + ": memory", written)).orElse(0L),
           (int) replicas,
           text("grace")
@@ -211,13 +225,24 @@ public final class ConfigReader {
       return url;
     }
 
-    private Optional<ServerConfig.AccessKeyPair> keys() {
+    private List<ServerConfig.AccessKeyPair> keys() {
+      var keys = new ArrayList<ServerConfig.AccessKeyPair>();
       Optional<String> id = text("s3.accessKeyId");
       Optional<String> secret = text("s3.secretAccessKey");
       if (id.isPresent() != secret.isPresent()) {
         throw wrong(file, "s3.accessKeyId and s3.secretAccessKey go together; one is missing");
       }
-      return id.map(known -> new ServerConfig.AccessKeyPair(known, secret.orElseThrow()));
+      id.ifPresent(known ->
+          keys.add(new ServerConfig.AccessKeyPair(known, secret.orElseThrow(), List.of())));
+      keys.addAll(S3Settings.keys(file + ": s3.keys", values.get("s3.keys")));
+      if (keys.stream().map(ServerConfig.AccessKeyPair::id).distinct().count() < keys.size()) {
+        throw wrong(file, "s3.keys: an accessKeyId stands there twice");
+      }
+      return keys;
+    }
+
+    private List<CorsRule> cors() {
+      return S3Settings.cors(file + ": s3.cors", values.get("s3.cors"));
     }
 
     private SortedMap<String, ServerConfig.Voter> voters() {

@@ -1,6 +1,8 @@
 package io.forebay.app.config;
 
+import io.forebay.core.cluster.KeyGrant;
 import io.forebay.core.id.NodeId;
+import io.forebay.gateway.s3.CorsRule;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -19,6 +21,8 @@ import java.util.SortedMap;
  * @param s3Listen HOST:PORT of the S3 door; empty: no door
  * @param adminListen HOST:PORT of metrics and health; empty: none
  * @param s3Anonymous whether requests without a signature are served; only on loopback
+ * @param s3Keys key pairs to add at the start
+ * @param s3Cors which pages of other origins may use the S3 door
  * @param store default store of new buckets, as a URL; empty: cache-only
  * @param capacityBytes per data directory; 0: a share of the file system
  * @param segmentBytes size of a preallocated segment file
@@ -38,7 +42,8 @@ public record ServerConfig(
     Optional<String> adminListen,
     boolean s3Anonymous,
     Optional<String> s3Domain,
-    Optional<AccessKeyPair> s3Keys,
+    List<AccessKeyPair> s3Keys,
+    List<CorsRule> s3Cors,
     Optional<String> store,
     long capacityBytes,
     long segmentBytes,
@@ -48,6 +53,8 @@ public record ServerConfig(
     long flushDelayMillis) {
   public ServerConfig {
     data = List.copyOf(data);
+    s3Keys = List.copyOf(s3Keys);
+    s3Cors = List.copyOf(s3Cors);
   }
 
   /**
@@ -58,8 +65,16 @@ public record ServerConfig(
    */
   public record Voter(String address, String consensus) {}
 
-  /** A key pair for the S3 door. */
-  public record AccessKeyPair(String id, String secret) {
+  /**
+   * A key pair for the S3 door.
+   *
+   * @param grants what it may do; empty: everything
+   */
+  public record AccessKeyPair(String id, String secret, List<KeyGrant> grants) {
+    public AccessKeyPair {
+      grants = List.copyOf(grants);
+    }
+
     @Override
     public String toString() {
       return "AccessKeyPair[" + id + "]";

@@ -203,9 +203,12 @@ public final class ServeCommand implements Callable<Integer> {
         Optional.ofNullable(admin),
         anonymous,
         Optional.empty(),
-        Optional.of(
+        List.of(
             new ServerConfig.AccessKeyPair(
-                kept.path("accessKeyId").asString(""), kept.path("secretAccessKey").asString(""))),
+                kept.path("accessKeyId").asString(""),
+                kept.path("secretAccessKey").asString(""),
+                List.of())),
+        List.of(),
         Optional.of(
             Optional.ofNullable(store)
                 .orElse("dir:" + data.resolve("store").toAbsolutePath().normalize())),

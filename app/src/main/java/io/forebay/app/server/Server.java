@@ -10,9 +10,12 @@ import io.forebay.control.raft.RaftVoter;
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.cluster.AccessKey;
 import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterResult;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.cluster.KeyGrant;
+import io.forebay.core.cluster.KeyGrants;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BucketSpec;
@@ -236,23 +239,45 @@ public final class Server implements AutoCloseable {
           .cluster(
               new ClusterCommand.Initialize(HexFormat.of().toHexDigits(env.random().nextLong())));
     }
-    config
-        .s3Keys()
-        .ifPresent(keys ->
-            node.plane()
-                .cluster(new ClusterCommand.PutAccessKey(new AccessKey(keys.id(), keys.secret()))));
+    for (ServerConfig.AccessKeyPair keys : config.s3Keys()) {
+      addKey(keys);
+    }
     node.run("flusher", flusher::run);
     config.s3Listen().ifPresent(this::openS3);
     config.adminListen().ifPresent(this::openAdmin);
   }
 
+  private void addKey(ServerConfig.AccessKeyPair keys) {
+    var pair = new AccessKey(keys.id(), keys.secret());
+    ClusterResult result =
+        node.plane()
+            .cluster(
+                keys.grants().isEmpty()
+                    ? new ClusterCommand.PutAccessKey(pair)
+                    : new ClusterCommand.PutRestrictedKey(pair, keys.grants()));
+    if (result instanceof ClusterResult.Refused(var code, var message)) {
+      throw new ForebayException(code, "adding the S3 key pair " + keys.id() + ": " + message);
+    }
+  }
+
   private void openS3(String listen) {
     var keys =
-        (AccessKeys)
-            id ->
-                node.plane().image().accessKeys().stream()
-                    .filter(key -> key.accessKeyId().equals(id))
-                    .findFirst();
+        new AccessKeys() {
+          @Override
+          public Optional<AccessKey> find(String id) {
+            return node.plane().image().accessKeys().stream()
+                .filter(key -> key.accessKeyId().equals(id))
+                .findFirst();
+          }
+
+          @Override
+          public Optional<List<KeyGrant>> grants(String id) {
+            return node.plane().image().grants().stream()
+                .filter(each -> each.accessKeyId().equals(id))
+                .map(KeyGrants::grants)
+                .findFirst();
+          }
+        };
     var doorPool = new SlabPool(env, MemoryPlan.SLAB_BYTES, memory.doorSlabs());
     var door =
         new S3Door(
@@ -260,7 +285,11 @@ public final class Server implements AutoCloseable {
             node.files(),
             doorPool,
             new S3Config(
-                S3Config.DEFAULT_REGION, config.s3Domain(), config.s3Anonymous(), this::newBucket),
+                S3Config.DEFAULT_REGION,
+                config.s3Domain(),
+                config.s3Anonymous(),
+                config.s3Cors(),
+                this::newBucket),
             keys);
     HttpServer http =
         HttpServer.start(env, HttpServerConfig.of("s3", Addresses.parse(listen)), door);
@@ -340,8 +369,8 @@ public final class Server implements AutoCloseable {
             .append(Addresses.host(config.s3Listen().orElse("127.0.0.1:0")))
             .append(':')
             .append(bound.getPort()));
-    config
-        .s3Keys()
+    config.s3Keys().stream()
+        .findFirst()
         .ifPresent(keys ->
             text.append("\naccess key id      ")
                 .append(keys.id())

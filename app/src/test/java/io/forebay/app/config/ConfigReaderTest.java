@@ -3,10 +3,14 @@ package io.forebay.app.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.forebay.core.cluster.KeyGrant;
+import io.forebay.core.cluster.KeyRight;
 import io.forebay.core.error.ForebayException;
+import io.forebay.gateway.s3.CorsRule;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -92,5 +96,64 @@ class ConfigReaderTest {
   void somethingThatIsNoYamlIsRefusedByItsName() {
     refuses("node: [", "no YAML");
     refuses("just text", "map of settings");
+  }
+
+  @Test
+  void keyPairsHaveTheRightsThatTheirGrantsName() throws IOException {
+    ServerConfig config =
+        read(
+            GOOD.replace(
+                "{listen: 127.0.0.1:9000}",
+                """
+                {listen: 127.0.0.1:9000, accessKeyId: all, secretAccessKey: s, keys: [
+                  {accessKeyId: some, secretAccessKey: t, grants: {data: read, 'run-*': write, x: admin}}]}\
+                """));
+    assertThat(config.s3Keys())
+        .containsExactly(
+            new ServerConfig.AccessKeyPair("all", "s", List.of()),
+            new ServerConfig.AccessKeyPair(
+                "some",
+                "t",
+                List.of(
+                    new KeyGrant("data", KeyRight.READ),
+                    new KeyGrant("run-*", KeyRight.WRITE),
+                    new KeyGrant("x", KeyRight.ADMIN))));
+    String one = "{accessKeyId: a, secretAccessKey: s, grants: {b: read}}";
+    refusesKeys(one.replace("read", "reed"), "s3.keys", "'b'", "'reed'");
+    refusesKeys(one.replace("{b: read}", "{}"), "s3.keys", "grants of a");
+    refusesKeys(one.replace("b:", "'*b':"), "s3.keys", "'*b'");
+    refusesKeys(one.replace("grants", "grans"), "s3.keys", "'grans'", "'grants'");
+    refusesKeys("{accessKeyId: a}", "s3.keys", "secretAccessKey");
+    refusesKeys(one + ", " + one, "s3.keys", "twice");
+    refuses(GOOD.replace("127.0.0.1:9000}", "127.0.0.1:9000, keys: all}"), "s3.keys", "list");
+  }
+
+  private void refusesKeys(String keys, String... parts) {
+    refuses(GOOD.replace("127.0.0.1:9000}", "127.0.0.1:9000, keys: [" + keys + "]}"), parts);
+  }
+
+  @Test
+  void pagesOfOtherOriginsAreNamedByRules() throws IOException {
+    ServerConfig config =
+        read(
+            GOOD.replace(
+                "{listen: 127.0.0.1:9000}",
+                """
+                {listen: 127.0.0.1:9000, cors: [
+                  {origins: 'https://a.example', methods: [GET, PUT], headers: [Content-Type], expose: ETag, maxAge: 10m}]}\
+                """));
+    assertThat(config.s3Cors())
+        .containsExactly(
+            new CorsRule(
+                List.of("https://a.example"),
+                List.of("GET", "PUT"),
+                List.of("content-type"),
+                List.of("ETag"),
+                600));
+    for (String wrong :
+        List.of(
+            "{origins: a}", "{origins: a, methods: PATCH}", "{origins: 'a*b*', methods: GET}")) {
+      refuses(GOOD.replace("127.0.0.1:9000}", "127.0.0.1:9000, cors: [" + wrong + "]}"), "s3.cors");
+    }
   }
 }

@@ -1,6 +1,7 @@
 package io.forebay.gateway.s3;
 
 import io.forebay.core.cluster.Bucket;
+import io.forebay.core.cluster.KeyRight;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BucketName;
@@ -9,13 +10,16 @@ import io.forebay.core.file.FileService;
 import io.forebay.core.file.ListPage;
 import io.forebay.core.file.ListQuery;
 import io.forebay.core.file.ObjectInfo;
+import io.forebay.core.file.WriteConditions;
 import io.forebay.gateway.http.Answer;
 import io.forebay.gateway.http.Header;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** S3's calls on buckets, and on many objects at once. */
 final class BucketCalls {
@@ -34,6 +38,9 @@ final class BucketCalls {
     owner(xml, "Owner");
     xml.open("Buckets");
     for (Bucket bucket : files.listBuckets()) {
+      if (!call.caller().rights().may(KeyRight.READ, bucket.name())) {
+        continue;
+      }
       xml.open("Bucket")
           .leaf("Name", bucket.name())
           .time("CreationDate", bucket.createdMillis())
@@ -44,6 +51,13 @@ final class BucketCalls {
 
   void create(S3Call call) {
     ObjectHeaders.refuseUnknownWishes(call.request());
+    if (call.request()
+        .header("x-amz-bucket-object-lock-enabled")
+        .filter(text -> text.strip().equalsIgnoreCase("true"))
+        .isPresent()) {
+      throw new S3Refusal(
+          S3Code.NOT_IMPLEMENTED, "x-amz-bucket-object-lock-enabled is not implemented");
+    }
     String name = BucketName.check(call.request().bucket());
     byte[] body =
         new IncomingBody(call.request(), call.caller())
@@ -126,10 +140,16 @@ final class BucketCalls {
     String delimiter = request.param("delimiter").orElse("");
     Optional<String> token = request.param("continuation-token");
     String startAfter = request.param("start-after").orElse("");
-    int max = Math.min(request.number("max-keys", ListQuery.MAX), ListQuery.MAX);
+    int max = maxKeys(request);
     boolean url = urlEncoded(request);
     ListPage page =
-        page(request, prefix, delimiter, token.map(BucketCalls::decode).orElse(startAfter), max);
+        page(
+            files,
+            request,
+            prefix,
+            delimiter,
+            token.map(BucketCalls::decode).orElse(startAfter),
+            max);
     var xml = new XmlText("ListBucketResult");
     xml.leaf("Name", request.bucket())
         .leaf("Prefix", coded(prefix, url))
@@ -156,9 +176,9 @@ final class BucketCalls {
     String prefix = request.param("prefix").orElse("");
     String delimiter = request.param("delimiter").orElse("");
     String marker = request.param("marker").orElse("");
-    int max = Math.min(request.number("max-keys", ListQuery.MAX), ListQuery.MAX);
+    int max = maxKeys(request);
     boolean url = urlEncoded(request);
-    ListPage page = page(request, prefix, delimiter, marker, max);
+    ListPage page = page(files, request, prefix, delimiter, marker, max);
     var xml = new XmlText("ListBucketResult");
     xml.leaf("Name", request.bucket())
         .leaf("Prefix", coded(prefix, url))
@@ -176,10 +196,19 @@ final class BucketCalls {
     call.answer(200, xml);
   }
 
-  private ListPage page(
-      S3Request request, String prefix, String delimiter, String startAfter, int max) {
+  static int maxKeys(S3Request request) {
+    return Math.min(request.number("max-keys", ListQuery.MAX), ListQuery.MAX);
+  }
+
+  static ListPage page(
+      FileService files,
+      S3Request request,
+      String prefix,
+      String delimiter,
+      String startAfter,
+      int max) {
     if (max == 0) {
-      requireBucket(request.bucket());
+      requireBucket(files, request.bucket());
       return new ListPage(List.of(), List.of(), Optional.empty());
     }
     return files.list(request.bucket(), new ListQuery(prefix, delimiter, startAfter, max));
@@ -190,13 +219,30 @@ final class BucketCalls {
       xml.open("Contents")
           .leaf("Key", coded(object.key(), url))
           .time("LastModified", object.modifiedMillis())
-          .leaf("ETag", "\"" + object.etag() + "\"")
-          .leaf("Size", object.lengthBytes());
+          .leaf("ETag", "\"" + object.etag() + "\"");
+      checksums(xml, object);
+      xml.leaf("Size", object.lengthBytes());
       if (withOwner) {
         owner(xml, "Owner");
       }
       xml.leaf("StorageClass", "STANDARD").close("Contents");
     }
+    prefixes(xml, page, url);
+  }
+
+  /** Which checksum an object has, if it has one. */
+  static void checksums(XmlText xml, ObjectInfo object) {
+    Map<String, String> headers = object.metadata().headers();
+    Set<String> sums = Checksum.among(headers).keySet();
+    for (String header : sums) {
+      xml.leaf("ChecksumAlgorithm", Checksum.algorithm(header));
+    }
+    if (!sums.isEmpty()) {
+      xml.leaf("ChecksumType", headers.getOrDefault(Checksum.TYPE, Checksum.FULL_OBJECT));
+    }
+  }
+
+  static void prefixes(XmlText xml, ListPage page, boolean url) {
     for (String prefix : page.commonPrefixes()) {
       xml.open("CommonPrefixes").leaf("Prefix", coded(prefix, url)).close("CommonPrefixes");
     }
@@ -208,19 +254,31 @@ final class BucketCalls {
     if (objects.isEmpty() || objects.size() > ListQuery.MAX) {
       throw XmlElement.malformed("a Delete names 1 to " + ListQuery.MAX + " objects");
     }
+    var results = new ArrayList<DeleteResult>(objects.size());
     var keys = new ArrayList<String>(objects.size());
     for (XmlElement object : objects) {
+      String key = object.need("Key");
       String version = object.text("VersionId").orElse("null");
-      if (!version.equals("null") || object.text("ETag").isPresent()) {
-        throw new S3Refusal(
-            S3Code.NOT_IMPLEMENTED,
-            "DeleteObjects with VersionId other than null, or with ETag, is not implemented");
+      Optional<String> etag = object.text("ETag").map(Conditions::etag);
+      if (!version.equals("null")) {
+        results.add(
+            new DeleteResult(
+                key,
+                Optional.of(
+                    new ForebayException(
+                        ErrorCode.INVALID_ARGUMENT, "the only version of an object is 'null'"))));
+      } else if (etag.isPresent()) {
+        results.add(deleteIf(call.request().bucket(), key, etag.get()));
+      } else {
+        keys.add(key);
       }
-      keys.add(object.need("Key"));
+    }
+    if (!keys.isEmpty()) {
+      results.addAll(files.deleteMany(call.request().bucket(), keys));
     }
     boolean quiet = document.text("Quiet").orElse("").strip().equalsIgnoreCase("true");
     var xml = new XmlText("DeleteResult");
-    for (DeleteResult result : files.deleteMany(call.request().bucket(), keys)) {
+    for (DeleteResult result : results) {
       if (result.failure().isPresent()) {
         ForebayException failure = result.failure().get();
         xml.open("Error")
@@ -235,11 +293,31 @@ final class BucketCalls {
     call.answer(200, xml);
   }
 
-  private void require(S3Call call) {
-    requireBucket(call.request().bucket());
+  private DeleteResult deleteIf(String bucket, String key, String etag) {
+    try {
+      var _ = files.delete(bucket, key, new WriteConditions(Optional.of(etag), false));
+      return new DeleteResult(key, Optional.empty());
+    } catch (ForebayException refused) {
+      if (refused.code() == ErrorCode.NO_SUCH_BUCKET) {
+        throw refused;
+      }
+      return new DeleteResult(key, Optional.of(refused));
+    }
   }
 
-  private void requireBucket(String name) {
+  /** The same work, once the bucket is known to be there. */
+  S3Door.Work existing(S3Door.Work work) {
+    return call -> {
+      require(call);
+      work.run(call);
+    };
+  }
+
+  private void require(S3Call call) {
+    requireBucket(files, call.request().bucket());
+  }
+
+  private static void requireBucket(FileService files, String name) {
     if (files.bucket(name).isEmpty()) {
       throw new ForebayException(ErrorCode.NO_SUCH_BUCKET, "The specified bucket does not exist");
     }

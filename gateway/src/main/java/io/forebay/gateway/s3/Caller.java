@@ -7,10 +7,12 @@ import java.util.Optional;
  *
  * @param anonymous not signed
  * @param payloadSha256Hex the body's hash that was signed
+ * @param rights what the key pair may do
  * @param signing what continues the signature through a body in signed chunks
  */
 record Caller(
     boolean anonymous,
+    Rights rights,
     Payload payload,
     Optional<String> payloadSha256Hex,
     Optional<ChunkSigning> signing) {

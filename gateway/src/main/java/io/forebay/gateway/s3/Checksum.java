@@ -2,8 +2,11 @@ package io.forebay.gateway.s3;
 
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
+import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.zip.CRC32;
 import java.util.zip.CRC32C;
 
@@ -17,6 +20,54 @@ sealed interface Checksum {
 
   /** What every header and trailer of this kind begins with. */
   String PREFIX = "x-amz-checksum-";
+
+  /** The header that says how an upload's parts make the object's checksum. */
+  String TYPE = PREFIX + "type";
+
+  /** The header that says which checksum an upload is to have. */
+  String ALGORITHM = PREFIX + "algorithm";
+
+  String FULL_OBJECT = "FULL_OBJECT";
+  String COMPOSITE = "COMPOSITE";
+
+  /** The headers that carry a checksum. */
+  List<String> HEADERS =
+      List.of(
+          PREFIX + "crc32",
+          PREFIX + "crc32c",
+          PREFIX + "crc64nvme",
+          PREFIX + "sha1",
+          PREFIX + "sha256");
+
+  /** What the kind is called where S3 names algorithms: CRC32C for x-amz-checksum-crc32c. */
+  static String algorithm(String header) {
+    return header.substring(PREFIX.length()).toUpperCase(Locale.ROOT);
+  }
+
+  /** The XML element of the kind: ChecksumCRC32C for x-amz-checksum-crc32c. */
+  static String element(String header) {
+    return "Checksum" + algorithm(header);
+  }
+
+  /** The checksums among headers, by header. */
+  static Map<String, String> among(Map<String, String> headers) {
+    if (headers.isEmpty()) {
+      return headers;
+    }
+    var found = new TreeMap<String, String>();
+    for (String header : HEADERS) {
+      String value = headers.get(header);
+      if (value != null) {
+        found.put(header, value);
+      }
+    }
+    return found;
+  }
+
+  /** Writes the checksums among headers as elements. */
+  static void write(XmlText xml, Map<String, String> headers) {
+    among(headers).forEach((header, value) -> xml.leaf(element(header), value));
+  }
 
   /** The one that a header such as x-amz-checksum-crc32 names; empty: none that there is. */
   static Optional<Checksum> ofHeader(String name) {

@@ -17,6 +17,7 @@ import java.util.Arrays;
 import java.util.Base64;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -46,13 +47,23 @@ final class IncomingBody {
   private @Nullable String trailerName;
   private long receivedBytes;
 
+  /** What x-amz-checksum-... headers are about. */
+  enum Sums {
+    OF_BODY,
+    OF_OBJECT
+  }
+
+  IncomingBody(S3Request request, Caller caller) {
+    this(request, caller, Sums.OF_BODY);
+  }
+
   /**
    * Reads what the headers announce.
    *
    * @throws S3Refusal when they contradict themselves
    * @throws ForebayException ENTITY_TOO_LARGE
    */
-  IncomingBody(S3Request request, Caller caller) {
+  IncomingBody(S3Request request, Caller caller, Sums sums) {
     this.caller = caller;
     this.expectedBytes = expected(request, caller);
     if (expectedBytes.isPresent() && expectedBytes.getAsLong() > MAX_BYTES) {
@@ -60,7 +71,8 @@ final class IncomingBody {
     }
     this.contentMd5 =
         request.header("content-md5").map(text -> base64(text, 16, "Content-MD5")).orElse(null);
-    for (Header header : request.head().headers().all()) {
+    List<Header> headers = sums == Sums.OF_BODY ? request.head().headers().all() : List.of();
+    for (Header header : headers) {
       Checksum.ofHeader(header.name())
           .ifPresent(checksum -> {
             checksums.put(header.name(), checksum);
@@ -123,7 +135,10 @@ final class IncomingBody {
     return expectedBytes;
   }
 
-  /** The checksums that came in headers, by header name; not yet verified. */
+  /**
+   * The checksums that were announced, by header name; those of a trailer once the body was
+   * received, and verified only then.
+   */
   Map<String, String> announcedChecksums() {
     return announced;
   }

@@ -2,6 +2,7 @@ package io.forebay.gateway.s3;
 
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.cluster.KeyRight;
 import io.forebay.core.env.Env;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -12,6 +13,7 @@ import io.forebay.core.file.FileService;
 import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectKey;
 import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.ObjectPart;
 import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.WriteOptions;
@@ -21,6 +23,7 @@ import io.forebay.gateway.http.HttpExchange;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.function.Supplier;
 
 /** S3's calls on one object. */
@@ -51,8 +54,7 @@ final class ObjectCalls {
             .orElseThrow(() ->
                 new ForebayException(ErrorCode.NOT_FOUND, "The specified key does not exist."));
     if (holds(call, info)) {
-      Optional<ByteRange> range = range(request, info);
-      begin(call, info, range);
+      begin(call, info, stretch(request, info));
       call.exchange().end();
     }
   }
@@ -64,16 +66,16 @@ final class ObjectCalls {
       if (!holds(call, info)) {
         return;
       }
-      Optional<ByteRange> range = range(request, info);
-      long offset = range.map(ByteRange::offset).orElse(0L);
-      long left = range.map(ByteRange::lengthBytes).orElse(info.lengthBytes());
+      Stretch stretch = stretch(request, info);
+      long offset = stretch.offset;
+      long left = stretch.lengthBytes;
       if (left > 0) {
         reader.willRead(new ByteRange(offset, left));
       }
       // The first read comes before the answer begins, so that its failure has a name.
       Bytes next = left == 0 ? null : reader.read(offset, (int) Math.min(left, READ_BYTES));
       try {
-        begin(call, info, range);
+        begin(call, info, stretch);
       } catch (RuntimeException failed) {
         if (next != null) {
           next.release();
@@ -145,24 +147,55 @@ final class ObjectCalls {
     return ByteRanges.of(request.header("range"), info.lengthBytes());
   }
 
-  private static void begin(S3Call call, ObjectInfo info, Optional<ByteRange> range) {
-    List<Header> headers = call.headers();
-    ObjectHeaders.addTo(headers, info, call, range.isEmpty());
-    if (range.isPresent()) {
-      ByteRange part = range.get();
-      headers.add(
-          new Header(
-              "Content-Range",
-              "bytes "
-                  + part.offset()
-                  + "-"
-                  + (part.offset() + part.lengthBytes() - 1)
-                  + "/"
-                  + info.lengthBytes()));
-      call.exchange().begin(206, headers, part.lengthBytes());
-    } else {
-      call.exchange().begin(200, headers, info.lengthBytes());
+  /**
+   * What of an object is wanted.
+   *
+   * @param whole neither a range nor a part
+   */
+  private record Stretch(
+      long offset, long lengthBytes, boolean whole, Optional<PartReads.Wanted> part) {}
+
+  private Stretch stretch(S3Request request, ObjectInfo info) {
+    Optional<PartReads.Wanted> part = PartReads.wanted(files, request, info);
+    if (part.isPresent()) {
+      ObjectPart wanted = part.get().part();
+      return new Stretch(wanted.offset(), wanted.lengthBytes(), false, part);
     }
+    return range(request, info)
+        .map(range -> new Stretch(range.offset(), range.lengthBytes(), false, part))
+        .orElseGet(() -> new Stretch(0, info.lengthBytes(), true, part));
+  }
+
+  private static void begin(S3Call call, ObjectInfo info, Stretch stretch) {
+    List<Header> headers = call.headers();
+    // One part is all of an object that is not of parts.
+    boolean all =
+        stretch.whole || (stretch.part.isPresent() && stretch.part.get().count().isEmpty());
+    ObjectHeaders.addTo(headers, info, call, all);
+    if (stretch.part.isPresent()) {
+      PartReads.Wanted wanted = stretch.part.get();
+      wanted
+          .count()
+          .ifPresent(
+              count -> headers.add(new Header("x-amz-mp-parts-count", Integer.toString(count))));
+      if (!all) {
+        ObjectHeaders.checksums(headers, wanted.part().headers(), call.request());
+      }
+    }
+    if (stretch.whole || stretch.lengthBytes == 0) {
+      call.exchange().begin(200, headers, stretch.lengthBytes);
+      return;
+    }
+    headers.add(
+        new Header(
+            "Content-Range",
+            "bytes "
+                + stretch.offset
+                + "-"
+                + (stretch.offset + stretch.lengthBytes - 1)
+                + "/"
+                + info.lengthBytes()));
+    call.exchange().begin(206, headers, stretch.lengthBytes);
   }
 
   void put(S3Call call) {
@@ -176,25 +209,21 @@ final class ObjectCalls {
     var body = new IncomingBody(request, call.caller());
     var options =
         new WriteOptions(
-            ObjectHeaders.metadata(request, body.announcedChecksums()),
+            ObjectHeaders.metadata(request, Map.of()),
             Conditions.write(request),
             body.expectedBytes(),
             true);
     ObjectInfo made;
     try (BodyWriter<ObjectInfo> writer = files.create(request.bucket(), request.key(), options)) {
       Optional<String> md5 = body.receive(call.exchange().body(), writer, pool, env);
-      made = writer.publish(md5);
+      made = writer.publish(md5, body.announcedChecksums());
     } finally {
       counters.received(body.receivedBytes());
     }
     List<Header> headers = call.headers();
     headers.add(new Header("ETag", "\"" + made.etag() + "\""));
-    echo(headers, body);
+    ObjectHeaders.echo(headers, body.announcedChecksums());
     call.answer(Answer.empty(200, headers));
-  }
-
-  static void echo(List<Header> headers, IncomingBody body) {
-    body.announcedChecksums().forEach((name, value) -> headers.add(new Header(name, value)));
   }
 
   void copy(S3Call call) {
@@ -202,15 +231,11 @@ final class ObjectCalls {
     ObjectKey.check(request.key());
     ObjectHeaders.refuseUnknownWishes(request);
     CopySource source = CopySource.parse(request.header("x-amz-copy-source").orElse(""));
-    Optional<ObjectMetadata> metadata =
-        switch (request.header("x-amz-metadata-directive").orElse("COPY")) {
-          case "COPY" -> Optional.empty();
-          case "REPLACE" -> Optional.of(ObjectHeaders.metadata(request, Map.of()));
-          default ->
-              throw new S3Refusal(
-                  S3Code.INVALID_ARGUMENT, "x-amz-metadata-directive must be COPY or REPLACE");
-        };
-    if (metadata.isEmpty()
+    call.caller().rights().require(KeyRight.READ, source.bucket());
+    boolean replaces = replaces(request, "x-amz-metadata-directive");
+    boolean retags = replaces(request, "x-amz-tagging-directive");
+    if (!replaces
+        && !retags
         && source.bucket().equals(request.bucket())
         && source.key().equals(request.key())) {
       throw new S3Refusal(
@@ -218,18 +243,58 @@ final class ObjectCalls {
           "This copy request is illegal because it is trying to copy an object to itself without"
               + " changing the object's metadata");
     }
+    ReadConditions conditions = Conditions.read(request, "x-amz-copy-source-");
     ObjectInfo made =
-        ofSource(() ->
-            files.copy(
-                source.bucket(),
-                source.key(),
-                Conditions.read(request, "x-amz-copy-source-"),
-                request.bucket(),
-                request.key(),
-                new CopyOptions(metadata, Conditions.write(request))));
+        ofSource(() -> {
+          Optional<ObjectMetadata> metadata = Optional.empty();
+          ReadConditions held = conditions;
+          if (replaces || retags) {
+            ObjectInfo info =
+                files
+                    .stat(source.bucket(), source.key())
+                    .orElseThrow(() ->
+                        new ForebayException(
+                            ErrorCode.NOT_FOUND, "The specified key does not exist."));
+            conditions.check(info);
+            metadata = Optional.of(copied(request, info.metadata(), replaces, retags));
+            // What was taken over is that object's: the copy must be one of it, too.
+            held = ReadConditions.ifMatch(info.etag());
+          }
+          return files.copy(
+              source.bucket(),
+              source.key(),
+              held,
+              request.bucket(),
+              request.key(),
+              new CopyOptions(metadata, Conditions.write(request)));
+        });
     var xml = new XmlText("CopyObjectResult");
     xml.time("LastModified", made.modifiedMillis()).leaf("ETag", "\"" + made.etag() + "\"");
+    Checksum.write(xml, made.metadata().headers());
     call.answer(200, xml);
+  }
+
+  private static boolean replaces(S3Request request, String directive) {
+    return switch (request.header(directive).orElse("COPY")) {
+      case "COPY" -> false;
+      case "REPLACE" -> true;
+      default ->
+          throw new S3Refusal(S3Code.INVALID_ARGUMENT, directive + " must be COPY or REPLACE");
+    };
+  }
+
+  /** Checksums stay with the bytes; the rest is the source's or the request's, as it says. */
+  private static ObjectMetadata copied(
+      S3Request request, ObjectMetadata source, boolean replaces, boolean retags) {
+    ObjectMetadata asked = ObjectHeaders.metadata(request, Map.of());
+    String tags = (retags ? asked : source).headers().getOrDefault(Tags.HEADER, "");
+    var kept = new TreeMap<>(Checksum.among(source.headers()));
+    kept.put(Tags.HEADER, tags);
+    String type = source.headers().get(Checksum.TYPE);
+    if (type != null) {
+      kept.put(Checksum.TYPE, type);
+    }
+    return (replaces ? asked : source).with(kept);
   }
 
   /** A copy knows no 304: its source's conditions fail with 412. */

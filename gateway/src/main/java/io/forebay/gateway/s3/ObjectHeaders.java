@@ -31,7 +31,6 @@ final class ObjectHeaders {
           "x-amz-object-lock-",
           "x-amz-grant-",
           "x-amz-website-redirect-location",
-          "x-amz-tagging",
           "x-amz-write-offset-bytes");
 
   private ObjectHeaders() {}
@@ -39,11 +38,11 @@ final class ObjectHeaders {
   /**
    * The metadata that a write's headers hold.
    *
-   * @param checksums x-amz-checksum-... of the whole body, kept with it
-   * @throws S3Refusal METADATA_TOO_LARGE; NOT_IMPLEMENTED by the header's name
+   * @param kept what is kept beside what the request says
+   * @throws S3Refusal METADATA_TOO_LARGE; INVALID_TAG
    */
-  static ObjectMetadata metadata(S3Request request, Map<String, String> checksums) {
-    var headers = new TreeMap<String, String>(checksums);
+  static ObjectMetadata metadata(S3Request request, Map<String, String> kept) {
+    var headers = new TreeMap<String, String>(kept);
     var user = new TreeMap<String, String>();
     String contentType = "";
     int userBytes = 0;
@@ -61,6 +60,11 @@ final class ObjectHeaders {
         }
       } else if (KEPT.contains(name)) {
         headers.put(name, header.value());
+      } else if (name.equals(Tags.HEADER)) {
+        String tags = Tags.ofHeader(header.value()).text();
+        if (!tags.isEmpty()) {
+          headers.put(name, tags);
+        }
       }
     }
     if (userBytes > MAX_USER_BYTES) {
@@ -114,14 +118,28 @@ final class ObjectHeaders {
       }
     }
     metadata.user().forEach((name, value) -> answer.add(new Header(USER + name, value)));
-    if (checksums && request.header("x-amz-checksum-mode").orElse("").equalsIgnoreCase("ENABLED")) {
-      metadata
-          .headers()
-          .forEach((name, value) -> {
-            if (name.startsWith(Checksum.PREFIX)) {
-              answer.add(new Header(name, value));
-            }
-          });
+    if (metadata.headers().containsKey(Tags.HEADER)) {
+      int tags = Tags.among(metadata.headers()).byKey().size();
+      answer.add(new Header(Tags.HEADER + "-count", Integer.toString(tags)));
+    }
+    if (checksums) {
+      checksums(answer, metadata.headers(), request);
+    }
+  }
+
+  /** Adds the checksums among headers, when the request asks for them. */
+  static void checksums(List<Header> answer, Map<String, String> from, S3Request request) {
+    if (request.header("x-amz-checksum-mode").orElse("").equalsIgnoreCase("ENABLED")) {
+      echo(answer, from);
+    }
+  }
+
+  /** Adds the checksums among headers, and of what kind they are. */
+  static void echo(List<Header> answer, Map<String, String> from) {
+    Map<String, String> sums = Checksum.among(from);
+    sums.forEach((name, value) -> answer.add(new Header(name, value)));
+    if (!sums.isEmpty()) {
+      answer.add(new Header(Checksum.TYPE, from.getOrDefault(Checksum.TYPE, Checksum.FULL_OBJECT)));
     }
   }
 

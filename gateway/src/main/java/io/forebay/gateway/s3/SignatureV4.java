@@ -15,6 +15,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
@@ -80,7 +81,66 @@ final class SignatureV4 {
       throw new ForebayException(
           ErrorCode.UNAUTHENTICATED, "the request is not signed; sign it with an access key");
     }
-    return caller(true, request.header("x-amz-content-sha256").orElse(UNSIGNED), Optional.empty());
+    return anonymous(request.header("x-amz-content-sha256").orElse(UNSIGNED));
+  }
+
+  private Caller anonymous(String payload) {
+    return caller(Rights.ALL, payload, Optional.empty());
+  }
+
+  private Rights rights(Credential credential) {
+    return new Rights(keys.grants(credential.accessKeyId));
+  }
+
+  /**
+   * Finds out who has signed a form's policy ("Authenticating Requests in Browser-Based Uploads
+   * Using POST"). A form without a policy is an unsigned request.
+   *
+   * @param fields of the form, by lower-case name
+   * @throws ForebayException UNAUTHENTICATED, NO_SUCH_ACCESS_KEY, SIGNATURE_MISMATCH
+   * @throws S3Refusal when the claim itself is malformed
+   */
+  Caller verifyForm(S3Request request, Map<String, String> fields) {
+    if (!fields.containsKey("policy")) {
+      if (!config.anonymous() || !request.head().peer().isLoopbackAddress()) {
+        throw new ForebayException(
+            ErrorCode.UNAUTHENTICATED, "the form has no policy; sign one with an access key");
+      }
+      return anonymous(UNSIGNED);
+    }
+    if (fields.containsKey("awsaccesskeyid")) {
+      throw onlyV4();
+    }
+    if (!field(fields, "x-amz-algorithm").equals(ALGORITHM)) {
+      throw new S3Refusal(S3Code.INVALID_ARGUMENT, "x-amz-algorithm must be " + ALGORITHM);
+    }
+    Credential credential =
+        credential(field(fields, "x-amz-credential"), S3Code.AUTHORIZATION_QUERY_ERROR);
+    String timestamp = field(fields, "x-amz-date");
+    var _ = millis(timestamp, S3Code.AUTHORIZATION_QUERY_ERROR);
+    checkDate(credential, timestamp, S3Code.AUTHORIZATION_QUERY_ERROR);
+    byte[] signingKey = signingKey(credential);
+    String expected = HexFormat.of().formatHex(Sha256.hmac(signingKey, field(fields, "policy")));
+    if (!Sha256.same(expected, field(fields, "x-amz-signature"))) {
+      throw new ForebayException(
+          ErrorCode.SIGNATURE_MISMATCH,
+          "the signature of the policy does not match: check the secret key");
+    }
+    return new Caller(
+        false, rights(credential), Caller.Payload.PLAIN, Optional.empty(), Optional.empty());
+  }
+
+  private static String field(Map<String, String> fields, String name) {
+    String value = fields.get(name);
+    if (value == null) {
+      throw new S3Refusal(
+          S3Code.INVALID_ARGUMENT,
+          "Bucket POST must contain a field named '"
+              + name
+              + "'. If it is specified, please check"
+              + " the order of the fields.");
+    }
+    return value;
   }
 
   private Caller verifyHeader(S3Request request, String authorization, long nowMillis) {
@@ -130,7 +190,7 @@ final class SignatureV4 {
                     "Missing required header for this request: x-amz-content-sha256"));
     Caller.ChunkSigning signing =
         check(request, credential, timestamp, signedHeaders, signature, payload, false);
-    return caller(false, payload, Optional.of(signing));
+    return caller(rights(credential), payload, Optional.of(signing));
   }
 
   private Caller verifyPresigned(S3Request request, long nowMillis) {
@@ -171,7 +231,7 @@ final class SignatureV4 {
             required(request, "X-Amz-Signature"),
             payload,
             true);
-    return caller(false, payload, Optional.of(signing));
+    return caller(rights(credential), payload, Optional.of(signing));
   }
 
   private Caller.ChunkSigning check(
@@ -182,14 +242,9 @@ final class SignatureV4 {
       String signature,
       String payload,
       boolean presigned) {
-    AccessKey key =
-        keys.find(credential.accessKeyId)
-            .orElseThrow(() ->
-                new ForebayException(
-                    ErrorCode.NO_SUCH_ACCESS_KEY, "there is no such access key here"));
     List<String> signed = List.of(signedHeaders.split(";", -1));
+    byte[] signingKey = signingKey(credential);
     checkSigned(request, signed);
-    byte[] signingKey = signingKey(key, credential);
     // Clients differ in how they escape a path: most as AWS says, some sign what they send.
     Set<String> paths = new LinkedHashSet<>();
     paths.add(PercentCoding.encode(request.path(), true));
@@ -216,7 +271,12 @@ final class SignatureV4 {
     return new Caller.ChunkSigning(signingKey, timestamp, credential.scope, signature);
   }
 
-  private byte[] signingKey(AccessKey key, Credential credential) {
+  private byte[] signingKey(Credential credential) {
+    AccessKey key =
+        keys.find(credential.accessKeyId)
+            .orElseThrow(() ->
+                new ForebayException(
+                    ErrorCode.NO_SUCH_ACCESS_KEY, "there is no such access key here"));
     var of = new SigningKeyOf(key, credential.date, credential.region);
     byte[] known = signingKeys.get(of);
     if (known != null) {
@@ -289,17 +349,27 @@ final class SignatureV4 {
     return value.contains("  ") ? SPACES.matcher(value).replaceAll(" ") : value;
   }
 
-  private Caller caller(boolean anonymous, String payload, Optional<Caller.ChunkSigning> signing) {
+  /** An unsigned request has no signing. */
+  private static Caller caller(
+      Rights rights, String payload, Optional<Caller.ChunkSigning> signing) {
+    boolean anonymous = signing.isEmpty();
     return switch (payload) {
-      case UNSIGNED -> new Caller(anonymous, Caller.Payload.PLAIN, Optional.empty(), signing);
+      case UNSIGNED ->
+          new Caller(anonymous, rights, Caller.Payload.PLAIN, Optional.empty(), signing);
       case "STREAMING-UNSIGNED-PAYLOAD-TRAILER" ->
           new Caller(
-              anonymous, Caller.Payload.UNSIGNED_CHUNKS_AND_TRAILER, Optional.empty(), signing);
+              anonymous,
+              rights,
+              Caller.Payload.UNSIGNED_CHUNKS_AND_TRAILER,
+              Optional.empty(),
+              signing);
       case "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" ->
-          new Caller(anonymous, Caller.Payload.SIGNED_CHUNKS, Optional.empty(), needed(signing));
+          new Caller(
+              anonymous, rights, Caller.Payload.SIGNED_CHUNKS, Optional.empty(), needed(signing));
       case "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" ->
           new Caller(
               anonymous,
+              rights,
               Caller.Payload.SIGNED_CHUNKS_AND_TRAILER,
               Optional.empty(),
               needed(signing));
@@ -313,7 +383,7 @@ final class SignatureV4 {
               "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING-... kind, or a valid"
                   + " sha256 value");
         }
-        yield new Caller(anonymous, Caller.Payload.PLAIN, Optional.of(payload), signing);
+        yield new Caller(anonymous, rights, Caller.Payload.PLAIN, Optional.of(payload), signing);
       }
     };
   }

@@ -1,6 +1,7 @@
 package io.forebay.gateway.s3;
 
 import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.cluster.KeyRight;
 import io.forebay.core.env.Env;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -27,6 +28,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -50,11 +52,14 @@ final class UploadCalls {
     S3Request request = call.request();
     ObjectKey.check(request.key());
     ObjectHeaders.refuseUnknownWishes(request);
-    ObjectMetadata metadata = ObjectHeaders.metadata(request, Map.of());
+    Map<String, String> sums = UploadChecksums.begun(request);
+    ObjectMetadata metadata = ObjectHeaders.metadata(request, sums);
     UploadId id = files.createUpload(request.bucket(), request.key(), metadata);
     var xml = new XmlText("InitiateMultipartUploadResult");
     xml.leaf("Bucket", request.bucket()).leaf("Key", request.key()).leaf("UploadId", text(id));
-    call.answer(200, xml);
+    List<Header> headers = call.headers();
+    sums.forEach((name, value) -> headers.add(new Header(name, value)));
+    call.answer(xml.answer(200, headers));
   }
 
   void putPart(S3Call call) {
@@ -71,19 +76,20 @@ final class UploadCalls {
         files.createPart(
             request.bucket(), request.key(), id(request), partNumber(request), options)) {
       Optional<String> md5 = body.receive(call.exchange().body(), writer, pool, env);
-      made = writer.publish(md5);
+      made = writer.publish(md5, body.announcedChecksums());
     } finally {
       counters.received(body.receivedBytes());
     }
     List<Header> headers = call.headers();
     headers.add(new Header("ETag", "\"" + made.etag() + "\""));
-    ObjectCalls.echo(headers, body);
+    body.announcedChecksums().forEach((name, value) -> headers.add(new Header(name, value)));
     call.answer(Answer.empty(200, headers));
   }
 
   void copyPart(S3Call call) {
     S3Request request = call.request();
     CopySource source = CopySource.parse(request.header("x-amz-copy-source").orElse(""));
+    call.caller().rights().require(KeyRight.READ, source.bucket());
     Optional<ByteRange> range = request.header("x-amz-copy-source-range").map(UploadCalls::range);
     PartInfo made =
         ObjectCalls.ofSource(() ->
@@ -131,13 +137,20 @@ final class UploadCalls {
     if (page.more()) {
       xml.leaf("NextPartNumberMarker", page.parts().getLast().number());
     }
-    for (PartInfo part : page.parts()) {
+    String algorithm = page.uploadHeaders().get(Checksum.ALGORITHM);
+    if (algorithm != null) {
+      xml.leaf("ChecksumAlgorithm", algorithm)
+          .leaf("ChecksumType", page.uploadHeaders().getOrDefault(Checksum.TYPE, ""));
+    }
+    for (int i = 0; i < page.parts().size(); i++) {
+      PartInfo part = page.parts().get(i);
       xml.open("Part")
           .leaf("PartNumber", part.number())
           .time("LastModified", part.modifiedMillis())
           .leaf("ETag", "\"" + part.etag() + "\"")
-          .leaf("Size", part.lengthBytes())
-          .close("Part");
+          .leaf("Size", part.lengthBytes());
+      Checksum.write(xml, page.headers().get(i));
+      xml.close("Part");
     }
     call.answer(200, xml);
   }
@@ -193,7 +206,8 @@ final class UploadCalls {
       expected = OptionalLong.of(whole(size.get(), "x-amz-mp-object-size"));
     }
     var parts = new ArrayList<CompletedPart>();
-    for (XmlElement part : call.document("CompleteMultipartUpload").all("Part")) {
+    var named = new ArrayList<UploadChecksums.Named>();
+    for (XmlElement part : call.documentUnderSums("CompleteMultipartUpload").all("Part")) {
       if (parts.size() == PartInfo.MAX_NUMBER) {
         throw XmlElement.malformed("an upload has at most " + PartInfo.MAX_NUMBER + " parts");
       }
@@ -202,19 +216,32 @@ final class UploadCalls {
         throw new S3Refusal(
             S3Code.INVALID_ARGUMENT, "a part number is 1 to " + PartInfo.MAX_NUMBER);
       }
-      parts.add(new CompletedPart((int) number, Conditions.etag(part.need("ETag"))));
+      String etag = Conditions.etag(part.need("ETag"));
+      parts.add(new CompletedPart((int) number, etag));
+      var sums = new TreeMap<String, String>();
+      for (String header : Checksum.HEADERS) {
+        part.text(Checksum.element(header)).ifPresent(value -> sums.put(header, value.strip()));
+      }
+      named.add(new UploadChecksums.Named((int) number, etag, sums));
     }
     if (parts.isEmpty()) {
       throw XmlElement.malformed("an upload is completed with at least one part");
     }
+    Map<String, String> sums = UploadChecksums.completed(files, request, id, named);
     ObjectInfo made =
-        files.completeUpload(request.bucket(), request.key(), id, parts, conditions, expected);
+        files.completeUpload(
+            request.bucket(), request.key(), id, parts, conditions, expected, sums);
     String host = request.header("host").orElse("localhost");
     var xml = new XmlText("CompleteMultipartUploadResult");
     xml.leaf("Location", "http://" + host + PercentCoding.encode(request.path(), true))
         .leaf("Bucket", request.bucket())
         .leaf("Key", request.key())
         .leaf("ETag", "\"" + made.etag() + "\"");
+    Map<String, String> kept = made.metadata().headers();
+    if (!Checksum.among(kept).isEmpty()) {
+      Checksum.write(xml, kept);
+      xml.leaf("ChecksumType", kept.getOrDefault(Checksum.TYPE, Checksum.FULL_OBJECT));
+    }
     call.answer(200, xml);
   }
 

@@ -128,7 +128,8 @@ final class AwsChunkedDecoderTest {
   private static Decoded decode(Caller.Payload payload, byte[] wire, Random random) {
     var signing = new Caller.ChunkSigning(KEY, "20130524T000000Z", SCOPE, SEED);
     var decoder =
-        new AwsChunkedDecoder(new Caller(false, payload, Optional.empty(), Optional.of(signing)));
+        new AwsChunkedDecoder(
+            new Caller(false, Rights.ALL, payload, Optional.empty(), Optional.of(signing)));
     var content = new ByteArrayOutputStream();
     for (int offset = 0; offset < wire.length; ) {
       int length = Math.min(wire.length - offset, 1 + random.nextInt(20_000));

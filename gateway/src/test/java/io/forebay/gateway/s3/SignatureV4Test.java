@@ -245,6 +245,7 @@ final class SignatureV4Test {
             "us-east-1",
             Optional.empty(),
             anonymous,
+            List.of(),
             name -> BucketSpec.of(name, new Family(1, 1, Durability.REPLICATED), "")),
         id -> Optional.ofNullable(keys.get(id)));
   }
