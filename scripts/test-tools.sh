@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Brings what the e2e tests need beyond the JDK: Python clients under .venv, Azurite under .tools/node, and the
+# Brings what the e2e tests need beyond the JDK: Python clients and MiniStack under .venv, Azurite under .tools/node, and the
 # Debian packages iproute2 (network namespaces, tc) and iperf3. Does nothing where all is there already.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-PYTHON_PACKAGES=(boto3 awscli s3cmd azure-storage-blob safetensors numpy)
+PYTHON_PACKAGES=(boto3 awscli s3cmd azure-storage-blob safetensors numpy ministack==1.5.33)
 AZURITE_VERSION=3.37.0
 
 fail() {

@@ -2,6 +2,7 @@ package io.forebay.backing;
 
 import io.forebay.backing.azure.AzureStore;
 import io.forebay.backing.dir.DirStore;
+import io.forebay.backing.s3.S3Store;
 import io.forebay.core.backing.ObjectStore;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -12,14 +13,17 @@ import java.util.Optional;
 import java.util.function.Function;
 
 /**
- * Opens stores by their URLs: {@code dir:PATH} or {@code
- * azblob://ACCOUNT/CONTAINER[/PREFIX][?create=true]}. Azure's credentials come from the
- * environment: {@code AZURE_STORAGE_CONNECTION_STRING}, {@code AZURE_STORAGE_KEY} or {@code
- * AZURE_STORAGE_SAS_TOKEN}, and without these the machine's identity.
+ * Opens stores by their URLs: {@code dir:PATH}, {@code
+ * azblob://ACCOUNT/CONTAINER[/PREFIX][?create=true]} or {@code
+ * s3://BUCKET[/PREFIX][?endpoint=URL&region=REGION&pathStyle=true&create=true]}. Credentials come
+ * from the environment: {@code AZURE_STORAGE_CONNECTION_STRING}, {@code AZURE_STORAGE_KEY} or
+ * {@code AZURE_STORAGE_SAS_TOKEN}, {@code AWS_ACCESS_KEY_ID} and {@code AWS_SECRET_ACCESS_KEY};
+ * without these they are the machine's.
  */
 public final class StoreFactory {
   private static final String DIR = "dir:";
   private static final String AZURE = "azblob:";
+  private static final String S3 = "s3:";
 
   private StoreFactory() {}
 
@@ -35,9 +39,16 @@ public final class StoreFactory {
    * @throws ForebayException CONFIGURATION for a URL that is no store's; what opening fails with
    */
   public static ObjectStore open(String url, Map<String, String> environment) {
-    return url.startsWith(DIR)
-        ? new DirStore(directory(url))
-        : AzureStore.open(azure(url), settings(environment));
+    if (url.startsWith(DIR)) {
+      return new DirStore(directory(url));
+    }
+    if (url.startsWith(AZURE)) {
+      return AzureStore.open(url, settings(environment));
+    }
+    if (url.startsWith(S3)) {
+      return S3Store.open(url, settings(environment));
+    }
+    throw unknown(url);
   }
 
   /**
@@ -49,8 +60,12 @@ public final class StoreFactory {
   public static void check(String url, Map<String, String> environment) {
     if (url.startsWith(DIR)) {
       directory(url);
+    } else if (url.startsWith(AZURE)) {
+      AzureStore.check(url, settings(environment));
+    } else if (url.startsWith(S3)) {
+      S3Store.check(url, settings(environment));
     } else {
-      AzureStore.check(azure(url), settings(environment));
+      throw unknown(url);
     }
   }
 
@@ -70,13 +85,6 @@ public final class StoreFactory {
     throw unknown(url);
   }
 
-  private static String azure(String url) {
-    if (!url.startsWith(AZURE)) {
-      throw unknown(url);
-    }
-    return url;
-  }
-
   private static ForebayException unknown(String url) {
     // Without what people put secrets into.
     String shown = url.replaceFirst("\\?.*", "").replaceFirst("//[^/]*@", "//");
@@ -84,6 +92,7 @@ public final class StoreFactory {
         ErrorCode.CONFIGURATION,
         "the store '"
             + shown
-            + "' is of no known kind; write dir:PATH or azblob://ACCOUNT/CONTAINER[/PREFIX]");
+            + "' is of no known kind; write dir:PATH, azblob://ACCOUNT/CONTAINER[/PREFIX] or"
+            + " s3://BUCKET[/PREFIX]");
   }
 }

@@ -29,6 +29,13 @@ final class StoreFactoryTest {
             "azblob://acc/box/prefix?create=true", Map.of("AZURE_STORAGE_KEY", "c2VjcmV0"))) {
       assertThat(store.description()).isEqualTo("azblob://acc/box/prefix");
     }
+    StoreFactory.check("s3://box/prefix?region=eu-central-1", Map.of());
+    try (ObjectStore store =
+        StoreFactory.open(
+            "s3://box/prefix?region=eu-central-1",
+            Map.of("AWS_ACCESS_KEY_ID", "AKID", "AWS_SECRET_ACCESS_KEY", "c2VjcmV0"))) {
+      assertThat(store.description()).isEqualTo("s3://box/prefix at Amazon S3 in eu-central-1");
+    }
   }
 
   @ParameterizedTest
@@ -37,7 +44,8 @@ final class StoreFactoryTest {
         "",
         "dir:",
         "dir: ",
-        "s3://bucket",
+        "s3:bucket",
+        "s3://bucket?endpint=http://elsewhere",
         "/data/store",
         "DIR:/x",
         "azblob://acc",
@@ -54,7 +62,7 @@ final class StoreFactoryTest {
           .isInstanceOfSatisfying(
               ForebayException.class,
               failure -> assertThat(failure.code()).isEqualTo(ErrorCode.CONFIGURATION))
-          .hasMessageContaining("azblob://ACCOUNT/CONTAINER")
+          .hasMessageMatching("(?s).*(azblob://ACCOUNT/CONTAINER|s3://BUCKET).*")
           .hasMessageNotContaining("secret");
     }
   }

@@ -107,7 +107,7 @@ public final class OperatorCommands {
         names = "--store",
         paramLabel = "URL",
         description =
-            "dir:PATH, azblob://ACCOUNT/CONTAINER[/PREFIX], or 'none' for a bucket that lives in the cache only.")
+            "dir:PATH, azblob://ACCOUNT/CONTAINER[/PREFIX], s3://BUCKET[/PREFIX][?endpoint=URL...], or 'none' for a bucket that lives in the cache only.")
     private @Nullable String store;
 
     @Option(

@@ -68,7 +68,7 @@ public final class ConfigReader {
               "store",
               "URL",
               "",
-              "default store of new buckets: dir:PATH or azblob://ACCOUNT/CONTAINER[/PREFIX]; empty: cache-only"),
+              "default store of new buckets: dir:PATH, azblob://ACCOUNT/CONTAINER[/PREFIX] or s3://BUCKET[/PREFIX]; empty: cache-only"),
           new Setting(
               "capacity", "SIZE", "80 % of what is free", "what each data directory may hold"),
           new Setting("segment", "SIZE", "256MiB", "size of a preallocated segment file"),

@@ -58,7 +58,8 @@ public final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--store",
       description =
-          "dir (a directory) or azurite (the Azure Blob emulator from npm). Default: dir.")
+          "dir (a directory), azurite (an Azure Blob emulator from npm) or s3 (MiniStack, an S3 emulator from PyPI)."
+              + " Default: dir.")
   private String store = "dir";
 
   @Option(

@@ -13,7 +13,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 
-/** The object store of the demo: a directory, or Azurite as a process of its own. */
+/** The object store of the demo: a directory, or an emulator as a process of its own. */
 final class DemoStore implements AutoCloseable {
   // Azurite's published development account; it protects nothing.
   private static final String ACCOUNT = "devstoreaccount1";
@@ -34,37 +34,16 @@ final class DemoStore implements AutoCloseable {
     return switch (kind) {
       case "dir" -> new DemoStore("dir:" + root.resolve("store"), Map.of(), Optional.empty());
       case "azurite" -> azurite(root);
+      case "s3" -> ministack(root);
       default ->
           throw new ForebayException(
-              ErrorCode.INVALID_ARGUMENT, "--store: '" + kind + "' is neither dir nor azurite");
+              ErrorCode.INVALID_ARGUMENT, "--store: '" + kind + "' is not dir, azurite or s3");
     };
   }
 
   private static DemoStore azurite(Path root) throws IOException {
-    Path home = Launcher.root();
-    Path program = home.resolve(".tools/node/node_modules/.bin/azurite-blob");
-    if (!Files.exists(program)) {
-      System.out.println("Azurite is fetched from npm (once)...");
-      try {
-        int code =
-            new ProcessBuilder(home.resolve("scripts/test-tools.sh").toString())
-                .inheritIO()
-                .start()
-                .waitFor();
-        if (code != 0) {
-          throw new ForebayException(
-              ErrorCode.CONFIGURATION,
-              "scripts/test-tools.sh did not install Azurite; it says why above");
-        }
-      } catch (InterruptedException stop) {
-        Thread.currentThread().interrupt();
-        throw new ForebayException(ErrorCode.CANCELLED, "interrupted");
-      }
-    }
-    int port;
-    try (ServerSocket free = new ServerSocket(0)) {
-      port = free.getLocalPort();
-    }
+    Path program = tool("Azurite", "npm", ".tools/node/node_modules/.bin/azurite-blob");
+    int port = freePort();
     Process process =
         new ProcessBuilder(
                 program.toString(),
@@ -79,17 +58,7 @@ final class DemoStore implements AutoCloseable {
             .redirectErrorStream(true)
             .redirectOutput(root.resolve("azurite.log").toFile())
             .start();
-    Servers.await(
-        "Azurite at port " + port,
-        30,
-        () -> {
-          try (Socket socket = new Socket()) {
-            socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 200);
-            return true;
-          } catch (IOException notYet) {
-            return false;
-          }
-        });
+    awaitPort("Azurite", port);
     String connection =
         "DefaultEndpointsProtocol=http;AccountName="
             + ACCOUNT
@@ -104,6 +73,82 @@ final class DemoStore implements AutoCloseable {
         "azblob://" + ACCOUNT + "/forebay-demo?create=true",
         Map.of("AZURE_STORAGE_CONNECTION_STRING", connection),
         Optional.of(process));
+  }
+
+  /** MiniStack, which keeps what is stored in its memory. */
+  private static DemoStore ministack(Path root) throws IOException {
+    tool("MiniStack", "PyPI", ".venv/bin/ministack");
+    int port = freePort();
+    Map<String, String> credentials =
+        Map.of(
+            "AWS_ACCESS_KEY_ID", "AKIAFOREBAYDEMO00000", "AWS_SECRET_ACCESS_KEY", "forebay-demo");
+    // In one process, which is what is killed in the end.
+    var builder =
+        new ProcessBuilder(
+                Launcher.root().resolve(".venv/bin/python").toString(),
+                "-m",
+                "hypercorn",
+                "ministack.app:app",
+                "--workers",
+                "0",
+                "--bind",
+                "127.0.0.1:" + port)
+            .directory(root.toFile())
+            .redirectErrorStream(true)
+            .redirectOutput(root.resolve("ministack.log").toFile());
+    builder.environment().putAll(credentials);
+    builder.environment().putAll(Map.of("SERVICES", "s3", "LOG_LEVEL", "WARNING", "AUTH", "true"));
+    Process process = builder.start();
+    awaitPort("MiniStack", port);
+    return new DemoStore(
+        "s3://forebay-demo?endpoint=http://127.0.0.1:" + port + "&create=true",
+        credentials,
+        Optional.of(process));
+  }
+
+  /** A program that scripts/test-tools.sh brings, and fetches now when it is not there. */
+  private static Path tool(String name, String from, String path) throws IOException {
+    Path home = Launcher.root();
+    Path program = home.resolve(path);
+    if (!Files.exists(program)) {
+      System.out.println(name + " is fetched from " + from + " (once)...");
+      try {
+        int code =
+            new ProcessBuilder(home.resolve("scripts/test-tools.sh").toString())
+                .inheritIO()
+                .start()
+                .waitFor();
+        if (code != 0) {
+          throw new ForebayException(
+              ErrorCode.CONFIGURATION,
+              "scripts/test-tools.sh did not install " + name + "; it says why above");
+        }
+      } catch (InterruptedException stop) {
+        Thread.currentThread().interrupt();
+        throw new ForebayException(ErrorCode.CANCELLED, "interrupted");
+      }
+    }
+    return program;
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket free = new ServerSocket(0)) {
+      return free.getLocalPort();
+    }
+  }
+
+  private static void awaitPort(String name, int port) {
+    Servers.await(
+        name + " at port " + port,
+        30,
+        () -> {
+          try (Socket socket = new Socket()) {
+            socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 200);
+            return true;
+          } catch (IOException notYet) {
+            return false;
+          }
+        });
   }
 
   /** For bucket policies. */

@@ -89,7 +89,7 @@ public final class ServeCommand implements Callable<Integer> {
       names = "--store",
       paramLabel = "URL",
       description =
-          "Default store of new buckets: dir:PATH or azblob://ACCOUNT/CONTAINER (default: dir:DIR/store).")
+          "Default store of new buckets: dir:PATH, azblob://ACCOUNT/CONTAINER or s3://BUCKET (default: dir:DIR/store).")
   private @Nullable String store;
 
   @Option(

@@ -54,7 +54,7 @@ final class ModuleTest {
 
   private static final List<Wall> WALLS =
       List.of(
-          // backing sets socket options of the Azure SDK's client, which is Netty's.
+          // backing sets socket options of the SDKs' clients, which are Netty's.
           new Wall("Netty", List.of("io.netty.."), List.of("transport", "gateway", "backing")),
           new Wall("Ratis", List.of("org.apache.ratis.."), List.of("control")),
           new Wall("RocksDB", List.of("org.rocksdb.."), List.of("control")),
@@ -62,6 +62,7 @@ final class ModuleTest {
               "the Azure SDK",
               List.of("com.azure..", "com.microsoft..", "reactor..", "org.reactivestreams.."),
               List.of("backing")),
+          new Wall("the AWS SDK", List.of("software.amazon.."), List.of("backing")),
           new Wall("picocli", List.of("picocli.."), List.of("app")),
           new Wall(
               "Jackson",

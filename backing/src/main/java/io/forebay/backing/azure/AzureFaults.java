@@ -4,10 +4,10 @@ import com.azure.core.exception.ClientAuthenticationException;
 import com.azure.core.exception.HttpResponseException;
 import com.azure.core.http.HttpHeaderName;
 import com.azure.core.http.HttpResponse;
+import io.forebay.backing.http.Causes;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import java.util.concurrent.TimeoutException;
-import org.jspecify.annotations.Nullable;
 import reactor.core.Exceptions;
 
 /**
@@ -19,7 +19,6 @@ import reactor.core.Exceptions;
  */
 final class AzureFaults {
   private static final HttpHeaderName ERROR_CODE = HttpHeaderName.fromString("x-ms-error-code");
-  private static final int REASON_CHARACTERS = 300;
 
   private final AzureAddress address;
 
@@ -52,7 +51,7 @@ final class AzureFaults {
       return known;
     }
     String what = attempted(operation, key);
-    if (caused(failure, InterruptedException.class)) {
+    if (Causes.caused(failure, InterruptedException.class)) {
       Thread.currentThread().interrupt();
       return new ForebayException(
           ErrorCode.CANCELLED, what + " was interrupted; it may have been carried out", failure);
@@ -63,7 +62,7 @@ final class AzureFaults {
           ErrorCode.STORE_DENIED,
           what
               + " was not sent, for no token could be had ("
-              + reason(failure)
+              + Causes.reason(failure)
               + "); set "
               + AzureAddress.CONNECTION_STRING
               + ", "
@@ -76,8 +75,8 @@ final class AzureFaults {
     if (failure instanceof HttpResponseException answered && answered.getResponse() != null) {
       return answered(what, answered, code(failure));
     }
-    if (caused(failure, TimeoutException.class)
-        || caused(failure, io.netty.handler.timeout.TimeoutException.class)) {
+    if (Causes.caused(failure, TimeoutException.class)
+        || Causes.caused(failure, io.netty.handler.timeout.TimeoutException.class)) {
       return new ForebayException(
           ErrorCode.TIMEOUT,
           what
@@ -89,7 +88,7 @@ final class AzureFaults {
         ErrorCode.STORE_UNREACHABLE,
         what
             + " got no answer to rely on ("
-            + reason(failure)
+            + Causes.reason(failure)
             + "); it may have been carried out; check the network and the endpoint "
             + address.endpoint(),
         failure);
@@ -178,27 +177,5 @@ final class AzureFaults {
                     failure);
           };
     };
-  }
-
-  /** The innermost reason, on one line, without what might be a secret of a URL. */
-  private static String reason(Throwable failure) {
-    Throwable cause = failure;
-    for (int depth = 0; depth < 16 && cause.getCause() != null; depth++) {
-      cause = cause.getCause();
-    }
-    String text =
-        cause.toString().replaceAll("(?i)sig=[^&\\s'\"]*", "sig=(hidden)").replaceAll("\\s+", " ");
-    return text.length() <= REASON_CHARACTERS ? text : text.substring(0, REASON_CHARACTERS) + "...";
-  }
-
-  private static boolean caused(Throwable failure, Class<? extends Throwable> kind) {
-    @Nullable Throwable at = failure;
-    for (int depth = 0; depth < 16 && at != null; depth++) {
-      if (kind.isInstance(at)) {
-        return true;
-      }
-      at = at.getCause();
-    }
-    return false;
   }
 }

@@ -33,6 +33,10 @@ import com.azure.storage.blob.specialized.BlockBlobAsyncClient;
 import com.azure.storage.common.StorageSharedKeyCredential;
 import com.azure.storage.common.policy.RequestRetryOptions;
 import com.azure.storage.common.policy.RetryPolicyType;
+import io.forebay.backing.http.Deadline;
+import io.forebay.backing.http.HeaderText;
+import io.forebay.backing.http.PartAnswer;
+import io.forebay.backing.http.Transfer;
 import io.forebay.core.backing.ObjectStore;
 import io.forebay.core.backing.PutOptions;
 import io.forebay.core.backing.RequestCounter;
@@ -313,8 +317,8 @@ public final class AzureStore implements ObjectStore {
     var metadata = new TreeMap<String, String>();
     found
         .getMetadata()
-        .forEach((name, value) ->
-            metadata.put(name.toLowerCase(Locale.ROOT), MetadataText.decode(value)));
+        .forEach(
+            (name, value) -> metadata.put(name.toLowerCase(Locale.ROOT), HeaderText.decode(value)));
     return new StoreObject(
         key,
         found.getBlobSize(),
@@ -345,7 +349,12 @@ public final class AzureStore implements ObjectStore {
                             conditions,
                             false)
                         .flatMap(response ->
-                            receive(response, offset, length, ifMatchEtag, transfer, target)),
+                            receive(
+                                response,
+                                new PartAnswer(offset, length),
+                                ifMatchEtag,
+                                transfer,
+                                target)),
                     deadline));
         if (!same) {
           return new ReadResult.Changed();
@@ -365,7 +374,7 @@ public final class AzureStore implements ObjectStore {
 
   private ForebayException unread(String key, long offset, int length, RuntimeException failure) {
     String operation = "reading " + length + " bytes at " + offset + " of";
-    return failure instanceof ShortObject
+    return failure instanceof PartAnswer.ShortObject
         ? new ForebayException(
             ErrorCode.RANGE_NOT_SATISFIABLE,
             faults.attempted(operation, key)
@@ -382,8 +391,7 @@ public final class AzureStore implements ObjectStore {
    */
   private static Mono<Boolean> receive(
       BlobDownloadAsyncResponse response,
-      long offset,
-      int length,
+      PartAnswer part,
       Optional<String> ifMatchEtag,
       Transfer transfer,
       ByteBuffer target) {
@@ -392,51 +400,14 @@ public final class AzureStore implements ObjectStore {
       return dropped(response).thenReturn(false);
     }
     Optional<RuntimeException> wrong =
-        response.getStatusCode() == 206
-            ? wrongRange(String.valueOf(headers.getContentRange()), offset, length)
-            : wrongWhole(headers.getContentLength(), offset, length);
+        part.wrong(response.getStatusCode(), headers.getContentRange(), headers.getContentLength());
     if (wrong.isPresent()) {
       return dropped(response).then(Mono.error(wrong.get()));
     }
     return response
         .getValue()
         .doOnNext(arrived -> transfer.receive(arrived, target))
-        .then(Mono.fromCallable(() -> filled(target)));
-  }
-
-  private static Optional<RuntimeException> wrongRange(String range, long offset, int length) {
-    if (range.startsWith("bytes " + offset + "-" + (offset + length - 1) + "/")) {
-      return Optional.empty();
-    }
-    if (range.startsWith("bytes " + offset + "-")) {
-      return Optional.of(new ShortObject("it has only " + range));
-    }
-    return Optional.of(new IllegalStateException("the answer holds '" + range + "'"));
-  }
-
-  /** Something on the way may not know ranges. */
-  private static Optional<RuntimeException> wrongWhole(
-      @Nullable Long contentLength, long offset, int length) {
-    return offset == 0 && contentLength != null && contentLength == length
-        ? Optional.empty()
-        : Optional.of(new IllegalStateException("the answer is the whole object, not a range"));
-  }
-
-  private static boolean filled(ByteBuffer target) {
-    if (target.hasRemaining()) {
-      throw new IllegalStateException(
-          "the answer ended after " + target.position() + " of " + target.limit() + " bytes");
-    }
-    return true;
-  }
-
-  /** The object ends before the range that was asked for does. */
-  private static final class ShortObject extends RuntimeException {
-    private static final long serialVersionUID = 1;
-
-    ShortObject(String message) {
-      super(message);
-    }
+        .then(Mono.fromCallable(() -> PartAnswer.filled(target)));
   }
 
   /** Ends a response whose body nobody wants. */
@@ -577,7 +548,7 @@ public final class AzureStore implements ObjectStore {
           operation,
           key,
           () -> {
-            if (headersOf(source).equals(headersOf(options))) {
+            if (headersOf(source).equals(HeaderText.kept(options))) {
               return copyWhole(sourceKey, sourceEtag, key, options, deadline);
             }
             // A copy takes the source's headers; a block does not.
@@ -670,34 +641,11 @@ public final class AzureStore implements ObjectStore {
     };
   }
 
-  /** What a header cannot carry would fail below the SDK, with an outcome that looks unclear. */
   private void requireHeaders(String operation, String key, PutOptions options) {
-    headersOf(options)
-        .forEach((name, value) -> {
-          if (!value.matches("[ -~]*")) {
-            throw refused(
-                operation,
-                key,
-                "its "
-                    + name
-                    + " has characters that are not printable ASCII; store the object again"
-                    + " with another one");
-          }
+    HeaderText.wrong(options)
+        .ifPresent(why -> {
+          throw refused(operation, key, why);
         });
-  }
-
-  /** The headers that Azure has a place for. */
-  private static Map<String, String> headersOf(PutOptions options) {
-    var kept = new TreeMap<String, String>();
-    // What Azure takes it for when nothing is said.
-    kept.put(
-        "content-type",
-        options.contentType().isEmpty() ? "application/octet-stream" : options.contentType());
-    for (String name :
-        List.of("cache-control", "content-disposition", "content-encoding", "content-language")) {
-      Optional.ofNullable(options.headers().get(name)).ifPresent(value -> kept.put(name, value));
-    }
-    return kept;
   }
 
   private static Map<String, String> headersOf(BlobProperties found) {
@@ -717,7 +665,7 @@ public final class AzureStore implements ObjectStore {
   }
 
   private static BlobHttpHeaders headers(PutOptions options) {
-    Map<String, String> kept = headersOf(options);
+    Map<String, String> kept = HeaderText.kept(options);
     return new BlobHttpHeaders()
         .setContentType(kept.get("content-type"))
         .setCacheControl(kept.get("cache-control"))
@@ -728,7 +676,7 @@ public final class AzureStore implements ObjectStore {
 
   private static Map<String, String> metadata(PutOptions options) {
     var metadata = new TreeMap<String, String>();
-    options.metadata().forEach((name, value) -> metadata.put(name, MetadataText.encode(value)));
+    options.metadata().forEach((name, value) -> metadata.put(name, HeaderText.encode(value)));
     return metadata;
   }
 

@@ -4,6 +4,7 @@ import com.azure.core.http.HttpClient;
 import com.azure.core.http.HttpRequest;
 import com.azure.core.http.HttpResponse;
 import com.azure.core.util.Context;
+import io.forebay.backing.http.Deadline;
 import java.util.concurrent.TimeoutException;
 import reactor.core.publisher.Mono;
 

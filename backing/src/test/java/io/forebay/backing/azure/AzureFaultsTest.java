@@ -7,8 +7,8 @@ import com.azure.core.http.HttpMethod;
 import com.azure.core.http.HttpRequest;
 import com.azure.core.util.Context;
 import com.sun.net.httpserver.HttpExchange;
-import com.sun.net.httpserver.HttpHandler;
-import com.sun.net.httpserver.HttpServer;
+import io.forebay.backing.http.Deadline;
+import io.forebay.backing.http.FaultServer;
 import io.forebay.core.backing.ObjectStore;
 import io.forebay.core.backing.ObjectStore.PutResult;
 import io.forebay.core.backing.ObjectStore.ReadResult;
@@ -21,21 +21,13 @@ import io.forebay.core.env.TestEnv;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import java.io.IOException;
-import java.io.InputStream;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
-import java.net.ServerSocket;
-import java.net.Socket;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.Executors;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
@@ -56,19 +48,10 @@ final class AzureFaultsTest {
   private static final Duration SHORT = Duration.ofSeconds(3);
   private static final String ETAG = "0x1";
   private static final int SLAB_BYTES = 1 << 20;
-  private static final String CREATED =
-      """
-      HTTP/1.1 201 Created
-      ETag: "0x1"
-      Last-Modified: Tue, 24 Nov 2026 10:00:00 GMT
-      Content-Length: 0
-
-      """
-          .replace("\n", "\r\n");
-
   private final TestEnv env = new TestEnv();
   private final SlabPool pool = new SlabPool(env, SLAB_BYTES, 16);
-  private final List<String> requests = new CopyOnWriteArrayList<>();
+  private final FaultServer server = new FaultServer();
+  private final List<String> requests = server.requests();
   private final List<AutoCloseable> opened = new ArrayList<>();
 
   /** The SDK takes seconds to load, which are no part of a short time-out. */
@@ -93,6 +76,7 @@ final class AzureFaultsTest {
     for (AutoCloseable each : opened.reversed()) {
       each.close();
     }
+    server.close();
     assertThat(pool.available()).isEqualTo(pool.count());
     env.close();
   }
@@ -115,23 +99,6 @@ final class AzureFaultsTest {
             timeout));
   }
 
-  /** A server that answers so, and notes what it was asked. */
-  private String serve(HttpHandler handler) throws IOException {
-    HttpServer server =
-        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-    server.setExecutor(Executors.newVirtualThreadPerTaskExecutor());
-    server.createContext(
-        "/",
-        exchange -> {
-          exchange.getRequestBody().readAllBytes();
-          requests.add(exchange.getRequestMethod() + " " + exchange.getRequestURI());
-          handler.handle(exchange);
-        });
-    server.start();
-    closing(() -> server.stop(0));
-    return "http://127.0.0.1:" + server.getAddress().getPort();
-  }
-
   private static void answer(HttpExchange exchange, int status, String code) throws IOException {
     if (code != null) {
       exchange.getResponseHeaders().add("x-ms-error-code", code);
@@ -141,21 +108,9 @@ final class AzureFaultsTest {
   }
 
   private static void stored(HttpExchange exchange) throws IOException {
-    exchange.getResponseHeaders().add("ETag", '"' + ETAG + '"');
-    exchange.getResponseHeaders().add("Last-Modified", "Tue, 24 Nov 2026 10:00:00 GMT");
+    FaultServer.describe(exchange, ETAG);
     exchange.sendResponseHeaders(201, -1);
     exchange.close();
-  }
-
-  /** A part of an object, of which only so many bytes come before the handler goes on. */
-  private static void part(HttpExchange exchange, String range, String etag, int length, int sent)
-      throws IOException {
-    exchange.getResponseHeaders().add("ETag", '"' + etag + '"');
-    exchange.getResponseHeaders().add("Last-Modified", "Tue, 24 Nov 2026 10:00:00 GMT");
-    exchange.getResponseHeaders().add("Content-Range", range);
-    exchange.sendResponseHeaders(206, length);
-    exchange.getResponseBody().write(new byte[sent]);
-    exchange.getResponseBody().flush();
   }
 
   private ReadResult read(ObjectStore store) {
@@ -203,7 +158,7 @@ final class AzureFaultsTest {
   void anAnswerIsTakenForWhatItSaysAndTheChangeIsSentOnce(
       int status, String code, ErrorCode expected, String advice) throws IOException {
     String endpoint =
-        serve(exchange -> {
+        server.serve(exchange -> {
           exchange.getResponseHeaders().add("Retry-After", "17");
           answer(exchange, status, code);
         });
@@ -218,7 +173,7 @@ final class AzureFaultsTest {
 
   @Test
   void changesTellTheServerToGiveUpToo() throws IOException {
-    ObjectStore store = open("", serve(AzureFaultsTest::stored), Duration.ofSeconds(17));
+    ObjectStore store = open("", server.serve(AzureFaultsTest::stored), Duration.ofSeconds(17));
     assertThat(store.put("some/key", List.of(), OPTIONS)).isEqualTo(new PutResult.Stored(ETAG));
     String upload = store.begin("some/key", "1-1", OPTIONS);
     store.commit(
@@ -229,7 +184,7 @@ final class AzureFaultsTest {
   @Test
   void anAnswerWithoutAnEtagIsUnclear() throws IOException {
     String endpoint =
-        serve(exchange -> {
+        server.serve(exchange -> {
           exchange.sendResponseHeaders(201, -1);
           exchange.close();
         });
@@ -239,11 +194,7 @@ final class AzureFaultsTest {
 
   @Test
   void nobodyAtThePortIsUnreachable() throws IOException {
-    int port;
-    try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      port = free.getLocalPort();
-    }
-    ForebayException failure = putFails(open("", "http://127.0.0.1:" + port, LONG));
+    ForebayException failure = putFails(open("", FaultServer.nobody(), LONG));
     assertThat(failure.code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
     assertThat(failure).hasMessageContaining("check the network");
   }
@@ -251,7 +202,7 @@ final class AzureFaultsTest {
   @Test
   void anAnswerThatDoesNotComeIsATimeout() throws IOException {
     var over = new CountDownLatch(1);
-    String endpoint = serve(exchange -> hold(over));
+    String endpoint = server.serve(exchange -> FaultServer.hold(over));
     ForebayException failure = putFails(open("", endpoint, SHORT));
     over.countDown();
     assertThat(failure.code()).isEqualTo(ErrorCode.TIMEOUT);
@@ -259,22 +210,14 @@ final class AzureFaultsTest {
     assertThat(requests).hasSize(1);
   }
 
-  private static void hold(CountDownLatch until) {
-    try {
-      until.await();
-    } catch (InterruptedException stop) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
   @Test
   void aCallerThatIsInterruptedIsToldThatTheOutcomeIsUnclear() throws Exception {
     var over = new CountDownLatch(1);
     var arrived = new CountDownLatch(1);
     String endpoint =
-        serve(exchange -> {
+        server.serve(exchange -> {
           arrived.countDown();
-          hold(over);
+          FaultServer.hold(over);
         });
     ObjectStore store = open("", endpoint, LONG);
     var failed = new CompletableFuture<ForebayException>();
@@ -297,20 +240,7 @@ final class AzureFaultsTest {
   @ParameterizedTest
   @CsvSource({"true", "false"})
   void aConnectionThatIsCutAfterTheRequestIsNotTriedAgain(boolean reset) throws IOException {
-    ServerSocket server = closing(new ServerSocket(0, 8, InetAddress.getLoopbackAddress()));
-    Thread.ofVirtual()
-        .start(() -> {
-          while (!server.isClosed()) {
-            try {
-              // Each in a thread of its own: a client may open a connection and not use it.
-              Socket socket = server.accept();
-              Thread.ofVirtual().start(() -> cutAfterRequests(socket, reset));
-            } catch (IOException closed) {
-              return; // by the test's end
-            }
-          }
-        });
-    ObjectStore store = open("", "http://127.0.0.1:" + server.getLocalPort(), LONG);
+    ObjectStore store = open("", server.cutting(reset, "201 Created"), LONG);
     assertThat(putFails(store).code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
     assertThat(requests).hasSize(1);
     store.put("some/key", List.of(), OPTIONS);
@@ -320,103 +250,40 @@ final class AzureFaultsTest {
     assertThat(requests).hasSize(3);
   }
 
-  /** Answers the second request of all, and ends each connection after any other. */
-  private void cutAfterRequests(Socket accepted, boolean reset) {
-    try (Socket socket = accepted) {
-      socket.setSoLinger(reset, 0);
-      for (boolean open = true; open; ) {
-        requests.add(head(socket.getInputStream()));
-        open = requests.size() == 2;
-        if (open) {
-          socket.getOutputStream().write(CREATED.getBytes(StandardCharsets.US_ASCII));
-        }
-      }
-    } catch (IOException closed) {
-      // A client that lets go of a connection.
-    }
-  }
-
-  /** The head of a request. */
-  private static String head(InputStream in) throws IOException {
-    var head = new StringBuilder();
-    while (head.indexOf("\r\n\r\n") < 0) {
-      int next = in.read();
-      if (next < 0) {
-        throw new IOException("closed after '" + head + "'");
-      }
-      head.append((char) next);
-    }
-    return head.toString();
-  }
-
   /** F2: what was not sent when the call gave up is never sent, least of all somebody else's. */
   @Test
   void aBufferIsNotSentAfterItsCallHasReturned() throws Exception {
-    try (ServerSocket server = new ServerSocket()) {
-      server.setReceiveBufferSize(16 << 10);
-      server.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
-      var gaveUp = new CountDownLatch(1);
-      var received = new CompletableFuture<Received>();
-      Thread.ofVirtual()
-          .start(() -> {
-            try (Socket socket = server.accept()) {
-              InputStream in = socket.getInputStream();
-              int first = in.read();
-              gaveUp.await(); // reads nothing until then
-              received.complete(receivedBy(in, first));
-            } catch (Exception failure) {
-              received.completeExceptionally(failure);
-            }
-          });
-      ObjectStore store = open("", "http://127.0.0.1:" + server.getLocalPort(), SHORT);
-      var body = new ArrayList<Bytes>();
-      for (int i = 0; i < 12; i++) {
-        Slab slab = pool.take();
-        for (var buffer = slab.buffer(); buffer.hasRemaining(); ) {
-          buffer.put((byte) 1);
-        }
-        body.add(slab.bytes(0, SLAB_BYTES));
-        slab.release();
-      }
-      ForebayException failure =
-          catchThrowableOfType(ForebayException.class, () -> store.put("some/key", body, OPTIONS));
-      body.forEach(Bytes::release);
-      assertThat(failure.code()).isEqualTo(ErrorCode.TIMEOUT);
-      var again = new ArrayList<Slab>();
-      while (again.size() < pool.count()) {
-        Slab slab = pool.take();
-        for (var buffer = slab.buffer(); buffer.hasRemaining(); ) {
-          buffer.put((byte) 2);
-        }
-        again.add(slab);
-      }
-      gaveUp.countDown();
-      Received all = received.get();
-      again.forEach(Slab::release);
-      assertThat(all.ones()).as("bytes of the body").isLessThan(12L * SLAB_BYTES);
-      assertThat(all.twos()).as("bytes written after the call").isZero();
-      assertThat(all.reset()).as("what lay in the socket was dropped").isTrue();
+    var gaveUp = new CountDownLatch(1);
+    var received = new CompletableFuture<FaultServer.Received>();
+    ObjectStore store = open("", server.reluctant(gaveUp, received), SHORT);
+    var body = new ArrayList<Bytes>();
+    for (int i = 0; i < 12; i++) {
+      Slab slab = filled(1);
+      body.add(slab.bytes(0, SLAB_BYTES));
+      slab.release();
     }
+    ForebayException failure =
+        catchThrowableOfType(ForebayException.class, () -> store.put("some/key", body, OPTIONS));
+    body.forEach(Bytes::release);
+    assertThat(failure.code()).isEqualTo(ErrorCode.TIMEOUT);
+    var again = new ArrayList<Slab>();
+    while (again.size() < pool.count()) {
+      again.add(filled(2));
+    }
+    gaveUp.countDown();
+    FaultServer.Received all = received.get();
+    again.forEach(Slab::release);
+    assertThat(all.ones()).as("bytes of the body").isLessThan(12L * SLAB_BYTES);
+    assertThat(all.twos()).as("bytes written after the call").isZero();
+    assertThat(all.reset()).as("what lay in the socket was dropped").isTrue();
   }
 
-  private record Received(long ones, long twos, boolean reset) {}
-
-  /** How many bytes 1 and 2 come until the connection ends or is reset. */
-  private static Received receivedBy(InputStream in, int first) {
-    long ones = first == 1 ? 1 : 0;
-    long twos = first == 2 ? 1 : 0;
-    byte[] buffer = new byte[64 << 10];
-    try {
-      for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
-        for (int i = 0; i < count; i++) {
-          ones += buffer[i] == 1 ? 1 : 0;
-          twos += buffer[i] == 2 ? 1 : 0;
-        }
-      }
-      return new Received(ones, twos, false);
-    } catch (IOException reset) {
-      return new Received(ones, twos, true);
+  private Slab filled(int value) {
+    Slab slab = pool.take();
+    for (var buffer = slab.buffer(); buffer.hasRemaining(); ) {
+      buffer.put((byte) value);
     }
+    return slab;
   }
 
   @Test
@@ -446,9 +313,9 @@ final class AzureFaultsTest {
   void aBodyThatStopsIsATimeout() throws IOException {
     var over = new CountDownLatch(1);
     String endpoint =
-        serve(exchange -> {
-          part(exchange, "bytes 1000-5999/9000", ETAG, 5000, 2000);
-          hold(over);
+        server.serve(exchange -> {
+          FaultServer.part(exchange, "bytes 1000-5999/9000", ETAG, 5000, 2000);
+          FaultServer.hold(over);
         });
     assertThat(readFails(open("", endpoint, SHORT)).code()).isEqualTo(ErrorCode.TIMEOUT);
     over.countDown();
@@ -457,8 +324,8 @@ final class AzureFaultsTest {
   @Test
   void aBodyThatEndsEarlyIsNoPart() throws IOException {
     String endpoint =
-        serve(exchange -> {
-          part(exchange, "bytes 1000-5999/9000", ETAG, 5000, 2000);
+        server.serve(exchange -> {
+          FaultServer.part(exchange, "bytes 1000-5999/9000", ETAG, 5000, 2000);
           exchange.close();
         });
     ForebayException failure = readFails(open("", endpoint, LONG));
@@ -474,8 +341,8 @@ final class AzureFaultsTest {
   })
   void aPartThatWasNotAskedForIsNotTaken(String range, ErrorCode expected) throws IOException {
     String endpoint =
-        serve(exchange -> {
-          part(exchange, range, ETAG, 5000, 5000);
+        server.serve(exchange -> {
+          FaultServer.part(exchange, range, ETAG, 5000, 5000);
           exchange.close();
         });
     assertThat(readFails(open("", endpoint, LONG)).code()).isEqualTo(expected);
@@ -484,9 +351,8 @@ final class AzureFaultsTest {
   @Test
   void aWholeObjectIsNotTakenForAPart() throws IOException {
     String endpoint =
-        serve(exchange -> {
-          exchange.getResponseHeaders().add("ETag", '"' + ETAG + '"');
-          exchange.getResponseHeaders().add("Last-Modified", "Tue, 24 Nov 2026 10:00:00 GMT");
+        server.serve(exchange -> {
+          FaultServer.describe(exchange, ETAG);
           exchange.sendResponseHeaders(200, 5000);
           exchange.getResponseBody().write(new byte[5000]);
           exchange.close();
@@ -500,16 +366,16 @@ final class AzureFaultsTest {
   void anotherVersionUnderAReadIsSeen() throws IOException {
     var answered = new AtomicInteger();
     String endpoint =
-        serve(exchange -> {
+        server.serve(exchange -> {
           assertThat(exchange.getRequestHeaders().getFirst("If-Match")).isEqualTo('"' + ETAG + '"');
           switch (answered.incrementAndGet()) {
             case 1 -> {
-              part(exchange, "bytes 1000-5999/9000", ETAG, 5000, 5000);
+              FaultServer.part(exchange, "bytes 1000-5999/9000", ETAG, 5000, 5000);
               exchange.close();
             }
             // A store that does not honour the condition.
             case 2 -> {
-              part(exchange, "bytes 1000-5999/9000", "0x2", 5000, 5000);
+              FaultServer.part(exchange, "bytes 1000-5999/9000", "0x2", 5000, 5000);
               exchange.close();
             }
             case 3 -> answer(exchange, 412, "ConditionNotMet");
@@ -527,11 +393,11 @@ final class AzureFaultsTest {
   @Test
   void readsAreTriedAgainAndEachIsCounted() throws IOException {
     String endpoint =
-        serve(exchange -> {
+        server.serve(exchange -> {
           if (requests.size() < 3) {
             answer(exchange, 503, "ServerBusy");
           } else {
-            part(exchange, "bytes 1000-5999/9000", ETAG, 5000, 5000);
+            FaultServer.part(exchange, "bytes 1000-5999/9000", ETAG, 5000, 5000);
             exchange.close();
           }
         });
@@ -544,7 +410,7 @@ final class AzureFaultsTest {
 
   @Test
   void whatAzureCannotHoldIsRefusedBeforeItIsSent() throws IOException {
-    ObjectStore store = open("", serve(AzureFaultsTest::stored), LONG);
+    ObjectStore store = open("", server.serve(AzureFaultsTest::stored), LONG);
     for (var call :
         List.<Runnable>of(
             () ->
@@ -571,7 +437,7 @@ final class AzureFaultsTest {
   @Test
   void aContainerIsMadeOnceAndAgainWhenItWent() throws IOException {
     String endpoint =
-        serve(exchange -> {
+        server.serve(exchange -> {
           if (exchange.getRequestURI().toString().contains("restype=container")) {
             stored(exchange);
           } else if (requests.size() == 4) {
@@ -594,7 +460,7 @@ final class AzureFaultsTest {
   @Test
   void whoMayNotMakeAContainerMayUseIt() throws IOException {
     String endpoint =
-        serve(exchange -> {
+        server.serve(exchange -> {
           if (exchange.getRequestURI().toString().contains("restype=container")) {
             answer(exchange, 403, "AuthorizationPermissionMismatch");
           } else {
@@ -610,7 +476,8 @@ final class AzureFaultsTest {
     String sas = "sv=2024&sr=c&sig=" + "c2lnbmF0dXJl";
     for (String endpoint :
         List.of(
-            serve(exchange -> answer(exchange, 403, "AuthenticationFailed")), "http://[::1]:1")) {
+            server.serve(exchange -> answer(exchange, 403, "AuthenticationFailed")),
+            "http://[::1]:1")) {
       ObjectStore store =
           closing(
               AzureStore.open(

@@ -60,6 +60,7 @@ public interface ObjectStore extends AutoCloseable {
    *
    * @param stamp names the attempt, at most 40 characters of a-z 0-9 -; parts of two attempts never
    *     mix (F10)
+   * @param options the same as those of the commit: some stores take headers and metadata now
    * @return names the upload to later calls, of this node or another
    */
   String begin(String key, String stamp, PutOptions options);
@@ -73,8 +74,8 @@ public interface ObjectStore extends AutoCloseable {
   String stage(String key, String upload, int part, List<Bytes> body);
 
   /**
-   * Makes the object of its parts, in the order of their tags. The upload ends when it is stored;
-   * else it is the caller's to abort.
+   * Makes the object of its parts, in the order of their tags, which is that of their numbers. The
+   * upload ends when it is stored; else it is the caller's to abort.
    *
    * @throws io.forebay.core.error.ForebayException NO_SUCH_UPLOAD when a part is not there; nothing
    *     was changed

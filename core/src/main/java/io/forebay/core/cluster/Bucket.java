@@ -7,7 +7,8 @@ import java.util.List;
  * A named root with its policy.
  *
  * @param storeUrl where its objects go: {@code dir:PATH}, {@code
- *     azblob://ACCOUNT/CONTAINER/PREFIX}, or empty for a cache-only bucket
+ *     azblob://ACCOUNT/CONTAINER/PREFIX}, {@code s3://BUCKET/PREFIX}, or empty for a cache-only
+ *     bucket
  * @param flushDelayMillis from publish to flush in mode BACK
  * @param prefixModes exceptions by path prefix; the longest match wins
  * @param chunkBytes power of two, 1 MiB–64 MiB

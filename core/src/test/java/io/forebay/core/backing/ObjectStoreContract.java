@@ -30,7 +30,7 @@ public abstract class ObjectStoreContract {
   private static final StoreCondition ABSENT = new StoreCondition.IfAbsent();
 
   protected final TestEnv env = new TestEnv();
-  protected final SlabPool pool = new SlabPool(env, SLAB_BYTES, 64);
+  protected final SlabPool pool = new SlabPool(env, SLAB_BYTES, 128);
   private final List<ObjectStore> opened = new ArrayList<>();
 
   /** One more handle of the same store. */
@@ -209,21 +209,20 @@ public abstract class ObjectStoreContract {
   @Test
   void anUploadInPartsIsVisibleWithItsCommitOnly() {
     ObjectStore store = store();
-    byte[] one = content(1, 150_000);
-    byte[] two = content(2, 1);
+    int least = Math.toIntExact(store.limits().minPartBytes());
+    byte[] one = content(1, Math.max(150_000, least));
+    byte[] two = content(2, least);
     byte[] three = content(3, 90_000);
-    String upload = store.begin("big", "1f-7", options(ABSENT));
+    // Stores take headers and metadata now, or with the commit.
+    PutOptions options =
+        new PutOptions(ABSENT, "text/plain", Map.of(), Map.of("forebay_attempt", "7"));
+    String upload = store.begin("big", "1f-7", options);
     // From another node, and out of order.
     String thirdTag = stage(store(), "big", upload, 3, three);
     String firstTag = stage(store, "big", upload, 1, one);
     String secondTag = stage(store, "big", upload, 2, two);
     assertThat(store.head("big")).isEmpty();
-    etag(
-        store.commit(
-            "big",
-            upload,
-            List.of(firstTag, secondTag, thirdTag),
-            new PutOptions(ABSENT, "text/plain", Map.of(), Map.of("forebay_attempt", "7"))));
+    etag(store.commit("big", upload, List.of(firstTag, secondTag, thirdTag), options));
     var all = new ByteArrayOutputStream();
     all.writeBytes(one);
     all.writeBytes(two);

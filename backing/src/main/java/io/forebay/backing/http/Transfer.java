@@ -1,4 +1,4 @@
-package io.forebay.backing.azure;
+package io.forebay.backing.http;
 
 import io.forebay.core.bytes.Bytes;
 import java.nio.ByteBuffer;
@@ -14,7 +14,7 @@ import reactor.core.publisher.Flux;
  * its way out of a socket's queue, with its stamp; a recycled slab under it would store somebody
  * else's bytes as ours.
  */
-final class Transfer implements AutoCloseable {
+public final class Transfer implements AutoCloseable {
   // The HTTP client has up to 128 pieces of a request under way: 8 MiB.
   private static final int PIECE_BYTES = 64 << 10;
 
@@ -22,7 +22,7 @@ final class Transfer implements AutoCloseable {
   private boolean shut; // guarded by lock
 
   /** A body, read anew by each subscriber. */
-  Flux<ByteBuffer> body(List<Bytes> body) {
+  public Flux<ByteBuffer> body(List<Bytes> body) {
     return Flux.generate(
         () -> new Place(0, 0),
         (place, sink) -> {
@@ -59,8 +59,20 @@ final class Transfer implements AutoCloseable {
 
   private record Place(int index, int offset) {}
 
+  /** Goes back to the beginning of the caller's buffer, for another try. */
+  public void restart(ByteBuffer target) {
+    lock.lock();
+    try {
+      if (!shut) {
+        target.position(0);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Puts what arrived into the caller's buffer. */
-  void receive(ByteBuffer arrived, ByteBuffer target) {
+  public void receive(ByteBuffer arrived, ByteBuffer target) {
     lock.lock();
     try {
       if (shut) {
@@ -75,7 +87,8 @@ final class Transfer implements AutoCloseable {
     }
   }
 
-  static long length(List<Bytes> body) {
+  /** Length of a body in bytes. */
+  public static long length(List<Bytes> body) {
     return body.stream().mapToLong(Bytes::length).sum();
   }
 
