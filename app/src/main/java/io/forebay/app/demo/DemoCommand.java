@@ -93,7 +93,7 @@ public final class DemoCommand implements Callable<Integer> {
                 List.of(
                     "store: '" + target.url() + "'",
                     "capacity: 6GiB",
-                    "memory: 128MiB",
+                    "memory: 256MiB",
                     "grace: 30s",
                     "flushDelay: 2s"),
                 target.environment())) {
