@@ -11,6 +11,7 @@ import io.forebay.core.file.FileService;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.log.ControlPlaneClient;
 import io.forebay.core.log.LogService;
+import io.forebay.core.log.NamespaceCommands;
 import io.forebay.core.log.VoterEndpoint;
 import io.forebay.core.net.ControlMessage;
 import io.forebay.core.net.DataMessage;
@@ -119,7 +120,8 @@ public final class Node implements AutoCloseable {
       logs.add(cluster);
       logs.add(namespace);
       if (config.voters().size() == 1) {
-        plane.askHere(namespace::query);
+        NamespaceCommands commands = voter.get().namespaceCommands();
+        plane.askHere(query -> namespace.read(view -> commands.query(view, query)));
       }
       Map<String, LogService> byName = new TreeMap<>();
       byName.put(ControlPlaneClient.CLUSTER, cluster);

@@ -1,9 +1,12 @@
 package io.forebay.node;
 
-import io.forebay.core.log.Commands;
 import io.forebay.core.log.Consensus;
+import io.forebay.core.log.NamespaceCommands;
 import io.forebay.node.life.ClusterLog;
 
 /** What makes a node a voter: its part in the two logs, and what their entries mean. */
 public record Voter(
-    Consensus cluster, ClusterLog clusterLog, Consensus namespace, Commands namespaceCommands) {}
+    Consensus cluster,
+    ClusterLog clusterLog,
+    Consensus namespace,
+    NamespaceCommands namespaceCommands) {}

@@ -21,7 +21,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
-import java.util.function.UnaryOperator;
+import java.util.function.Function;
 
 /**
  * The {@link ControlPlane} of a node: two logs reached over the network, and the image that the
@@ -52,7 +52,7 @@ public final class ControlPlaneClient implements ControlPlane {
   private final ReentrantLock lock = new ReentrantLock();
   private final List<Consumer<ClusterImage>> listeners = new ArrayList<>(); // guarded by lock
   private final Map<Long, Outcome<Boolean>> awaited = new TreeMap<>(); // guarded by lock
-  private volatile Optional<UnaryOperator<byte[]>> here = Optional.empty();
+  private volatile Optional<Function<NamespaceQuery, NamespaceAnswer>> here = Optional.empty();
   private volatile ClusterImage image = ClusterImage.EMPTY; // written under lock
 
   /**
@@ -76,11 +76,10 @@ public final class ControlPlaneClient implements ControlPlane {
 
   @Override
   public NamespaceAnswer query(NamespaceQuery query) {
-    byte[] encoded = QUERIES.encode(query);
-    Optional<UnaryOperator<byte[]>> asked = here;
+    Optional<Function<NamespaceQuery, NamespaceAnswer>> asked = here;
     if (asked.isPresent()) {
       try {
-        return ANSWERS.decode(asked.get().apply(encoded));
+        return asked.get().apply(query);
       } catch (ForebayException failure) {
         if (failure.code() != ErrorCode.NOT_LEADER) {
           throw failure;
@@ -88,17 +87,17 @@ public final class ControlPlaneClient implements ControlPlane {
         // It has not elected itself yet: the submitter waits for that.
       }
     }
-    return ANSWERS.decode(namespace.query(encoded, TIMEOUT_NANOS));
+    return ANSWERS.decode(namespace.query(QUERIES.encode(query), TIMEOUT_NANOS));
   }
 
   /**
-   * On the only voter: answers queries in the thread that asks, without a message to itself. A call
-   * that is handed to another thread and back costs more than its answer. With several voters the
-   * round among them costs more still, and its time-outs are the submitter's.
+   * On the only voter: answers queries in the thread that asks, without a message to itself. To
+   * code one, and to hand it to another thread and back, costs more than its answer. With several
+   * voters the round among them costs more still, and its time-outs are the submitter's.
    *
-   * @param queries encoded, to encoded answers; {@link LogService#query} of the namespace
+   * @param queries by {@link LogService#read} of the namespace
    */
-  public void askHere(UnaryOperator<byte[]> queries) {
+  public void askHere(Function<NamespaceQuery, NamespaceAnswer> queries) {
     here = Optional.of(queries);
   }
 

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 
 /**
  * The leader's side of one log: puts submissions that wait together into one entry (an entry costs
@@ -87,10 +88,19 @@ public final class LogService implements AutoCloseable {
    * @throws ForebayException NOT_LEADER; UNAVAILABLE; TIMEOUT
    */
   public byte[] query(byte[] query) {
+    return read(view -> commands.query(view, query));
+  }
+
+  /**
+   * Reads from a linearizable picture, which ends with the call.
+   *
+   * @throws ForebayException NOT_LEADER; UNAVAILABLE; TIMEOUT
+   */
+  public <T> T read(Function<SortedMap.View, T> reading) {
     requireLeader();
     confirm();
     try (SortedMap.View view = consensus.map().view()) {
-      return commands.query(view, query);
+      return reading.apply(view);
     }
   }
 

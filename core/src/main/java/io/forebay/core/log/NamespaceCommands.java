@@ -38,6 +38,11 @@ public final class NamespaceCommands implements Commands {
   @Override
   public byte[] query(SortedMap.View in, byte[] query) {
     return RecordCodec.of(NamespaceAnswer.class)
-        .encode(machine.query(in, RecordCodec.of(NamespaceQuery.class).decode(query)));
+        .encode(query(in, RecordCodec.of(NamespaceQuery.class).decode(query)));
+  }
+
+  /** Answers a query that is not encoded. */
+  public NamespaceAnswer query(SortedMap.View in, NamespaceQuery query) {
+    return machine.query(in, query);
   }
 }

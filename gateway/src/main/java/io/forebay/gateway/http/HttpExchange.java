@@ -22,11 +22,9 @@ import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpVersion;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.time.Instant;
+import java.time.LocalDateTime;
 import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -36,9 +34,9 @@ import org.jspecify.annotations.Nullable;
  */
 @SuppressWarnings("FutureReturnValueIgnored") // Netty's: failures show in channelInactive
 public final class HttpExchange {
-  private static final DateTimeFormatter HTTP_DATE =
-      DateTimeFormatter.ofPattern("EEE, dd MMM yyyy HH:mm:ss 'GMT'", Locale.ROOT)
-          .withZone(ZoneOffset.UTC);
+  private static final List<String> DAYS = List.of("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun");
+  private static final List<String> MONTHS =
+      List.of("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec");
 
   private record DateText(long second, String text) {}
 
@@ -102,9 +100,23 @@ public final class HttpExchange {
     return status;
   }
 
-  /** A time as HTTP writes it. */
+  /** A time as HTTP writes it (RFC 9110, 5.6.7). Every answer has one or two. */
   public static String httpDate(long wallMillis) {
-    return HTTP_DATE.format(Instant.ofEpochMilli(wallMillis));
+    LocalDateTime time =
+        LocalDateTime.ofEpochSecond(Math.floorDiv(wallMillis, 1_000L), 0, ZoneOffset.UTC);
+    var text = new StringBuilder(29);
+    text.append(DAYS.get(time.getDayOfWeek().getValue() - 1)).append(", ");
+    twoDigits(text, time.getDayOfMonth()).append(' ');
+    text.append(MONTHS.get(time.getMonthValue() - 1)).append(' ');
+    twoDigits(text, time.getYear() / 100);
+    twoDigits(text, time.getYear() % 100).append(' ');
+    twoDigits(text, time.getHour()).append(':');
+    twoDigits(text, time.getMinute()).append(':');
+    return twoDigits(text, time.getSecond()).append(" GMT").toString();
+  }
+
+  private static StringBuilder twoDigits(StringBuilder text, int number) {
+    return text.append((char) ('0' + number / 10)).append((char) ('0' + number % 10));
   }
 
   /** The present time as HTTP writes it: the same text for all answers of a second. */

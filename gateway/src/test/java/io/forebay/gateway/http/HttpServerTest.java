@@ -17,8 +17,12 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
 import java.util.List;
 import java.util.Locale;
+import java.util.Random;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -200,6 +204,20 @@ final class HttpServerTest {
       String rest = new String(socket.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
       assertThat(rest).containsIgnoringCase("content-length: 6").endsWith("\r\n\r\nabc");
       assertThat(rest.split("abc", -1)).hasSize(2);
+    }
+  }
+
+  @Test
+  void datesAreAsRfc9110WritesThem() {
+    var form =
+        DateTimeFormatter.ofPattern("EEE, dd MMM yyyy HH:mm:ss 'GMT'", Locale.ROOT)
+            .withZone(ZoneOffset.UTC);
+    assertThat(HttpExchange.httpDate(784_111_777_999L)).isEqualTo("Sun, 06 Nov 1994 08:49:37 GMT");
+    var random = new Random(9110);
+    for (int i = 0; i < 10_000; i++) {
+      long millis = random.nextLong(0, 200_000_000_000_000L);
+      assertThat(HttpExchange.httpDate(millis))
+          .isEqualTo(form.format(Instant.ofEpochMilli(millis)));
     }
   }
 
