@@ -50,6 +50,7 @@ import picocli.CommandLine.Option;
     })
 public final class S3Bench implements Callable<Integer> {
   private static final String NODE = "a";
+  private static final long CONNECT_SECONDS = 30;
   private static final String ACCESS_KEY = "BENCHKEY";
   private static final String SECRET_KEY = "bench-key-that-never-leaves-loopback";
 
@@ -305,20 +306,33 @@ public final class S3Bench implements Callable<Integer> {
 
   /** Cache only, and what is overwritten is garbage after a second: nothing else is measured. */
   private static void createBucket(Servers servers) {
-    try (Connection connection = servers.connect(NODE)) {
-      connection
-          .files()
-          .createBucket(
-              new BucketSpec(
-                  S3Cases.BUCKET,
-                  new Family(1, 1, Durability.REPLICATED),
-                  "",
-                  FlushMode.CACHE_ONLY,
-                  List.of(),
-                  BucketSpec.DEFAULT_CHUNK_BYTES,
-                  BucketSpec.DEFAULT_FLUSH_DELAY_MILLIS,
-                  1_000));
-    }
+    // On a crowded machine a handshake may take longer than a connection waits for it.
+    Servers.await(
+        "a connection to the node that was started",
+        CONNECT_SECONDS,
+        () -> {
+          try (Connection connection = servers.connect(NODE)) {
+            connection.files().createBucket(bucket());
+            return true;
+          } catch (ForebayException failure) {
+            if (failure.code() != ErrorCode.PEER_UNREACHABLE) {
+              throw failure;
+            }
+            return false;
+          }
+        });
+  }
+
+  private static BucketSpec bucket() {
+    return new BucketSpec(
+        S3Cases.BUCKET,
+        new Family(1, 1, Durability.REPLICATED),
+        "",
+        FlushMode.CACHE_ONLY,
+        List.of(),
+        BucketSpec.DEFAULT_CHUNK_BYTES,
+        BucketSpec.DEFAULT_FLUSH_DELAY_MILLIS,
+        1_000);
   }
 
   private Row run(
