@@ -47,7 +47,27 @@ public final class ConfigReader {
           new Setting("data", "PATH or list", "./forebay-data/disk0", "one directory per disk"),
           new Setting(
               "meta", "PATH", "./forebay-data/meta", "the control plane's log and namespace"),
-          new Setting("s3.listen", "HOST:PORT", "", "the S3 door; none when empty"),
+          new Setting(
+              "s3.listen",
+              "[https://]HOST:PORT",
+              "",
+              "the S3 door; none when empty; with https:// over TLS"),
+          new Setting(
+              "s3.certificate",
+              "PATH",
+              "self-signed, beside meta",
+              "PEM file for https://: the server's certificate, then its issuers'"),
+          new Setting(
+              "s3.certificateKey",
+              "PATH",
+              "",
+              "PEM file of its private key: PKCS #8, not encrypted"),
+          new Setting(
+              "s3.connections",
+              "1-1000000",
+              Integer.toString(S3DoorConfig.DEFAULT_CONNECTIONS),
+              "open connections; those beyond are closed at once"),
+          new Setting("s3.idle", "SPAN", "75s", "how long a connection may be without a request"),
           new Setting("s3.domain", "DOMAIN", "", "for virtual-host style: BUCKET.DOMAIN"),
           new Setting(
               "s3.anonymous", "true|false", "false", "serve unsigned requests; on loopback only"),
@@ -174,17 +194,9 @@ public final class ConfigReader {
             file, "listen: a node that is no voter must say where peers reach it, as HOST:PORT");
       }
       checkAddress("listen", listen);
-      Optional<String> s3Listen = text("s3.listen");
-      s3Listen.ifPresent(address -> checkAddress("s3.listen", address));
       Optional<String> admin = text("admin.listen");
       admin.ifPresent(address -> checkAddress("admin.listen", address));
-      boolean anonymous = flag("s3.anonymous");
-      if (anonymous && s3Listen.isPresent() && !Addresses.isLoopback(s3Listen.get())) {
-        throw wrong(
-            file,
-            "s3.anonymous: unsigned requests are served on loopback only, and s3.listen is "
-                + s3Listen.get());
-      }
+      Path meta = Path.of(text("meta").orElse("forebay-data/meta"));
       long replicas = number("replicas", 0, 0, 7);
       return new ServerConfig(
           node,
@@ -193,11 +205,9 @@ public final class ConfigReader {
           listen,
           voters,
           data(),
-          Path.of(text("meta").orElse("forebay-data/meta")),
-          s3Listen,
+          meta,
+          door(meta),
           admin,
-          anonymous,
-          text("s3.domain"),
           keys(),
           cors(),
           store(),
@@ -213,6 +223,32 @@ public final class ConfigReader {
           text("flushDelay")
               .map(written -> Span.parseMillis(file + ": flushDelay", written))
               .orElse(5_000L));
+    }
+
+    private Optional<S3DoorConfig> door(Path meta) {
+      var names =
+          new S3DoorConfig.Names(
+              file + ": ", "s3.listen", "s3.certificate", "s3.certificateKey", "s3.anonymous");
+      Path beside = Optional.ofNullable(meta.toAbsolutePath().getParent()).orElse(meta);
+      int connections =
+          (int) number("s3.connections", S3DoorConfig.DEFAULT_CONNECTIONS, 1, 1_000_000);
+      long idleMillis =
+          text("s3.idle")
+              .map(written -> Span.parseMillis(file + ": s3.idle", written))
+              .orElse(S3DoorConfig.DEFAULT_IDLE_MILLIS);
+      boolean anonymous = flag("s3.anonymous");
+      return text("s3.listen")
+          .map(listen ->
+              S3DoorConfig.of(
+                  names,
+                  listen,
+                  text("s3.certificate").map(Path::of),
+                  text("s3.certificateKey").map(Path::of),
+                  beside,
+                  text("s3.domain"),
+                  anonymous,
+                  connections,
+                  idleMillis));
     }
 
     private Optional<String> store() {

@@ -18,9 +18,8 @@ import java.util.SortedMap;
  * @param voters the nodes that run the control plane: 1, 3 or 5
  * @param data one directory per disk
  * @param meta directory of the control plane's log and namespace
- * @param s3Listen HOST:PORT of the S3 door; empty: no door
+ * @param s3 the S3 door; empty: none
  * @param adminListen HOST:PORT of metrics and health; empty: none
- * @param s3Anonymous whether requests without a signature are served; only on loopback
  * @param s3Keys key pairs to add at the start
  * @param s3Cors which pages of other origins may use the S3 door
  * @param store default store of new buckets, as a URL; empty: cache-only
@@ -38,10 +37,8 @@ public record ServerConfig(
     SortedMap<String, Voter> voters,
     List<Path> data,
     Path meta,
-    Optional<String> s3Listen,
+    Optional<S3DoorConfig> s3,
     Optional<String> adminListen,
-    boolean s3Anonymous,
-    Optional<String> s3Domain,
     List<AccessKeyPair> s3Keys,
     List<CorsRule> s3Cors,
     Optional<String> store,

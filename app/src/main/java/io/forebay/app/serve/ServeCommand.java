@@ -3,8 +3,10 @@ package io.forebay.app.serve;
 import io.forebay.app.command.Json;
 import io.forebay.app.config.Addresses;
 import io.forebay.app.config.ConfigReader;
+import io.forebay.app.config.S3DoorConfig;
 import io.forebay.app.config.ServerConfig;
 import io.forebay.app.config.Size;
+import io.forebay.app.server.PrivateFile;
 import io.forebay.app.server.Server;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -15,8 +17,6 @@ import java.net.ServerSocket;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.security.SecureRandom;
 import java.util.HexFormat;
 import java.util.List;
@@ -48,6 +48,8 @@ import tools.jackson.databind.JsonNode;
     footerHeading = "%nExample:%n",
     footer = {
       "  forebay serve --data /mnt/nvme0/forebay --s3 127.0.0.1:9000",
+      "  forebay serve --s3 https://127.0.0.1:9000",
+      "  forebay serve --s3 https://0.0.0.0:9000 --certificate /etc/forebay/s3.pem --certificate-key /etc/forebay/s3.key",
       "  forebay serve --config /etc/forebay.yaml"
     })
 public final class ServeCommand implements Callable<Integer> {
@@ -63,9 +65,25 @@ public final class ServeCommand implements Callable<Integer> {
 
   @Option(
       names = "--s3",
-      paramLabel = "HOST:PORT",
-      description = "The S3 door (default: ${DEFAULT-VALUE}; port 0: any free one).")
+      paramLabel = "[https://]HOST:PORT",
+      description = {
+        "The S3 door (default: ${DEFAULT-VALUE}; port 0: any free one).",
+        "With https:// over TLS: by --certificate, else by a self-signed one that is made in DIR and printed."
+      })
   private String s3 = "127.0.0.1:9000";
+
+  @Option(
+      names = "--certificate",
+      paramLabel = "FILE",
+      description =
+          "For https://: PEM file with the server's certificate, then its issuers' (default: self-signed).")
+  private @Nullable Path certificate;
+
+  @Option(
+      names = "--certificate-key",
+      paramLabel = "FILE",
+      description = "PEM file with the certificate's private key: PKCS #8, not encrypted.")
+  private @Nullable Path certificateKey;
 
   @Option(
       names = "--admin",
@@ -145,16 +163,19 @@ public final class ServeCommand implements Callable<Integer> {
    * One node that is its own cluster; what it draws at the first start is kept in its directory.
    */
   private ServerConfig single() throws IOException {
-    checkAddress("--s3", s3);
+    S3DoorConfig door =
+        S3DoorConfig.of(
+            new S3DoorConfig.Names("", "--s3", "--certificate", "--certificate-key", "--anonymous"),
+            s3,
+            Optional.ofNullable(certificate),
+            Optional.ofNullable(certificateKey),
+            data,
+            Optional.empty(),
+            anonymous,
+            S3DoorConfig.DEFAULT_CONNECTIONS,
+            S3DoorConfig.DEFAULT_IDLE_MILLIS);
     if (admin != null) {
       checkAddress("--admin", admin);
-    }
-    if (anonymous && !Addresses.isLoopback(s3)) {
-      throw new ForebayException(
-          ErrorCode.CONFIGURATION,
-          "--anonymous: unsigned requests are served on loopback only, and --s3 is "
-              + s3
-              + "; leave --anonymous out, or use --s3 127.0.0.1:PORT");
     }
     long capacityBytes = capacity == null ? 0 : Size.parse("--capacity", capacity);
     long segmentBytes = Size.parse("--segment", segment);
@@ -184,7 +205,7 @@ public final class ServeCommand implements Callable<Integer> {
       drawn.put("secretAccessKey", hex(random, 20));
       drawn.put("consensus", "127.0.0.1:" + freePort());
       drawn.put("address", "127.0.0.1:" + freePort());
-      writePrivate(file, Json.of(drawn));
+      PrivateFile.write(file, Json.of(drawn));
       kept = read(file);
     }
     String address = kept.path("address").asString("");
@@ -199,10 +220,8 @@ public final class ServeCommand implements Callable<Integer> {
         voters,
         List.of(data.resolve("disk0")),
         data.resolve("meta"),
-        Optional.of(s3),
+        Optional.of(door),
         Optional.ofNullable(admin),
-        anonymous,
-        Optional.empty(),
         List.of(
             new ServerConfig.AccessKeyPair(
                 kept.path("accessKeyId").asString(""),
@@ -285,17 +304,8 @@ public final class ServeCommand implements Callable<Integer> {
         config == null
             ? data
             : Optional.ofNullable(settings.meta().toAbsolutePath().getParent()).orElse(data);
-    writePrivate(
+    PrivateFile.write(
         directory.resolve("endpoint.json"),
         Json.of(new TreeMap<>(Map.of("address", server.address(), "secret", settings.secret()))));
-  }
-
-  private static void writePrivate(Path file, String text) throws IOException {
-    Path part = file.resolveSibling(file.getFileName() + ".part");
-    Files.deleteIfExists(part);
-    Files.createFile(
-        part, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-    Files.writeString(part, text);
-    Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 }

@@ -2,6 +2,7 @@ package io.forebay.app.server;
 
 import io.forebay.app.command.Json;
 import io.forebay.app.config.Addresses;
+import io.forebay.app.config.S3DoorConfig;
 import io.forebay.app.config.ServerConfig;
 import io.forebay.app.runtime.JdkEnv;
 import io.forebay.backing.StoreFactory;
@@ -27,6 +28,7 @@ import io.forebay.core.namespace.NamespaceMachine;
 import io.forebay.core.volume.Volume;
 import io.forebay.gateway.http.HttpServer;
 import io.forebay.gateway.http.HttpServerConfig;
+import io.forebay.gateway.http.TlsIdentity;
 import io.forebay.gateway.s3.AccessKeys;
 import io.forebay.gateway.s3.S3Config;
 import io.forebay.gateway.s3.S3Door;
@@ -44,8 +46,10 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HexFormat;
@@ -69,6 +73,7 @@ public final class Server implements AutoCloseable {
   private final Node node;
   private final BucketStores stores;
   private final Flusher flusher;
+  private final Optional<TlsIdentity> s3Identity;
   private Optional<InetSocketAddress> s3Address = Optional.empty();
 
   /**
@@ -84,6 +89,7 @@ public final class Server implements AutoCloseable {
     this.env = new JdkEnv(Server::dieOf);
     open.push(env);
     try {
+      s3Identity = config.s3().flatMap(Server::identity);
       config.store().ifPresent(url -> StoreFactory.check(url, System.getenv()));
       var known = KnownVolumes.read(config.meta());
       if (!acceptEmptyVolumes) {
@@ -243,7 +249,7 @@ public final class Server implements AutoCloseable {
       addKey(keys);
     }
     node.run("flusher", flusher::run);
-    config.s3Listen().ifPresent(this::openS3);
+    config.s3().ifPresent(this::openS3);
     config.adminListen().ifPresent(this::openAdmin);
   }
 
@@ -260,7 +266,26 @@ public final class Server implements AutoCloseable {
     }
   }
 
-  private void openS3(String listen) {
+  private static Optional<TlsIdentity> identity(S3DoorConfig door) {
+    Optional<TlsIdentity> identity =
+        door.certificate()
+            .map(shown ->
+                switch (shown) {
+                  case S3DoorConfig.Certificate.Own own ->
+                      TlsIdentity.read(own.certificate(), own.key());
+                  case S3DoorConfig.Certificate.SelfSigned made ->
+                      KeptCertificate.identity(made.directory(), Addresses.host(door.listen()));
+                });
+    identity.ifPresent(known -> {
+      Instant end = known.certificate().getNotAfter().toInstant();
+      if (end.isBefore(Instant.now())) {
+        LOG.warn("tls.certificate.expired end={} {}: clients will refuse it; renew it", end, known);
+      }
+    });
+    return identity;
+  }
+
+  private void openS3(S3DoorConfig settings) {
     var keys =
         new AccessKeys() {
           @Override
@@ -286,13 +311,15 @@ public final class Server implements AutoCloseable {
             doorPool,
             new S3Config(
                 S3Config.DEFAULT_REGION,
-                config.s3Domain(),
-                config.s3Anonymous(),
+                settings.domain(),
+                settings.anonymous(),
                 config.s3Cors(),
                 this::newBucket),
             keys);
-    HttpServer http =
-        HttpServer.start(env, HttpServerConfig.of("s3", Addresses.parse(listen)), door);
+    HttpServerConfig plain =
+        HttpServerConfig.of("s3", Addresses.parse(settings.listen()))
+            .withConnections(settings.connections(), settings.idleMillis() * 1_000_000);
+    HttpServer http = HttpServer.start(env, s3Identity.map(plain::withTls).orElse(plain), door);
     open.push(http);
     s3Address = Optional.of(http.address());
   }
@@ -357,6 +384,21 @@ public final class Server implements AutoCloseable {
     }
   }
 
+  private void s3Banner(S3DoorConfig door, StringBuilder text) {
+    String listen = door.listen();
+    text.append("\nS3 endpoint        ")
+        .append(door.certificate().isPresent() ? "https://" : "http://")
+        .append(listen, 0, listen.lastIndexOf(':') + 1)
+        .append(s3Address.map(InetSocketAddress::getPort).orElse(Addresses.port(listen)));
+    if (door.certificate().orElse(null) instanceof S3DoorConfig.Certificate.SelfSigned made) {
+      Path certificate = KeptCertificate.certificate(made.directory());
+      text.append("\ncertificate        ")
+          .append(certificate)
+          .append(" (self-signed)\ntrust it with      export AWS_CA_BUNDLE=")
+          .append(certificate);
+    }
+  }
+
   /** What a person needs to use the node. */
   public String banner() {
     var text =
@@ -364,11 +406,7 @@ public final class Server implements AutoCloseable {
             .append(config.node())
             .append(" is ready; transport ")
             .append(address());
-    s3Address.ifPresent(bound ->
-        text.append("\nS3 endpoint        http://")
-            .append(Addresses.host(config.s3Listen().orElse("127.0.0.1:0")))
-            .append(':')
-            .append(bound.getPort()));
+    config.s3().ifPresent(door -> s3Banner(door, text));
     config.s3Keys().stream()
         .findFirst()
         .ifPresent(keys ->

@@ -51,8 +51,12 @@ class ConfigReaderTest {
     assertThat(config.memoryBytes()).isEqualTo(64L << 20);
     assertThat(config.segmentBytes()).isEqualTo(256L << 20);
     assertThat(config.graceMillis()).isEqualTo(30_000);
-    assertThat(config.s3Listen()).contains("127.0.0.1:9000");
-    assertThat(config.s3Anonymous()).isFalse();
+    S3DoorConfig door = config.s3().orElseThrow();
+    assertThat(door.listen()).isEqualTo("127.0.0.1:9000");
+    assertThat(door.certificate()).isEmpty();
+    assertThat(door.anonymous()).isFalse();
+    assertThat(door.connections()).isEqualTo(10_000);
+    assertThat(door.idleMillis()).isEqualTo(75_000);
     assertThat(config.toString()).doesNotContain("sixteen");
   }
 
@@ -90,6 +94,36 @@ class ConfigReaderTest {
         GOOD.replace("{listen: 127.0.0.1:9000}", "{listen: '0.0.0.0:9000', anonymous: true}"),
         "s3.anonymous",
         "0.0.0.0:9000");
+  }
+
+  @Test
+  void httpsTakesTheNamedCertificateOrElseOneOfItsOwnBesideMeta() throws IOException {
+    String https = GOOD.replace("{listen: 127.0.0.1:9000}", "{listen: 'https://h:9000'%s}");
+    S3DoorConfig door = read(https.formatted("")).s3().orElseThrow();
+    assertThat(door.listen()).isEqualTo("h:9000");
+    assertThat(door.certificate())
+        .contains(
+            new S3DoorConfig.Certificate.SelfSigned(Path.of("forebay-data").toAbsolutePath()));
+    assertThat(
+            read(https.formatted(", certificate: c.pem, certificateKey: k.pem, idle: 5s"))
+                .s3()
+                .orElseThrow()
+                .certificate())
+        .contains(new S3DoorConfig.Certificate.Own(Path.of("c.pem"), Path.of("k.pem")));
+  }
+
+  @Test
+  void aCertificateWithoutItsKeyOrWithoutHttpsIsRefused() {
+    refuses(
+        GOOD.replace("{listen: 127.0.0.1:9000}", "{listen: 'https://h:9000', certificate: c.pem}"),
+        "s3.certificate",
+        "s3.certificateKey");
+    refuses(
+        GOOD.replace("9000}", "9000, certificate: c.pem, certificateKey: k.pem}"),
+        "s3.certificate",
+        "https://127.0.0.1:9000");
+    refuses(GOOD.replace("{listen: 127", "{listen: ftp://127"), "s3.listen", "https://");
+    refuses(GOOD.replace("9000}", "9000, certificat: c.pem}"), "'s3.certificate'");
   }
 
   @Test

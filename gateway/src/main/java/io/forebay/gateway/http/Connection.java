@@ -4,6 +4,7 @@ import io.forebay.core.env.Env;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.netty.buffer.Unpooled;
+import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.socket.DuplexChannel;
@@ -17,6 +18,7 @@ import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
+import io.netty.handler.ssl.SslHandler;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.net.InetAddress;
@@ -62,7 +64,10 @@ final class Connection extends ChannelInboundHandlerAdapter {
   private boolean reading;
   private boolean answerSent;
   private boolean closing;
+  private boolean plain;
   private long phaseBeganNanos;
+  private boolean headBegan;
+  private long headBeganNanos;
   private @Nullable ScheduledFuture<?> watch;
   private volatile boolean closeAfterAnswer;
 
@@ -77,7 +82,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
   public void channelActive(ChannelHandlerContext ctx) {
     context = ctx;
     phaseBeganNanos = env.nanoTime();
-    long period = Math.max(config.idleNanos() / 8, 1_000_000);
+    long period = Math.max(Math.min(config.idleNanos(), config.headNanos()) / 8, 1_000_000);
     watch =
         ctx.executor()
             .scheduleWithFixedDelay(this::closeIfIdle, period, period, TimeUnit.NANOSECONDS);
@@ -151,7 +156,25 @@ final class Connection extends ChannelInboundHandlerAdapter {
     }
   }
 
+  /** Something came that is no TLS, on a port that speaks TLS only. Event loop. */
+  void speaksPlainly() {
+    plain = true;
+  }
+
+  /** Bytes came that are not parsed yet; between requests they begin a head. Event loop. */
+  void bytesCame() {
+    if (current == null && !headBegan) {
+      headBegan = true;
+      headBeganNanos = env.nanoTime();
+    }
+  }
+
   private void begin(HttpRequest request) {
+    headBegan = false;
+    if (plain) {
+      refuse(HttpHandler.Refusal.NOT_TLS);
+      return;
+    }
     if (request.decoderResult().isFailure()) {
       Throwable cause = request.decoderResult().cause();
       refuse(
@@ -183,6 +206,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
             new Headers(headers),
             length < 0 ? OptionalLong.empty() : OptionalLong.of(length),
             HttpUtil.isTransferEncodingChunked(request),
+            config.tls().isPresent(),
             peer);
     var queue =
         new BodyQueue(env, config.stallNanos(), () -> ctx.executor().execute(this::readIfWanted));
@@ -293,14 +317,12 @@ final class Connection extends ChannelInboundHandlerAdapter {
       live().close();
       return;
     }
-    duplex
-        .shutdownOutput()
-        .addListener(done -> {
-          var _ =
-              live()
-                  .executor()
-                  .schedule(() -> live().close(), MAX_DISCARD_NANOS, TimeUnit.NANOSECONDS);
-        });
+    // Over TLS the end is a message of its own, which must go out before the socket's.
+    SslHandler tls = duplex.pipeline().get(SslHandler.class);
+    ChannelFuture farewell = tls == null ? duplex.newSucceededFuture() : tls.closeOutbound();
+    farewell.addListener(said -> duplex.shutdownOutput());
+    var _ =
+        live().executor().schedule(() -> live().close(), MAX_DISCARD_NANOS, TimeUnit.NANOSECONDS);
     readIfWanted();
   }
 
@@ -317,8 +339,10 @@ final class Connection extends ChannelInboundHandlerAdapter {
   private void closeIfIdle() {
     long phaseNanos = env.nanoTime() - phaseBeganNanos;
     boolean idle = current == null && phaseNanos > config.idleNanos();
+    boolean dripping =
+        current == null && headBegan && env.nanoTime() - headBeganNanos > config.headNanos();
     boolean discarding = answerSent && phaseNanos > MAX_DISCARD_NANOS;
-    if (idle || discarding) {
+    if (idle || dripping || discarding) {
       live().close();
     }
   }

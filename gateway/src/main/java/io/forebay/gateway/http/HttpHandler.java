@@ -9,7 +9,9 @@ public interface HttpHandler {
     /** The request line and headers are larger than the server's bound. */
     HEAD_TOO_LARGE,
     /** What came is not HTTP/1.1. */
-    MALFORMED
+    MALFORMED,
+    /** Plain HTTP came to a port that speaks HTTPS. The refusal goes out unencrypted. */
+    NOT_TLS
   }
 
   /**

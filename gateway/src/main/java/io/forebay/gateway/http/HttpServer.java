@@ -24,11 +24,14 @@ import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.handler.codec.http.HttpDecoderConfig;
 import io.netty.handler.codec.http.HttpRequestDecoder;
 import io.netty.handler.codec.http.HttpResponseEncoder;
+import io.netty.handler.ssl.SslContext;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import java.net.InetSocketAddress;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import javax.net.ssl.SSLException;
 
 /** An HTTP/1.1 server for one door: listens at one address until it is closed. */
 @SuppressWarnings("FutureReturnValueIgnored") // Netty's: failures show in channelInactive
@@ -42,6 +45,7 @@ public final class HttpServer implements AutoCloseable {
   private final Env env;
   private final HttpServerConfig config;
   private final Permits requests;
+  private final Optional<SslContext> tls;
   private final AtomicInteger connections = new AtomicInteger();
   private final ChannelGroup open = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
   private final MultiThreadIoEventLoopGroup loops;
@@ -51,6 +55,7 @@ public final class HttpServer implements AutoCloseable {
     this.env = env;
     this.config = config;
     this.requests = new Permits(env, config.maxRequests());
+    this.tls = config.tls().map(identity -> tls(config, identity));
     boolean epoll = Epoll.isAvailable();
     this.loops =
         new MultiThreadIoEventLoopGroup(
@@ -100,7 +105,8 @@ public final class HttpServer implements AutoCloseable {
   /**
    * Starts listening.
    *
-   * @throws ForebayException CONFIGURATION when the address cannot be bound
+   * @throws ForebayException CONFIGURATION when the address cannot be bound, or the certificate
+   *     cannot be used
    */
   public static HttpServer start(Env env, HttpServerConfig config, HttpHandler handler) {
     return new HttpServer(env, config, handler);
@@ -149,15 +155,35 @@ public final class HttpServer implements AutoCloseable {
     }
     channel.closeFuture().addListener(closed -> connections.decrementAndGet());
     open.add(channel);
+    var connection = new Connection(env, config, handler, this);
+    tls.ifPresent(context ->
+        channel.pipeline().addLast(new FirstBytes(context, connection, config.idleNanos())));
     channel
         .pipeline()
         .addLast(
+            new HeadArrival(connection),
             new HttpRequestDecoder(
                 new HttpDecoderConfig()
                     .setMaxInitialLineLength(HttpServerConfig.MAX_HEAD_BYTES)
                     .setMaxHeaderSize(HttpServerConfig.MAX_HEAD_BYTES)
                     .setMaxChunkSize(1 << 20)),
             new HttpResponseEncoder(),
-            new Connection(env, config, handler, this));
+            connection);
+  }
+
+  private static SslContext tls(HttpServerConfig config, TlsIdentity identity) {
+    try {
+      return FirstBytes.context(identity);
+    } catch (SSLException failure) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          config.name()
+              + " cannot use the certificate of "
+              + identity.certificate().getSubjectX500Principal()
+              + " ("
+              + failure.getMessage()
+              + "): take one with an RSA or EC key",
+          failure);
+    }
   }
 }

@@ -1,6 +1,7 @@
 package io.forebay.gateway.http;
 
 import java.net.InetSocketAddress;
+import java.util.Optional;
 
 /**
  * Where a server listens and what bounds it.
@@ -11,7 +12,9 @@ import java.net.InetSocketAddress;
  * @param maxConnections connections beyond are closed at once
  * @param maxRequests requests under way; those beyond are refused as BUSY
  * @param idleNanos how long a connection may take until its next request's head is there
+ * @param headNanos how long a head may take from its first byte to its last, however it drips
  * @param stallNanos how long a client may neither send a byte of a body nor take one of an answer
+ * @param tls who the server is; empty: plain HTTP
  */
 public record HttpServerConfig(
     String name,
@@ -20,7 +23,9 @@ public record HttpServerConfig(
     int maxConnections,
     int maxRequests,
     long idleNanos,
-    long stallNanos) {
+    long headNanos,
+    long stallNanos,
+    Optional<TlsIdentity> tls) {
   /** Bound of a request's line, and of its headers, in bytes each. */
   public static final int MAX_HEAD_BYTES = 64 << 10;
 
@@ -32,9 +37,38 @@ public record HttpServerConfig(
     }
   }
 
-  /** The usual bounds: 10,000 connections, 1,024 requests, idle 75 s, stall 30 s. */
+  /** The usual bounds: 10,000 connections, 1,024 requests, idle 75 s, head 15 s, stall 30 s. */
   public static HttpServerConfig of(String name, InetSocketAddress listen) {
     int threads = Math.clamp(Runtime.getRuntime().availableProcessors() / 2, 1, 8);
-    return new HttpServerConfig(name, listen, threads, 10_000, 1_024, 75 * SECOND, 30 * SECOND);
+    return new HttpServerConfig(
+        name,
+        listen,
+        threads,
+        10_000,
+        1_024,
+        75 * SECOND,
+        15 * SECOND,
+        30 * SECOND,
+        Optional.empty());
+  }
+
+  /** The same with other bounds of connections. */
+  public HttpServerConfig withConnections(int most, long idle) {
+    return new HttpServerConfig(
+        name, listen, ioThreads, most, maxRequests, idle, headNanos, stallNanos, tls);
+  }
+
+  /** The same over TLS. */
+  public HttpServerConfig withTls(TlsIdentity identity) {
+    return new HttpServerConfig(
+        name,
+        listen,
+        ioThreads,
+        maxConnections,
+        maxRequests,
+        idleNanos,
+        headNanos,
+        stallNanos,
+        Optional.of(identity));
   }
 }

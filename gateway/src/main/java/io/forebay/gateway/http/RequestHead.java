@@ -10,6 +10,7 @@ import java.util.OptionalLong;
  * @param target path and query as sent, still percent-encoded
  * @param contentLength as announced; empty: no body, or chunked
  * @param chunked whether the body comes with Transfer-Encoding: chunked
+ * @param secure whether it came over TLS
  * @param peer who has connected
  */
 public record RequestHead(
@@ -18,4 +19,10 @@ public record RequestHead(
     Headers headers,
     OptionalLong contentLength,
     boolean chunked,
-    InetAddress peer) {}
+    boolean secure,
+    InetAddress peer) {
+  /** What the URL began with that the client used. */
+  public String scheme() {
+    return secure ? "https://" : "http://";
+  }
+}

@@ -1,9 +1,10 @@
 /**
  * How does a request over HTTP/1.1 reach a door, and the answer the client? A small server on Netty
- * for all doors that speak HTTP: parsing and sockets on event loops, each request's decisions on a
- * virtual thread.
+ * for all doors that speak HTTP: parsing, TLS and sockets on event loops, each request's decisions
+ * on a virtual thread.
  *
  * <p>It never holds a whole body, never knows a door's protocol, and listens only where it is told.
+ * Over TLS it is plain HTTP/1.1 all the same: one layer of the pipeline more.
  *
  * <p>Called by the doors and by app for health and metrics; calls Netty, core.bytes and core.env.
  *

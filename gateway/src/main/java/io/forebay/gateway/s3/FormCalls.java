@@ -149,6 +149,7 @@ final class FormCalls {
             new Headers(headers),
             OptionalLong.empty(),
             true,
+            request.head().secure(),
             request.head().peer());
     return new S3Request(
         head, request.rawPath(), request.path(), request.query(), request.bucket(), key);
@@ -207,7 +208,8 @@ final class FormCalls {
     boolean hostStyle = call.request().path().equals("/");
     String path =
         (hostStyle ? "/" : "/" + made.bucket() + "/") + PercentCoding.encode(made.key(), true);
-    String location = "http://" + call.request().header("host").orElse("localhost") + path;
+    String location =
+        call.request().head().scheme() + call.request().header("host").orElse("localhost") + path;
     headers.add(new Header("ETag", etag));
     if (!redirect.isEmpty()) {
       headers.add(

@@ -172,6 +172,14 @@ public final class S3Door implements HttpHandler {
               "",
               "",
               List.of());
+      case NOT_TLS ->
+          error(
+              400,
+              S3Code.INVALID_REQUEST.code(),
+              "This port speaks HTTPS only, and plain HTTP came: use https:// in the endpoint's URL",
+              "",
+              "",
+              List.of());
       case MALFORMED -> error(400, "BadRequest", "The request is not HTTP/1.1", "", "", List.of());
     };
   }

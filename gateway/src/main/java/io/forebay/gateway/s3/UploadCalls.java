@@ -233,7 +233,11 @@ final class UploadCalls {
             request.bucket(), request.key(), id, parts, conditions, expected, sums);
     String host = request.header("host").orElse("localhost");
     var xml = new XmlText("CompleteMultipartUploadResult");
-    xml.leaf("Location", "http://" + host + PercentCoding.encode(request.path(), true))
+    xml.leaf(
+            "Location",
+            request.head().scheme()
+                + host
+                + PercentCoding.encode(request.path(), true))
         .leaf("Bucket", request.bucket())
         .leaf("Key", request.key())
         .leaf("ETag", "\"" + made.etag() + "\"");

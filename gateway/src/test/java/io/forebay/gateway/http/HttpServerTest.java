@@ -22,7 +22,9 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -133,6 +135,50 @@ final class HttpServerTest {
       write(trickling, "GET / HTTP/1.1\r\nX-Slow: ");
       assertThat(silent.getInputStream().read()).isEqualTo(-1);
       assertThat(trickling.getInputStream().read()).isEqualTo(-1);
+    }
+  }
+
+  @Test
+  void aHeadThatDripsIsCutOffAlthoughTheConnectionIsNeverIdle() throws Exception {
+    HttpServerConfig patient = config(8, 60 * SECOND, 60 * SECOND);
+    var strict =
+        new HttpServerConfig(
+            patient.name(),
+            patient.listen(),
+            1,
+            patient.maxConnections(),
+            8,
+            patient.idleNanos(),
+            SECOND / 2,
+            patient.stallNanos(),
+            Optional.empty());
+    start(strict, exchange -> exchange.answer(text("ok")));
+    try (Socket dripping = connect();
+        Socket silent = connect()) {
+      write(dripping, "GET / HTTP/1.1\r\n\r\n");
+      assertThat(response(dripping)).endsWith("ok");
+      var dripped = new Outcome<Integer>(env);
+      var _ =
+          env.spawn(
+              "drip",
+              () -> {
+                int sent = 0;
+                try {
+                  write(dripping, "GET / HTTP/1.1\r\nX-Slow: ");
+                  while (sent < 3_000) {
+                    write(dripping, "x");
+                    sent++;
+                    LockSupport.parkNanos(SECOND / 100);
+                  }
+                } catch (IOException cutOff) {
+                  // what is wanted
+                }
+                dripped.complete(sent);
+              });
+      assertThat(dripped.await()).isLessThan(3_000);
+      // Its neighbour, which has begun no head, may be silent as long as the idle bound says.
+      write(silent, "GET / HTTP/1.1\r\n\r\n");
+      assertThat(response(silent)).endsWith("ok");
     }
   }
 
@@ -251,7 +297,9 @@ final class HttpServerTest {
         100,
         maxRequests,
         idleNanos,
-        stallNanos);
+        60 * SECOND,
+        stallNanos,
+        Optional.empty());
   }
 
   private void start(Consumer<HttpExchange> work) {

@@ -261,7 +261,7 @@ final class SignatureV4Test {
       all.add(new Header(headers[i], headers[i + 1]));
     }
     return S3Request.parse(
-        new RequestHead(method, target, new Headers(all), OptionalLong.empty(), false, peer),
+        new RequestHead(method, target, new Headers(all), OptionalLong.empty(), false, false, peer),
         Optional.of("s3.amazonaws.com"));
   }
 
