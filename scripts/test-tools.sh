@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Brings what the e2e tests need beyond the JDK: Python clients and MiniStack under .venv, Azurite under .tools/node, and the
-# Debian packages iproute2 (network namespaces, tc) and iperf3. Does nothing where all is there already.
+# Brings what the e2e tests need beyond the JDK: Python clients and MiniStack under .venv, s3fs under .tools/s3fs, Azurite under
+# .tools/node, and the Debian packages iproute2 (network namespaces, tc) and iperf3. Does nothing where all is there already.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-PYTHON_PACKAGES=(boto3 awscli s3cmd azure-storage-blob safetensors numpy ministack==1.5.33)
+PYTHON_PACKAGES=(boto3 awscli awscrt s3cmd pyarrow azure-storage-blob safetensors numpy ministack==1.5.33)
+# By itself: it wants another botocore than boto3 and the AWS CLI.
+S3FS_PACKAGES=(s3fs)
 AZURITE_VERSION=3.37.0
 
 fail() {
@@ -37,15 +39,19 @@ if ((${#missing[@]})); then
 fi
 
 # --- Python clients --------------------------------------------------------------------------------------------
-# The marker names what was installed, so that a changed list installs again.
-marker=.venv/.forebay-packages
-wanted="${PYTHON_PACKAGES[*]}"
-if [[ ! -x .venv/bin/python || "$(cat "$marker" 2>/dev/null)" != "$wanted" ]]; then
-  echo "forebay: installing the Python clients into .venv" >&2
-  [[ -x .venv/bin/python ]] || python3 -m venv .venv
-  .venv/bin/python -m pip install --quiet "${PYTHON_PACKAGES[@]}"
-  printf '%s' "$wanted" > "$marker"
-fi
+# A marker names what was installed, so that a changed list installs again.
+python_packages() { # environment, packages
+  local environment="$1" marker="$1/.forebay-packages"
+  shift
+  if [[ ! -x "$environment/bin/python" || "$(cat "$marker" 2>/dev/null)" != "$*" ]]; then
+    echo "forebay: installing the Python clients into $environment" >&2
+    [[ -x "$environment/bin/python" ]] || python3 -m venv "$environment"
+    "$environment/bin/python" -m pip install --quiet "$@"
+    printf '%s' "$*" > "$marker"
+  fi
+}
+python_packages .venv "${PYTHON_PACKAGES[@]}"
+python_packages .tools/s3fs "${S3FS_PACKAGES[@]}"
 
 # --- Azurite ---------------------------------------------------------------------------------------------------
 marker=.tools/node/.azurite-version

@@ -72,6 +72,16 @@ final class TroubleTest {
     refused(serve, "--s3", "nonsense").expectRefusal("--s3", "nonsense", "HOST:PORT");
     refused(serve, "--s3", "0.0.0.0:0", "--anonymous")
         .expectRefusal("--anonymous", "loopback", "127.0.0.1");
+    Path nowhere = home("nowhere.pem");
+    Path empty = Files.createFile(home("empty.pem"));
+    String https = "https://127.0.0.1:0";
+    refused(serve, "--s3", https, "--certificate", nowhere.toString())
+        .expectRefusal("--certificate-key", "go together");
+    for (Path file : List.of(nowhere, empty)) {
+      String name = file.toString();
+      refused(serve, "--s3", https, "--certificate", name, "--certificate-key", name)
+          .expectRefusal(name, "certificate");
+    }
     refused(serve, "--store", "ftp://somewhere").expectRefusal("ftp://somewhere", "dir:PATH");
     refused(serve, "--capacity", "3 apples").expectRefusal("--capacity", "3 apples", "1GiB");
     refused(serve, "--config", "forebay.yaml").expectRefusal("--data", "without --config");
