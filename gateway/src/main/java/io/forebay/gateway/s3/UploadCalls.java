@@ -234,10 +234,7 @@ final class UploadCalls {
     String host = request.header("host").orElse("localhost");
     var xml = new XmlText("CompleteMultipartUploadResult");
     xml.leaf(
-            "Location",
-            request.head().scheme()
-                + host
-                + PercentCoding.encode(request.path(), true))
+            "Location", request.head().scheme() + host + PercentCoding.encode(request.path(), true))
         .leaf("Bucket", request.bucket())
         .leaf("Key", request.key())
         .leaf("ETag", "\"" + made.etag() + "\"");
