@@ -50,8 +50,9 @@ import org.junit.jupiter.api.io.TempDir;
  * cluster, whose history is therefore part of a failure; after a failure a new one is made. The
  * message names each seed that failed, and the command that runs it alone.
  *
- * <p>{@code -Dforebay.chaos.seeds=200} runs more of them, {@code -Dforebay.chaos.seed=N} only one.
- * Without root or iproute2 nothing is cut off, and the test reports itself as skipped at its end.
+ * <p>{@code -Dforebay.chaos.seeds=200} runs more of them, {@code -Dforebay.chaos.first=N} from
+ * there on, {@code -Dforebay.chaos.seed=N} only one. Without root or iproute2 nothing is cut off,
+ * and the test reports itself as skipped at its end.
  *
  * <p>In three of four seeds a fault comes only when the cluster is whole again after the one
  * before, and no stall may be longer than 3 s. In the others they come as they like: while a node
@@ -119,7 +120,7 @@ final class ChaosTest {
 
   @Test
   void nothingAcknowledgedIsLostWhileNodesDieStandOrAreCutOff() throws Exception {
-    long first = Long.getLong("forebay.chaos.seed", 1);
+    long first = Long.getLong("forebay.chaos.seed", Long.getLong("forebay.chaos.first", 1));
     int count =
         System.getProperty("forebay.chaos.seed") != null
             ? 1

@@ -1,6 +1,7 @@
 package io.forebay.core.file;
 
 import io.forebay.core.bytes.Bytes;
+import java.util.Collections;
 import java.util.Map;
 import java.util.Optional;
 
@@ -45,7 +46,7 @@ public interface BodyWriter<T> extends AutoCloseable {
 
   /** Publishes without further headers. */
   default T publish(Optional<String> md5Hex) {
-    return publish(md5Hex, Map.of());
+    return publish(md5Hex, Collections.emptyMap());
   }
 
   /** Discards what was not published; idempotent. */

@@ -3,6 +3,7 @@ package io.forebay.core.file;
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.id.Generation;
 import io.forebay.core.id.UploadId;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -200,7 +201,8 @@ public interface FileService {
       List<CompletedPart> parts,
       WriteConditions conditions,
       OptionalLong expectedLengthBytes) {
-    return completeUpload(bucket, key, upload, parts, conditions, expectedLengthBytes, Map.of());
+    return completeUpload(
+        bucket, key, upload, parts, conditions, expectedLengthBytes, Collections.emptyMap());
   }
 
   /**

@@ -15,6 +15,7 @@ import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -478,7 +479,12 @@ public final class MemoryFileService implements FileService {
     } finally {
       lock.unlock();
     }
-    return putPart(bucket, key, upload, partNumber, new Digested(body, Optional.empty(), Map.of()));
+    return putPart(
+        bucket,
+        key,
+        upload,
+        partNumber,
+        new Digested(body, Optional.empty(), Collections.emptyMap()));
   }
 
   private static Body cut(Stored source, ByteRange range) {

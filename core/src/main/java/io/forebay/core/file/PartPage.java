@@ -1,7 +1,9 @@
 package io.forebay.core.file;
 
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * A page of an upload's parts.
@@ -18,7 +20,7 @@ public record PartPage(
   public PartPage {
     parts = List.copyOf(parts);
     headers = List.copyOf(headers);
-    uploadHeaders = Map.copyOf(uploadHeaders);
+    uploadHeaders = Collections.unmodifiableMap(new TreeMap<>(uploadHeaders));
     if (headers.size() != parts.size()) {
       throw new IllegalArgumentException(
           headers.size() + " sets of headers for " + parts.size() + " parts");

@@ -17,9 +17,9 @@ import io.forebay.core.namespace.Rows.UploadRow;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.zip.CRC32C;
@@ -109,7 +109,7 @@ final class Uploads {
     return log(
         c.upload(),
         c.partNumber(),
-        new PartRow(owner, length, etag, change.now, Map.of()),
+        new PartRow(owner, length, etag, change.now, Collections.emptyMap()),
         manifest);
   }
 
