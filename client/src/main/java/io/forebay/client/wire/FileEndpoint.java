@@ -18,7 +18,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
@@ -276,17 +275,15 @@ public final class FileEndpoint {
       throw new ForebayException(
           ErrorCode.BUSY, "as many bodies as there is memory for are being written; try again");
     }
-    boolean opened = false;
+    Optional<Writing<T>> writing = Optional.empty();
     try {
-      var writing = new Writing<T>(env, create.get(), answer, writers);
-      long number = add(writing);
-      opened = true;
-      return Reply.of(new FileMessage.Writing(number));
+      writing = Optional.of(new Writing<T>(env, create.get(), answer, writers));
     } finally {
-      if (!opened) {
+      if (writing.isEmpty()) {
         writers.release(1);
       }
     }
+    return Reply.of(new FileMessage.Writing(add(writing.get()))); // it gives the permit back
   }
 
   private long add(Handle handle) {
@@ -348,6 +345,11 @@ public final class FileEndpoint {
     }
   }
 
+  private static ForebayException closedMeanwhile() {
+    return new ForebayException(
+        ErrorCode.GENERATION_GONE, "the open reader or writer was closed meanwhile");
+  }
+
   /** An open reader or writer. */
   private abstract static sealed class Handle permits Reading, Writing {
     private final Env env;
@@ -381,7 +383,8 @@ public final class FileEndpoint {
 
   private static final class Reading extends Handle {
     private final ReentrantLock turn = new ReentrantLock(true);
-    private final ObjectReader reader;
+    private final ObjectReader reader; // guarded by turn
+    private boolean closed; // guarded by turn
 
     Reading(Env env, ObjectReader reader) {
       super(env);
@@ -391,6 +394,9 @@ public final class FileEndpoint {
     Bytes read(long offset, int length) {
       turn.lock();
       try {
+        if (closed) {
+          throw closedMeanwhile();
+        }
         return reader.read(offset, length);
       } finally {
         turn.unlock();
@@ -401,6 +407,7 @@ public final class FileEndpoint {
     void pause() {
       if (turn.tryLock()) {
         try {
+          // Of a closed one there is nothing to take.
           reader.pause();
         } finally {
           turn.unlock();
@@ -412,6 +419,7 @@ public final class FileEndpoint {
     void close() {
       turn.lock();
       try {
+        closed = true;
         reader.close();
       } finally {
         turn.unlock();
@@ -427,7 +435,10 @@ public final class FileEndpoint {
     private final Map<Long, Outcome<Boolean>> waiting = new TreeMap<>(); // guarded by lock
     private long offset; // guarded by lock
     private final Permits writers;
-    private final AtomicBoolean left = new AtomicBoolean();
+    // One thread at a time uses the writer; whoever closes it does not wait for one that does.
+    private final ReentrantLock using = new ReentrantLock();
+    private volatile boolean over;
+    private boolean left; // guarded by using
 
     /**
      * @param writers gets one permit back when this is over
@@ -449,7 +460,7 @@ public final class FileEndpoint {
         throw new ForebayException(
             ErrorCode.INCOMPLETE_BODY, "the slice at " + at + " came without those before it");
       }
-      writer.write(bytes);
+      withWriter(() -> writer.write(bytes));
       lock.lock();
       try {
         offset = at + bytes.length();
@@ -482,10 +493,27 @@ public final class FileEndpoint {
     }
 
     Message publish(Optional<String> md5Hex, Map<String, String> headers) {
+      var published = new ArrayList<T>();
       try {
-        return answer.apply(writer.publish(md5Hex, headers));
+        withWriter(() -> published.add(writer.publish(md5Hex, headers)));
+        return answer.apply(published.getFirst());
       } finally {
         close();
+      }
+    }
+
+    private void withWriter(Runnable work) {
+      using.lock();
+      try {
+        if (over) {
+          throw closedMeanwhile();
+        }
+        work.run();
+      } finally {
+        using.unlock();
+        if (over) {
+          close(); // asked for meanwhile
+        }
       }
     }
 
@@ -494,9 +522,17 @@ public final class FileEndpoint {
 
     @Override
     void close() {
-      writer.close();
-      if (left.compareAndSet(false, true)) {
-        writers.release(1);
+      over = true;
+      if (using.tryLock()) {
+        try {
+          if (!left) {
+            left = true;
+            writer.close();
+            writers.release(1);
+          }
+        } finally {
+          using.unlock();
+        }
       }
     }
   }

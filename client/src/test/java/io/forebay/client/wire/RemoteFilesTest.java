@@ -128,6 +128,20 @@ final class RemoteFilesTest extends FileServiceContract {
   }
 
   @Test
+  void anEndpointThatIsClosedRefusesWritersAndEndsThoseThatAreOpen() {
+    long open = opened(create("open"));
+    endpoint.close();
+    for (int i = 0; i < 2 * WRITERS; i++) {
+      assertThatThrownBy(() -> ask(create("late"), Optional.empty()))
+          .isInstanceOfSatisfying(
+              ForebayException.class,
+              failure -> assertThat(failure.code()).isEqualTo(ErrorCode.BUSY));
+    }
+    var slice = new Synthetic(1, 0, 1000);
+    refused(ErrorCode.GENERATION_GONE, new FileMessage.WriteBody(open, 0, slice.crc32c()), slice);
+  }
+
+  @Test
   void aHandleOfTheOtherKindOrOfNobodyIsRefusedByName() {
     long writer = opened(create("a"));
     assertThatThrownBy(() -> ask(new FileMessage.ReadBody(writer, 0, 10), Optional.empty()))

@@ -152,7 +152,7 @@ final class IncomingBody {
    * @throws S3Refusal CONTENT_SHA256_MISMATCH; MALFORMED_TRAILER
    */
   Optional<String> receive(RequestBody body, BodyWriter<?> writer, SlabPool pool, Env env) {
-    try (var sink = new SlabSink(writer, pool, env)) {
+    try (var sink = new SlabSink(writer, pool, env, expectedBytes)) {
       receive(body, sink::accept);
       sink.flush();
     }
@@ -308,8 +308,11 @@ final class IncomingBody {
     private final Env env;
     private @Nullable Slab slab;
     private @Nullable ByteBuffer room;
+    private long leftBytes; // that the writer has not got
 
-    SlabSink(BodyWriter<?> writer, SlabPool pool, Env env) {
+    SlabSink(BodyWriter<?> writer, SlabPool pool, Env env, OptionalLong expectedBytes) {
+      // A body that did not say how long it is may be long.
+      this.leftBytes = expectedBytes.orElse(Long.MAX_VALUE);
       this.writer = writer;
       this.pool = pool;
       this.env = env;
@@ -318,7 +321,7 @@ final class IncomingBody {
     void accept(ByteBuffer piece) {
       while (piece.hasRemaining()) {
         if (room == null) {
-          writer.awaitRoom(piece.remaining());
+          writer.awaitRoom((int) Math.min(leftBytes, pool.slabBytes()));
           slab = pool.take(env.nanoTime() + SLAB_WAIT_NANOS);
           room = slab.buffer();
         }
@@ -336,6 +339,7 @@ final class IncomingBody {
         return;
       }
       Bytes full = slab.bytes(0, room.position());
+      leftBytes -= full.length();
       close();
       try {
         writer.write(full);

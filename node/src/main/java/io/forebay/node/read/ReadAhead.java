@@ -43,6 +43,7 @@ public final class ReadAhead implements AutoCloseable {
   private long endOffset; // where it ends
   // Whether this reader has its place in the node's memory: for what it hands out.
   private boolean placed;
+  private boolean closed;
 
   public ReadAhead(Env env, Origin source, long lengthBytes, ReadMemory memory) {
     this.env = env;
@@ -66,6 +67,9 @@ public final class ReadAhead implements AutoCloseable {
    * @throws io.forebay.core.error.ForebayException BUSY when other readers hold all memory
    */
   public Bytes read(long offset, int maxLengthBytes) {
+    if (closed) {
+      throw new IllegalStateException("the reader is closed");
+    }
     if (!placed) {
       memory.take();
       placed = true;
@@ -196,6 +200,7 @@ public final class ReadAhead implements AutoCloseable {
 
   @Override
   public void close() {
+    closed = true;
     pause();
   }
 }

@@ -103,6 +103,7 @@ public final class Body implements AutoCloseable {
 
   /** Reserves the memory of the next chunk if more bytes begin one; blocks. */
   public void awaitRoom(int moreBytes) {
+    requireOpen();
     boolean small = open.isEmpty() && lengthBytes + moreBytes <= Manifest.MAX_INLINE_BYTES;
     if (open.isEmpty() && nextReserved == 0 && !small) {
       nextReserved = reserve();
@@ -116,6 +117,7 @@ public final class Body implements AutoCloseable {
    * @throws ForebayException UNAVAILABLE, NO_SPACE: the body is then useless
    */
   public void write(Bytes bytes) {
+    requireOpen();
     if (bytes.length() == 0) {
       return;
     }
@@ -145,6 +147,12 @@ public final class Body implements AutoCloseable {
       }
     }
     cut(bytes);
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the body is closed");
+    }
   }
 
   private void digest(Bytes bytes) {

@@ -40,8 +40,8 @@ final class ChunkSend {
   // Re-homing goes on for so long before the write fails by name; two elections and a detection fit
   // in.
   private static final long GIVE_UP_NANOS = 30_000_000_000L;
-  // A volume in every group has no room: a round of collection may make some; a longer wait would
-  // only keep the client from the refusal.
+  // For so long one group after another answers that a volume has no room: a round of collection
+  // may make some; a longer wait would only keep the client from the refusal.
   private static final long FULL_NANOS = 5_000_000_000L;
   private static final long HAVE_NANOS = 500_000_000L;
 
@@ -143,11 +143,8 @@ final class ChunkSend {
                   + " members that all take it: "
                   + why);
         }
+        until = full ? Math.min(until, sender.env().nanoTime() + FULL_NANOS) : deadlineNanos;
         Optional<GroupChooser.Choice> choice = choose();
-        until =
-            full && choice.isPresent() && choice.get().unfit()
-                ? Math.min(until, sender.env().nanoTime() + FULL_NANOS)
-                : deadlineNanos;
         if (choice.isEmpty()) {
           flight = Optional.empty();
           sender.awaitChange(deadlineNanos);
@@ -346,9 +343,7 @@ final class ChunkSend {
     }
     var single =
         new Flight(
-            open.id,
-            new GroupChooser.Choice(open.choice.group(), List.of(hop), false, false),
-            upload);
+            open.id, new GroupChooser.Choice(open.choice.group(), List.of(hop), false), upload);
     return await(single, upload.finish(lengthBytes, crc32c)).allStored();
   }
 

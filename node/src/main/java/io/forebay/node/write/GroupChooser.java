@@ -29,10 +29,8 @@ final class GroupChooser {
    * @param chain the members that must acknowledge, this node's own first
    * @param suspect whether a node among them is suspected of being dead: there was no group
    *     without. A volume that is full or broken has answered, and an attempt costs nothing there
-   * @param unfit whether a volume among them did not take a chunk a moment ago: there was no group
-   *     without
    */
-  record Choice(Group group, List<Hop> chain, boolean suspect, boolean unfit) {}
+  record Choice(Group group, List<Hop> chain, boolean suspect) {}
 
   private record Stripe(long version, List<Group> local, List<Group> full, List<Group> weak) {}
 
@@ -113,8 +111,7 @@ final class GroupChooser {
                   .anyMatch(
                       hop -> suspects.contains(hop.node()) || suspects.contains(hop.volume())))) {
         boolean suspect = chain.get().stream().map(Hop::node).anyMatch(suspects::contains);
-        boolean unfit = chain.get().stream().map(Hop::volume).anyMatch(suspects::contains);
-        return Optional.of(new Choice(group, chain.get(), suspect, unfit));
+        return Optional.of(new Choice(group, chain.get(), suspect));
       }
     }
     return Optional.empty();

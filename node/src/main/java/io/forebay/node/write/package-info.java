@@ -9,7 +9,7 @@
  * <p>Threading: a body belongs to one thread; sessions, suspects and choosers are for all.
  *
  * <p>Failure: UNAVAILABLE or NO_SPACE with what each member said, after 30 s of trying elsewhere;
- * after 5 s where every group has a volume without room.
+ * after 5 s of answers that there is no room.
  */
 @NullMarked
 package io.forebay.node.write;

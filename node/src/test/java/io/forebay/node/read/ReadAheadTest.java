@@ -1,6 +1,7 @@
 package io.forebay.node.read;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Synthetic;
@@ -139,6 +140,15 @@ class ReadAheadTest {
       awaitFree();
       check(reader, 2L * MIB, 5 * MIB);
     }
+  }
+
+  @Test
+  void aReaderThatIsClosedReadsNothingMoreAndHoldsNothing() {
+    var reader = new ReadAhead(env, this::fetch, 64L * MIB, memory);
+    check(reader, 0, MIB);
+    reader.close();
+    assertThatThrownBy(() -> reader.read(MIB, MIB)).isInstanceOf(IllegalStateException.class);
+    awaitFree();
   }
 
   @Test
