@@ -94,7 +94,7 @@ public final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--capacity",
       paramLabel = "SIZE",
-      description = "What the cache may hold, such as 100GiB (default: 80 % of what is free).")
+      description = "What the cache may hold, such as 100GiB (default: 80 %% of what is free).")
   private @Nullable String capacity;
 
   @Option(
