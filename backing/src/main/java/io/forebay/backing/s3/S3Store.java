@@ -20,6 +20,7 @@ import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.netty.channel.ChannelOption;
+import io.netty.util.concurrent.EventExecutor;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Base64;
@@ -197,7 +198,7 @@ public final class S3Store implements ObjectStore {
             .serviceConfiguration(S3Configuration.builder().expectContinueEnabled(false).build())
             .asyncConfiguration(options ->
                 options.advancedOption(
-                    SdkAdvancedAsyncClientOption.FUTURE_COMPLETION_EXECUTOR, Runnable::run))
+                    SdkAdvancedAsyncClientOption.FUTURE_COMPLETION_EXECUTOR, this::afterwards))
             .overrideConfiguration(options -> {
               options.retryStrategy(retries).addExecutionInterceptor(new LateGuard());
               if (tries > 1) {
@@ -206,6 +207,21 @@ public final class S3Store implements ObjectStore {
             });
     address.endpoint().ifPresent(builder::endpointOverride);
     return builder.build();
+  }
+
+  /**
+   * Completes an answer once its connection has taken note of the end: what an event loop does now
+   * comes before. An answer that says no would otherwise end a request that seems to be under way,
+   * whose connection the SDK then closes, when the next call may have it already.
+   */
+  private void afterwards(Runnable completion) {
+    for (EventExecutor loop : loops.eventLoopGroup()) {
+      if (loop.inEventLoop()) {
+        loop.execute(completion);
+        return;
+      }
+    }
+    completion.run();
   }
 
   /** Counts reads as they are sent, repeated ones too. */

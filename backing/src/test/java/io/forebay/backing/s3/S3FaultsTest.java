@@ -30,7 +30,9 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -694,6 +696,24 @@ final class S3FaultsTest {
     store.abort("some/key", "u");
     assertThat(fails(() -> store.abort("some/key", "u")).code())
         .isEqualTo(ErrorCode.STORE_UNREACHABLE);
+  }
+
+  /** One that is closed may already be the next call's. */
+  @Test
+  void anAnswerThatSaysNoLeavesTheConnectionOpen() throws IOException {
+    Set<Integer> ports = ConcurrentHashMap.newKeySet();
+    ObjectStore store =
+        open(
+            server.serve(exchange -> {
+              ports.add(exchange.getRemoteAddress().getPort());
+              answer(exchange, 404, "NoSuchUpload");
+            }));
+    for (int i = 0; i < 100; i++) {
+      assertThat(fails(() -> store.commit("some/key", "u", List.of("1 e c"), OPTIONS)).code())
+          .isEqualTo(ErrorCode.NO_SUCH_UPLOAD);
+    }
+    // Not one: it may not be back in the pool yet when the next call is made.
+    assertThat(ports).hasSizeLessThan(10);
   }
 
   @Test
