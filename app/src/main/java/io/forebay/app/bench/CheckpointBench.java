@@ -1,35 +1,22 @@
 package io.forebay.app.bench;
 
-import io.forebay.app.command.Connection;
+import io.forebay.app.bench.CheckpointWorker.What;
 import io.forebay.app.command.Json;
 import io.forebay.app.runtime.Launcher;
-import io.forebay.core.bytes.Bytes;
-import io.forebay.core.bytes.Slab;
-import io.forebay.core.cluster.Durability;
-import io.forebay.core.cluster.Family;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
-import io.forebay.core.file.BodyWriter;
-import io.forebay.core.file.BucketSpec;
-import io.forebay.core.file.ObjectInfo;
-import io.forebay.core.file.ObjectReader;
-import io.forebay.core.file.ReadConditions;
-import io.forebay.core.file.WriteOptions;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -56,17 +43,34 @@ public final class CheckpointBench implements Callable<Integer> {
   private static final int HOSTS = 3;
 
   private static final int READER = HOSTS;
-  private static final int WARM_UP_MIB = 128;
+
+  /** The host of the store, whose NIC is the uplink of all. */
+  private static final int STORE = HOSTS + 1;
+
+  private static final int WARM_UP_PASSES = 5;
+  // Of the servers' time; then a pass that warms up was the last.
+  private static final double COMPILER_RESTS = 0.1;
   private static final int PORT = 7100;
   private static final int RAFT_PORT = 7200;
-  private static final String SECRET = "bench-secret-that-never-leaves-this-host";
-  private static final List<String> NODES = List.of("a", "b", "c", "d");
+  static final String SECRET = "bench-secret-that-never-leaves-this-host";
+  private static final int STORE_PORT = 9000;
+  private static final Map<String, String> STORE_KEYS =
+      Map.of("AWS_ACCESS_KEY_ID", "AKIAFOREBAYBENCH0000", "AWS_SECRET_ACCESS_KEY", SECRET);
+  private static final List<String> NODES = List.of("a", "b", "c", "d", "store");
 
   @Option(
       names = "--nic",
       paramLabel = "MBIT",
-      description = "Speed of each NIC in Mbit/s (default: ${DEFAULT-VALUE}).")
+      description =
+          "Speed of each NIC in Mbit/s; 0: as fast as the machine (default: ${DEFAULT-VALUE}).")
   private int megabits = 2_000;
+
+  @Option(
+      names = "--uplink",
+      paramLabel = "MBIT",
+      description =
+          "Speed of the way to the object store, which all nodes share, in Mbit/s (default: ${DEFAULT-VALUE}).")
+  private int uplinkMegabits = 400;
 
   @Option(
       names = "--size",
@@ -80,12 +84,21 @@ public final class CheckpointBench implements Callable<Integer> {
   @Option(
       names = "--worker",
       hidden = true,
-      arity = "5",
+      arity = "" + CheckpointWorker.WORDS,
       description = "For its own child processes.")
   private @Nullable List<String> worker;
 
+  /** A line of the table. */
+  private sealed interface Row {
+    /** For the JSON file. */
+    Map<String, Object> fields();
+
+    /** For people. */
+    String text();
+  }
+
   /**
-   * One case.
+   * What bytes cost.
    *
    * @param nicShare wire bytes of the busiest direction as a share of iperf3's rate
    * @param cpuSecondsPerGB of servers and clients, per GB of application bytes
@@ -93,58 +106,145 @@ public final class CheckpointBench implements Callable<Integer> {
    *     for each replica
    * @param cpuByKind the same seconds by what they were spent on
    */
-  record Row(
+  private record Throughput(
       String name,
       int replicas,
       double applicationMBps,
       double nicShare,
       double cpuSecondsPerGB,
       double baselineCpuSecondsPerGB,
-      Map<ThreadCpu.Kind, Double> cpuByKind) {}
+      Map<ThreadCpu.Kind, Double> cpuByKind)
+      implements Row {
+    @Override
+    public Map<String, Object> fields() {
+      var fields = new LinkedHashMap<String, Object>();
+      fields.put("case", name);
+      fields.put("replicas", replicas);
+      fields.put("applicationMBps", applicationMBps);
+      fields.put("nicShare", nicShare);
+      fields.put("cpuSecondsPerGB", cpuSecondsPerGB);
+      fields.put("baselineCpuSecondsPerGB", baselineCpuSecondsPerGB);
+      var kinds = new LinkedHashMap<String, Double>();
+      cpuByKind.forEach((kind, each) -> kinds.put(lower(kind), each));
+      fields.put("cpuSecondsPerGBByKind", kinds);
+      return fields;
+    }
 
-  private double iperfBytesPerSecond;
-  private double iperfCpuPerGB;
+    @Override
+    public String text() {
+      return String.format(
+          Locale.ROOT,
+          "%-20s %8d %10.0f %9.2f %12.2f %12.2f   %s",
+          name,
+          replicas,
+          applicationMBps,
+          nicShare,
+          cpuSecondsPerGB,
+          baselineCpuSecondsPerGB,
+          cpuByKind.entrySet().stream()
+              .map(each ->
+                  String.format(Locale.ROOT, "%s %.2f", lower(each.getKey()), each.getValue()))
+              .collect(Collectors.joining(", ")));
+    }
+  }
+
+  /** From the first byte of an object of one chunk to the answer of its publish, one at a time. */
+  private record Latency(int replicas, double p50Millis, double p99Millis) implements Row {
+    @Override
+    public Map<String, Object> fields() {
+      var fields = new LinkedHashMap<String, Object>();
+      fields.put("case", "one-chunk");
+      fields.put("replicas", replicas);
+      fields.put("p50Millis", p50Millis);
+      fields.put("p99Millis", p99Millis);
+      return fields;
+    }
+
+    @Override
+    public String text() {
+      return String.format(
+          Locale.ROOT,
+          "%-20s %8d   16 MiB in %.1f ms (p50), %.1f ms (p99)",
+          "one-chunk",
+          replicas,
+          p50Millis,
+          p99Millis);
+    }
+  }
+
+  /**
+   * A flush over the uplink while a node writes to its peers.
+   *
+   * @param uplinkShare of the rate that iperf3 reaches over the uplink by itself
+   * @param busyMBps application bytes that were written meanwhile
+   */
+  private record Uplink(int replicas, double flushedMBps, double uplinkShare, double busyMBps)
+      implements Row {
+    @Override
+    public Map<String, Object> fields() {
+      var fields = new LinkedHashMap<String, Object>();
+      fields.put("case", "flush");
+      fields.put("replicas", replicas);
+      fields.put("applicationMBps", flushedMBps);
+      fields.put("uplinkShare", uplinkShare);
+      fields.put("busyMBps", busyMBps);
+      return fields;
+    }
+
+    @Override
+    public String text() {
+      return String.format(
+          Locale.ROOT,
+          "%-20s %8d %10.0f %9.2f of the uplink, while %.0f MB/s are written",
+          "flush",
+          replicas,
+          flushedMBps,
+          uplinkShare,
+          busyMBps);
+    }
+  }
+
+  /** What one run of some clients came to. */
+  private record Run(
+      List<JsonNode> results,
+      double bytes,
+      double seconds,
+      Map<ThreadCpu.Kind, Double> cpu,
+      double serversCompilerShare,
+      double wireBytes) {}
+
+  /** What iperf3 reaches. */
+  private record Line(double bytesPerSecond, double cpuSecondsPerGB) {}
+
+  private Line nic = new Line(0, 0);
+  private Line uplink = new Line(0, 0);
+  private double copyBytesPerSecond;
   private double copyCpuPerGB;
   private final List<Process> servers = new ArrayList<>();
 
   @Override
   public Integer call() throws IOException, InterruptedException {
     if (worker != null) {
-      work(worker);
+      CheckpointWorker.of(worker).run();
       return 0;
     }
+    check();
     Path root = Files.createTempDirectory("forebay-bench-");
-    try (ShapedHosts hosts = new ShapedHosts(HOSTS + 1, megabits)) {
-      baseline(hosts, root);
+    var speeds = new ArrayList<>(Collections.nCopies(HOSTS + 1, megabits));
+    speeds.add(uplinkMegabits);
+    try (ShapedHosts hosts = new ShapedHosts(speeds)) {
+      nic = iperf(hosts, 0, 1, root);
+      uplink = iperf(hosts, 0, STORE, root);
+      copy(root);
       System.out.printf(
           Locale.ROOT,
-          "iperf3: %.0f MB/s, %.2f CPU-s/GB (both ends); direct-I/O copy: %.2f CPU-s/GB%n",
-          iperfBytesPerSecond / 1e6,
-          iperfCpuPerGB,
+          "iperf3: %.0f MB/s, %.2f CPU-s/GB (both ends); over the uplink %.0f MB/s; direct-I/O copy: %.0f MB/s, %.2f CPU-s/GB%n",
+          nic.bytesPerSecond() / 1e6,
+          nic.cpuSecondsPerGB(),
+          uplink.bytesPerSecond() / 1e6,
+          copyBytesPerSecond / 1e6,
           copyCpuPerGB);
-      for (int i = 0; i < HOSTS; i++) {
-        startServer(hosts, root, i);
-      }
-      awaitServers(root);
-      var rows = new ArrayList<Row>();
-      for (int replicas : new int[] {2, 3}) {
-        run(hosts, "bucket", replicas, List.of(new Client(0, "make", 0)));
-        // The first pass makes segments and warms the servers; it is not reported.
-        run(hosts, "warm-up", replicas, writers(HOSTS));
-        rows.add(run(hosts, "one-writer", replicas, writers(1)));
-        rows.add(run(hosts, "all-writing", replicas, writers(HOSTS)));
-      }
-      startServer(hosts, root, READER);
-      awaitServers(root);
-      for (int replicas : new int[] {2, 3}) {
-        var readers = new ArrayList<Client>();
-        for (int i = 0; i < HOSTS; i++) {
-          readers.add(new Client(READER, "read", i));
-        }
-        run(hosts, "warm-up", replicas, readers);
-        rows.add(run(hosts, "restore", replicas, readers));
-        rows.add(run(hosts, "restore-one-stream", replicas, readers.subList(0, 1)));
-      }
+      List<Row> rows = measure(hosts, root);
       System.out.printf(
           Locale.ROOT,
           "%-20s %8s %10s %9s %12s %12s   %s%n",
@@ -155,40 +255,17 @@ public final class CheckpointBench implements Callable<Integer> {
           "CPU-s/GB",
           "baseline",
           "of the CPU");
-      for (Row row : rows) {
-        System.out.printf(
-            Locale.ROOT,
-            "%-20s %8d %10.0f %9.2f %12.2f %12.2f   %s%n",
-            row.name(),
-            row.replicas(),
-            row.applicationMBps(),
-            row.nicShare(),
-            row.cpuSecondsPerGB(),
-            row.baselineCpuSecondsPerGB(),
-            row.cpuByKind().entrySet().stream()
-                .map(each ->
-                    String.format(Locale.ROOT, "%s %.2f", lower(each.getKey()), each.getValue()))
-                .collect(Collectors.joining(", ")));
-      }
+      rows.forEach(row -> System.out.println(row.text()));
       if (json != null) {
-        var out = new ArrayList<Map<String, Object>>();
-        for (Row row : rows) {
-          var fields = new LinkedHashMap<String, Object>();
-          fields.put("case", row.name());
-          fields.put("replicas", row.replicas());
-          fields.put("applicationMBps", row.applicationMBps());
-          fields.put("nicShare", row.nicShare());
-          fields.put("cpuSecondsPerGB", row.cpuSecondsPerGB());
-          fields.put("baselineCpuSecondsPerGB", row.baselineCpuSecondsPerGB());
-          var kinds = new LinkedHashMap<String, Double>();
-          row.cpuByKind().forEach((kind, each) -> kinds.put(lower(kind), each));
-          fields.put("cpuSecondsPerGBByKind", kinds);
-          out.add(fields);
-        }
-        Files.writeString(
-            json,
-            Json.of(Map.of("rows", out, "nicMbit", megabits, "mebibytesPerWriter", mebibytes))
-                + "\n");
+        var out = new LinkedHashMap<String, Object>();
+        out.put("rows", rows.stream().map(Row::fields).toList());
+        out.put("nicMbit", megabits);
+        out.put("uplinkMbit", uplinkMegabits);
+        out.put("mebibytesPerWriter", mebibytes);
+        out.put("iperfMBps", nic.bytesPerSecond() / 1e6);
+        out.put("uplinkIperfMBps", uplink.bytesPerSecond() / 1e6);
+        out.put("directCopyMBps", copyBytesPerSecond / 1e6);
+        Files.writeString(json, Json.of(out) + "\n");
       }
       return 0;
     } finally {
@@ -197,14 +274,110 @@ public final class CheckpointBench implements Callable<Integer> {
     }
   }
 
-  private void baseline(ShapedHosts hosts, Path root) throws IOException, InterruptedException {
+  private void check() {
+    if ((megabits != ShapedHosts.UNSHAPED && megabits < 10) || uplinkMegabits < 10) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          "--nic and --uplink are Mbit/s, at least 10 (--nic also 0, for as fast as the machine); given are "
+              + megabits
+              + " and "
+              + uplinkMegabits);
+    }
+    if (mebibytes < CheckpointWorker.WARM_UP_MIB) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          "--size is MiB, at least "
+              + CheckpointWorker.WARM_UP_MIB
+              + ", which a reader warms up with; given is "
+              + mebibytes);
+    }
+  }
+
+  private List<Row> measure(ShapedHosts hosts, Path root) throws IOException, InterruptedException {
+    for (int i = 0; i < HOSTS; i++) {
+      startServer(hosts, root, i);
+    }
+    awaitServers(root);
+    var rows = new ArrayList<Row>();
+    for (int replicas : new int[] {2, 3}) {
+      run(hosts, replicas, List.of(new Client(0, What.MAKE, 0)));
+      warmUp(hosts, replicas, writers(HOSTS));
+      rows.add(throughput(hosts, "one-writer", replicas, writers(1)));
+      rows.add(throughput(hosts, "all-writing", replicas, writers(HOSTS)));
+      JsonNode chunks =
+          run(hosts, replicas, List.of(new Client(0, What.CHUNKS, 0))).results().getFirst();
+      rows.add(
+          new Latency(
+              replicas, chunks.path("p50Millis").asDouble(), chunks.path("p99Millis").asDouble()));
+    }
+    startServer(hosts, root, READER);
+    awaitServers(root);
+    for (int replicas : new int[] {2, 3}) {
+      var readers = new ArrayList<Client>();
+      for (int i = 0; i < HOSTS; i++) {
+        readers.add(new Client(READER, What.READ, i));
+      }
+      warmUp(hosts, replicas, readers);
+      rows.add(throughput(hosts, "restore", replicas, readers));
+      rows.add(throughput(hosts, "restore-one-stream", replicas, readers.subList(0, 1)));
+    }
+    startStore(hosts, root);
+    awaitServers(root);
+    rows.add(flush(hosts));
+    return rows;
+  }
+
+  /** What makes segments and compiles the servers' code is not reported. */
+  private void warmUp(ShapedHosts hosts, int replicas, List<Client> clients)
+      throws IOException, InterruptedException {
+    for (int pass = 0; pass < WARM_UP_PASSES; pass++) {
+      double share = run(hosts, replicas, clients).serversCompilerShare();
+      System.out.printf(
+          Locale.ROOT,
+          "  warm-up %d, %d replicas: the compilers took %.0f%% of the servers' time%n",
+          pass + 1,
+          replicas,
+          100 * share);
+      if (share < COMPILER_RESTS) {
+        return;
+      }
+    }
+  }
+
+  private Row flush(ShapedHosts hosts) throws IOException, InterruptedException {
+    int replicas = 2;
+    run(hosts, replicas, List.of(new Client(0, What.MAKE, 0, storeUrl(hosts))));
+    Run run =
+        run(
+            hosts,
+            replicas,
+            List.of(
+                new Client(0, What.FLUSH, 0, storeUrl(hosts)),
+                new Client(1, What.FLUSH, 1, storeUrl(hosts)),
+                new Client(2, What.BUSY, 2)));
+    double flushed = 0;
+    double seconds = 0;
+    for (JsonNode each : run.results().subList(0, 2)) {
+      flushed += each.path("bytes").asDouble();
+      seconds = Math.max(seconds, each.path("seconds").asDouble());
+    }
+    JsonNode busy = run.results().getLast();
+    return new Uplink(
+        replicas,
+        flushed / 1e6 / seconds,
+        flushed / seconds / uplink.bytesPerSecond(),
+        busy.path("bytes").asDouble() / 1e6 / busy.path("seconds").asDouble());
+  }
+
+  private static Line iperf(ShapedHosts hosts, int from, int to, Path root)
+      throws IOException, InterruptedException {
     Process server =
-        start(hosts.on(1), List.of("iperf3", "-s", "-1"), root.resolve("iperf-server"));
+        start(hosts.on(to), List.of("iperf3", "-s", "-1"), root.resolve("iperf-server"));
     Thread.sleep(500);
     Process client =
         start(
-            hosts.on(0),
-            List.of("iperf3", "-c", hosts.address(1), "-t", "5", "-J"),
+            hosts.on(from),
+            List.of("iperf3", "-c", hosts.address(to), "-t", "5", "-J"),
             root.resolve("iperf.json"));
     if (client.waitFor() != 0) {
       server.destroyForcibly();
@@ -214,13 +387,17 @@ public final class CheckpointBench implements Callable<Integer> {
     server.waitFor();
     JsonNode end = Json.parse(Files.readString(root.resolve("iperf.json"))).path("end");
     JsonNode received = end.path("sum_received");
-    iperfBytesPerSecond = received.path("bits_per_second").asDouble() / 8;
     JsonNode cpu = end.path("cpu_utilization_percent");
     double cpuSeconds =
         (cpu.path("host_total").asDouble() + cpu.path("remote_total").asDouble())
             / 100
             * received.path("seconds").asDouble();
-    iperfCpuPerGB = cpuSeconds / (received.path("bytes").asDouble() / 1e9);
+    return new Line(
+        received.path("bits_per_second").asDouble() / 8,
+        cpuSeconds / (received.path("bytes").asDouble() / 1e9));
+  }
+
+  private void copy(Path root) throws IOException, InterruptedException {
     Path file = root.resolve("copy");
     Process copy =
         start(
@@ -230,15 +407,16 @@ public final class CheckpointBench implements Callable<Integer> {
                 "-c",
                 "dd if=/dev/zero of="
                     + file
-                    + " bs=1M count=512 oflag=direct 2>/dev/null; TIMEFORMAT='%U %S';"
+                    + " bs=1M count=512 oflag=direct 2>/dev/null; TIMEFORMAT='%R %U %S';"
                     + " time dd if=/dev/zero of="
                     + file
                     + " bs=1M count=512 oflag=direct conv=notrunc 2>/dev/null"),
             root.resolve("copy.time"));
     copy.waitFor();
     String[] times = Files.readString(root.resolve("copy.time")).strip().split(" ", -1);
-    copyCpuPerGB =
-        (Double.parseDouble(times[0]) + Double.parseDouble(times[1])) / (512 * 1.048576e-3);
+    double gigabytes = 512 * 1.048576e-3;
+    copyBytesPerSecond = gigabytes * 1e9 / Double.parseDouble(times[0]);
+    copyCpuPerGB = (Double.parseDouble(times[1]) + Double.parseDouble(times[2])) / gigabytes;
     Files.deleteIfExists(file);
   }
 
@@ -259,6 +437,7 @@ public final class CheckpointBench implements Callable<Integer> {
             Launcher.JAVA_OPTIONS,
             "-Xms384m -Xmx384m -XX:MaxDirectMemorySize=1g",
             (given, ours) -> ours + " " + given);
+    builder.environment().putAll(STORE_KEYS);
     return builder;
   }
 
@@ -293,6 +472,44 @@ public final class CheckpointBench implements Callable<Integer> {
             directory.resolve("log")));
   }
 
+  /** Another node, by itself, whose S3 door is the store behind the uplink. */
+  private void startStore(ShapedHosts hosts, Path root) throws IOException {
+    Path directory = Files.createDirectories(root.resolve(NODES.get(STORE)));
+    Files.write(
+        directory.resolve("forebay.yaml"),
+        List.of(
+            "node: " + NODES.get(STORE),
+            "secret: " + SECRET,
+            "voters: {"
+                + NODES.get(STORE)
+                + ": {address: '127.0.0.1:7100', consensus: '127.0.0.1:7200'}}",
+            "data: '" + directory.resolve("disk0") + "'",
+            "meta: '" + directory.resolve("meta") + "'",
+            "s3: {listen: '"
+                + hosts.address(STORE)
+                + ":"
+                + STORE_PORT
+                + "', accessKeyId: "
+                + STORE_KEYS.get("AWS_ACCESS_KEY_ID")
+                + ", secretAccessKey: "
+                + SECRET
+                + "}"));
+    servers.add(
+        start(
+            hosts.on(STORE),
+            List.of(
+                Launcher.path(), "serve", "--config", directory.resolve("forebay.yaml").toString()),
+            directory.resolve("log")));
+  }
+
+  private static String storeUrl(ShapedHosts hosts) {
+    return "s3://bench?endpoint=http://"
+        + hosts.address(STORE)
+        + ":"
+        + STORE_PORT
+        + "&region=us-east-1&create=true";
+  }
+
   private void awaitServers(Path root) throws IOException, InterruptedException {
     long end = System.nanoTime() + 60_000_000_000L;
     for (int i = 0; i < servers.size(); i++) {
@@ -312,42 +529,61 @@ public final class CheckpointBench implements Callable<Integer> {
    * A client process.
    *
    * @param host it runs on, and whose server it asks
-   * @param what it does: make, write, read
    * @param rank whose object it writes or reads
+   * @param store where what it writes is flushed to
    */
-  private record Client(int host, String what, int rank) {}
+  private record Client(int host, What what, int rank, String store) {
+    Client(int host, What what, int rank) {
+      this(host, what, rank, CheckpointWorker.NO_STORE);
+    }
+  }
 
   private static List<Client> writers(int count) {
     var all = new ArrayList<Client>();
     for (int i = 0; i < count; i++) {
-      all.add(new Client(i, "write", i));
+      all.add(new Client(i, What.WRITE, i));
     }
     return all;
   }
 
-  private Row run(ShapedHosts hosts, String name, int replicas, List<Client> clients)
+  private Row throughput(ShapedHosts hosts, String name, int replicas, List<Client> clients)
+      throws IOException, InterruptedException {
+    Run run = run(hosts, replicas, clients);
+    double gigabytes = run.bytes() / 1e9;
+    var cpu = new EnumMap<ThreadCpu.Kind, Double>(run.cpu());
+    cpu.replaceAll((kind, each) -> each / gigabytes);
+    // iperf3's rate is of application bytes; 1,448 of 1,514 on the wire are.
+    double share = run.wireBytes() * (1448.0 / 1514) / run.seconds() / nic.bytesPerSecond();
+    boolean write = clients.getFirst().what() == What.WRITE;
+    int wires = write ? replicas - 1 : 1;
+    double baseline = wires * nic.cpuSecondsPerGB() + (write ? replicas : 1) * copyCpuPerGB;
+    double sum = cpu.values().stream().mapToDouble(each -> each).sum();
+    return new Throughput(
+        name, replicas, run.bytes() / 1e6 / run.seconds(), share, sum, baseline, cpu);
+  }
+
+  private Run run(ShapedHosts hosts, int replicas, List<Client> clients)
       throws IOException, InterruptedException {
     var workers = new ArrayList<Process>();
     try {
       for (Client client : clients) {
         var command = new ArrayList<>(hosts.on(client.host()));
+        command.addAll(List.of(Launcher.path(), "bench", "checkpoint", "--worker"));
         command.addAll(
-            List.of(
-                Launcher.path(),
-                "bench",
-                "checkpoint",
-                "--worker",
-                client.what(),
-                Integer.toString(client.rank()),
-                Integer.toString(replicas),
-                Integer.toString(mebibytes),
-                hosts.address(client.host()) + ":" + PORT));
+            new CheckpointWorker(
+                    client.what(),
+                    client.rank(),
+                    replicas,
+                    mebibytes,
+                    hosts.address(client.host()) + ":" + PORT,
+                    client.store())
+                .words());
         workers.add(
             withOptions(new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT))
                 .start());
       }
       for (Process each : workers) {
-        expect(each, name);
+        expect(each);
       }
       var cpu = new EnumMap<ThreadCpu.Kind, Double>(ThreadCpu.Kind.class);
       addServers(cpu, -1);
@@ -358,47 +594,48 @@ public final class CheckpointBench implements Callable<Integer> {
         received[i] = hosts.receivedBytes(i);
       }
       for (Process each : workers) {
-        each.outputWriter(StandardCharsets.UTF_8).write("go\n");
-        each.outputWriter(StandardCharsets.UTF_8).flush();
+        tell(each, "go");
       }
       double seconds = 0;
       double bytes = 0;
-      for (Process each : workers) {
-        JsonNode result = Json.parse(expect(each, name));
-        seconds = Math.max(seconds, result.path("seconds").asDouble());
-        for (ThreadCpu.Kind kind : ThreadCpu.Kind.values()) {
-          cpu.merge(kind, result.path("cpu").path(lower(kind)).asDouble(), Double::sum);
+      var results = new ArrayList<JsonNode>();
+      var clientsCpu = new EnumMap<ThreadCpu.Kind, Double>(ThreadCpu.Kind.class);
+      for (int i = 0; i < workers.size(); i++) {
+        if (clients.get(i).what() == What.BUSY) {
+          tell(workers.get(i), "stop");
         }
+        JsonNode result = Json.parse(expect(workers.get(i)));
+        results.add(result);
+        seconds = Math.max(seconds, result.path("seconds").asDouble());
         bytes += result.path("bytes").asDouble();
-      }
-      if (bytes == 0) {
-        return new Row(name, replicas, 0, 0, 0, 0, cpu);
+        for (ThreadCpu.Kind kind : ThreadCpu.Kind.values()) {
+          clientsCpu.merge(kind, result.path("cpu").path(lower(kind)).asDouble(), Double::sum);
+        }
       }
       addServers(cpu, 1);
-      double gigabytes = bytes / 1e9;
-      cpu.replaceAll((kind, each) -> each / gigabytes);
+      double compiler = ThreadCpu.compilerShare(cpu);
+      ThreadCpu.add(cpu, clientsCpu, 1);
       long busiest = 0;
       for (int i = 0; i <= HOSTS; i++) {
         busiest = Math.max(busiest, hosts.sentBytes(i) - sent[i]);
         busiest = Math.max(busiest, hosts.receivedBytes(i) - received[i]);
       }
-      // iperf3's rate is of application bytes; 1,448 of 1,514 on the wire are.
-      double share = busiest * (1448.0 / 1514) / seconds / iperfBytesPerSecond;
-      boolean write = clients.getFirst().what().equals("write");
-      int wires = write ? replicas - 1 : 1;
-      double baseline = wires * iperfCpuPerGB + (write ? replicas : 1) * copyCpuPerGB;
-      double sum = cpu.values().stream().mapToDouble(each -> each).sum();
-      return new Row(name, replicas, bytes / 1e6 / seconds, share, sum, baseline, cpu);
+      return new Run(results, bytes, seconds, cpu, compiler, busiest);
     } finally {
       workers.forEach(Process::destroyForcibly);
     }
   }
 
-  private static String expect(Process worker, String name) throws IOException {
+  private static void tell(Process worker, String word) throws IOException {
+    worker.outputWriter(StandardCharsets.UTF_8).write(word + "\n");
+    worker.outputWriter(StandardCharsets.UTF_8).flush();
+  }
+
+  private static String expect(Process worker) throws IOException {
     String line = worker.inputReader(StandardCharsets.UTF_8).readLine();
     if (line == null) {
       throw new ForebayException(
-          ErrorCode.INTERNAL, name + ": a client failed; its words are above");
+          ErrorCode.INTERNAL, "a client of the bench failed; its words are above");
     }
     return line;
   }
@@ -411,83 +648,6 @@ public final class CheckpointBench implements Callable<Integer> {
 
   private static String lower(ThreadCpu.Kind kind) {
     return kind.name().toLowerCase(Locale.ROOT);
-  }
-
-  /**
-   * What a child process does on its host: arguments are what, rank, replicas, MiB, address. Says a
-   * line when it is warm, waits for one, does it, and says what it took.
-   */
-  private static void work(List<String> arguments) throws IOException {
-    String what = arguments.get(0);
-    String key = "rank-" + arguments.get(1);
-    int replicas = Integer.parseInt(arguments.get(2));
-    int mebibytes = Integer.parseInt(arguments.get(3));
-    String bucket = "bench-" + replicas;
-    try (Connection connection = Connection.open(arguments.get(4), SECRET)) {
-      switch (what) {
-        case "make" ->
-            connection
-                .files()
-                .createBucket(
-                    BucketSpec.of(bucket, new Family(replicas, 2, Durability.REPLICATED), ""));
-        case "write" -> write(connection, bucket, "warm-" + arguments.get(1), WARM_UP_MIB);
-        case "read" -> read(connection, bucket, key, WARM_UP_MIB);
-        default -> throw new IllegalArgumentException(what);
-      }
-      System.out.println("ready");
-      if (new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)).readLine()
-          == null) {
-        return;
-      }
-      long begun = System.nanoTime();
-      long self = ProcessHandle.current().pid();
-      Map<ThreadCpu.Kind, Double> cpu = new EnumMap<>(ThreadCpu.Kind.class);
-      ThreadCpu.add(cpu, ThreadCpu.of(self), -1);
-      long bytes =
-          switch (what) {
-            case "write" -> write(connection, bucket, key, mebibytes);
-            case "read" -> read(connection, bucket, key, mebibytes);
-            default -> 0;
-          };
-      double seconds = (System.nanoTime() - begun) / 1e9;
-      ThreadCpu.add(cpu, ThreadCpu.of(self), 1);
-      var kinds = new LinkedHashMap<String, Double>();
-      cpu.forEach((kind, each) -> kinds.put(lower(kind), each));
-      System.out.println(Json.line(Map.of("bytes", bytes, "seconds", seconds, "cpu", kinds)));
-    }
-  }
-
-  private static long write(Connection connection, String bucket, String key, int mebibytes) {
-    long bytes = 0;
-    Slab slab = connection.pool().take();
-    byte[] noise = new byte[slab.capacity()];
-    ThreadLocalRandom.current().nextBytes(noise);
-    slab.buffer().put(noise);
-    try (BodyWriter<ObjectInfo> writer =
-        connection.files().create(bucket, key, WriteOptions.DEFAULT)) {
-      while (bytes < (long) mebibytes << 20) {
-        Bytes slice = slab.bytes(0, slab.capacity());
-        writer.write(slice);
-        slice.release();
-        bytes += slab.capacity();
-      }
-      writer.publish(Optional.empty());
-    }
-    slab.release();
-    return bytes;
-  }
-
-  private static long read(Connection connection, String bucket, String key, int mebibytes) {
-    long bytes = 0;
-    try (ObjectReader reader = connection.files().open(bucket, key, ReadConditions.NONE)) {
-      long end = Math.min(reader.info().lengthBytes(), (long) mebibytes << 20);
-      while (bytes < end) {
-        Bytes slice = reader.read(bytes, 1 << 20);
-        bytes += slice.length();
-        slice.release();
-      }
-    }
-    return bytes;
   }
 
   private static void remove(Path directory) throws IOException {

@@ -5,6 +5,7 @@ import io.forebay.core.error.ForebayException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -27,17 +28,26 @@ public final class ShapedHosts implements AutoCloseable {
   private final Thread reaper;
 
   /**
-   * Makes the hosts.
+   * Makes hosts whose NICs are alike.
    *
    * @param count 2–9
    * @param megabitsPerSecond of each NIC, each way; or {@link #UNSHAPED}
    */
   public ShapedHosts(int count, int megabitsPerSecond) {
+    this(Collections.nCopies(count, megabitsPerSecond));
+  }
+
+  /**
+   * Makes the hosts.
+   *
+   * @param megabitsPerSecond of each host's NIC, each way, for 2–9 hosts; or {@link #UNSHAPED}
+   */
+  public ShapedHosts(List<Integer> megabitsPerSecond) {
     long pid = ProcessHandle.current().pid();
     // In base 36, because a device's name has at most 15 characters.
     this.prefix = "fb" + Long.toString(pid, 36);
     this.subnet = "10.231." + (pid % 254 + 1) + ".";
-    this.count = count;
+    this.count = megabitsPerSecond.size();
     this.reaper = new Thread(this::remove, "shaped-hosts-reaper");
     Runtime.getRuntime().addShutdownHook(reaper);
     try {
@@ -67,8 +77,8 @@ public final class ShapedHosts implements AutoCloseable {
         in(host, "ip", "link", "set", "eth0", "up");
         in(host, "ip", "link", "set", "lo", "up");
         in(prefix + "sw", "ip", "link", "set", port, "master", "br0", "up");
-        shape(host, "eth0", megabitsPerSecond);
-        shape(prefix + "sw", port, megabitsPerSecond);
+        shape(host, "eth0", megabitsPerSecond.get(i));
+        shape(prefix + "sw", port, megabitsPerSecond.get(i));
       }
     } catch (RuntimeException failure) {
       close();

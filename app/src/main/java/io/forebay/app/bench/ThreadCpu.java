@@ -69,6 +69,12 @@ final class ThreadCpu {
     return of(pid).getOrDefault(Kind.COMPILER, 0.0);
   }
 
+  /** How much of the seconds are the JIT compilers', in user space; 0 of none. */
+  static double compilerShare(Map<Kind, Double> seconds) {
+    double sum = seconds.values().stream().mapToDouble(each -> each).sum();
+    return sum == 0 ? 0 : seconds.getOrDefault(Kind.COMPILER, 0.0) / sum;
+  }
+
   /** Adds {@code sign} times the seconds of one to another. */
   static void add(Map<Kind, Double> sum, Map<Kind, Double> seconds, double sign) {
     seconds.forEach((kind, each) -> sum.merge(kind, sign * each, Double::sum));

@@ -36,7 +36,6 @@ final class ModuleTest {
           Map.entry("client", List.of("core", "transport")),
           Map.entry("gateway", List.of("core")),
           Map.entry("sim", List.of("core", "store", "transport", "node", "client")),
-          Map.entry("bench", List.of("core", "store", "transport")),
           Map.entry(
               "app",
               List.of(
@@ -70,20 +69,11 @@ final class ModuleTest {
               List.of("app", "gateway")),
           new Wall("Micrometer", List.of("io.micrometer..", "io.prometheus.."), List.of("app")),
           new Wall("logback", List.of("ch.qos.logback.."), List.of("app")),
-          new Wall("JMH", List.of("org.openjdk.jmh.."), List.of("bench")),
           new Wall(
               "slf4j",
               List.of("org.slf4j.."),
               List.of(
-                  "store",
-                  "transport",
-                  "backing",
-                  "control",
-                  "node",
-                  "client",
-                  "gateway",
-                  "app",
-                  "bench")));
+                  "store", "transport", "backing", "control", "node", "client", "gateway", "app")));
 
   @TestFactory
   Stream<DynamicTest> aModuleUsesOnlyTheModulesBelowIt() {
