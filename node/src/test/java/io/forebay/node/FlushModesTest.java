@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.forebay.core.backing.MemoryObjectStore.Fate;
 import io.forebay.core.backing.ObjectStore;
 import io.forebay.core.backing.PutOptions;
+import io.forebay.core.backing.RequestCounter.Kind;
 import io.forebay.core.backing.StoreCondition;
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Synthetic;
@@ -24,6 +25,7 @@ import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.StoreConflict;
+import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
 import io.forebay.core.volume.StoredChunk;
 import java.nio.ByteBuffer;
@@ -154,6 +156,23 @@ class FlushModesTest {
         .fates((kind, key) -> left.getAndDecrement() > 0 ? Fate.UNREACHABLE : Fate.ANSWERED);
     assertThat(write("a", 3).flush()).isEqualTo(FlushState.FLUSHED);
     assertThat(stored("a")).contains(bytes(3));
+  }
+
+  /** A late deletion could meet a new bucket's object: the deletion of the bucket is refused. */
+  @Test
+  void aBucketWhoseStoreMayStillHearOfADeletionStaysAndSaysSo() {
+    create(FlushMode.THROUGH);
+    write("a", 6);
+    cluster.store().fates((kind, key) -> kind == Kind.DELETE ? Fate.ANSWER_LOST : Fate.ANSWERED);
+    files().delete(bucket, "a", WriteConditions.NONE);
+    assertThatThrownBy(() -> files().deleteBucket(bucket))
+        .isInstanceOfSatisfying(
+            ForebayException.class,
+            failure -> assertThat(failure.code()).isEqualTo(ErrorCode.CONCURRENT_CHANGE))
+        .hasMessageContaining("'" + bucket + "': it is empty, but a request whose answer was lost")
+        .hasMessageContaining("three minutes");
+    assertThat(stored("a")).isEmpty();
+    assertThat(files().bucket(bucket)).isPresent();
   }
 
   @Test

@@ -601,10 +601,22 @@ public final class DirStore implements ObjectStore {
     }
   }
 
-  /** What was answered survives a loss of power: the cache may drop its own copies then. */
+  /**
+   * What was answered survives a loss of power: the cache may drop its own copies then. Of a
+   * directory that a neighbour's deletion took away meanwhile, the one above knows.
+   */
   private void afterChange(String operation, String key, Path file) {
     try {
-      sync.sync(parent(file));
+      for (Path directory = parent(file); ; directory = parent(directory)) {
+        try {
+          sync.sync(directory);
+          return;
+        } catch (NoSuchFileException gone) {
+          if (directory.equals(root)) {
+            throw gone;
+          }
+        }
+      }
     } catch (IOException failure) {
       throw unclear(operation, key, failure);
     }

@@ -13,11 +13,13 @@ import io.forebay.core.error.ForebayException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -111,6 +113,34 @@ final class DirStoreTest extends ObjectStoreContract {
       assertThat(failureOf(() -> store.put("new/k", List.of(), ANY)).code())
           .isEqualTo(ErrorCode.STORE_THROTTLED);
       assertThat(store.head("new/k")).isEmpty();
+    }
+  }
+
+  /** Two deletions at once: the second's directory goes with the first, after its file did. */
+  @Test
+  void aDeletionWhoseDirectoryGoesMeanwhileIsDone() {
+    Path root = above.resolve("root");
+    Path directory = root.resolve("bucket.d/a.d");
+    var neighbour = new AtomicBoolean();
+    var synced = new ArrayList<Path>();
+    DirStore.DirectorySync sync =
+        at -> {
+          if (neighbour.getAndSet(false)) {
+            Files.delete(directory);
+            Files.delete(directory.getParent());
+          }
+          if (Files.notExists(at)) {
+            throw new NoSuchFileException(at.toString());
+          }
+          synced.add(at);
+        };
+    try (ObjectStore store = new DirStore(root, sync)) {
+      store.put("bucket/a/k", List.of(), ANY);
+      synced.clear();
+      neighbour.set(true);
+      assertThat(store.delete("bucket/a/k", ANY.condition()))
+          .isInstanceOf(ObjectStore.DeleteResult.Deleted.class);
+      assertThat(synced).containsExactly(root);
     }
   }
 

@@ -32,9 +32,11 @@ public interface FileService {
   Bucket createBucket(BucketSpec spec);
 
   /**
-   * Removes an empty bucket; open uploads are aborted.
+   * Removes an empty bucket; open uploads are aborted. Waits up to 20 s for the deletions of its
+   * last objects, until none can reach its store any more.
    *
-   * @throws io.forebay.core.error.ForebayException BUCKET_NOT_EMPTY; NO_SUCH_BUCKET
+   * @throws io.forebay.core.error.ForebayException BUCKET_NOT_EMPTY; NO_SUCH_BUCKET;
+   *     CONCURRENT_CHANGE (they are still on their way)
    */
   void deleteBucket(String name);
 

@@ -187,35 +187,47 @@ public final class NodeFileService implements FileService {
   public void deleteBucket(String name) {
     Bucket bucket = require(name);
     long deadline = env.nanoTime() + EMPTYING_NANOS;
-    while (true) {
-      NamespaceResult sealed = plane.namespace(new NamespaceCommand.SealBucket(bucket.id()));
-      if (!(sealed instanceof NamespaceResult.Refused(var code, var message)
-          && code == ErrorCode.CONCURRENT_CHANGE)) {
-        done(sealed);
-        break;
-      }
+    while (!sealed(bucket)) {
       // It is empty, and its store does not know yet: a bucket of the same name and place would
       // meet its objects.
       FlushReport left =
           flush(name, "", Math.clamp(deadline - env.nanoTime(), 0, 10 * FLUSH_LOOK_NANOS));
-      if (left.waiting() > 0 && env.nanoTime() >= deadline) {
-        throw new ForebayException(
-            ErrorCode.CONCURRENT_CHANGE,
-            "deleting bucket '"
-                + name
-                + "': it is empty, but "
-                + left.waiting()
+      if (env.nanoTime() >= deadline) {
+        throw stillEmptying(name, left);
+      }
+      if (left.ended()) {
+        env.sleep(FLUSH_LOOK_NANOS); // nothing is to be sent, and something may still land
+      }
+    }
+    cluster(new ClusterCommand.DeleteBucket(name));
+  }
+
+  private boolean sealed(Bucket bucket) {
+    NamespaceResult result = plane.namespace(new NamespaceCommand.SealBucket(bucket.id()));
+    if (result instanceof NamespaceResult.Refused(var code, var message)
+        && code == ErrorCode.CONCURRENT_CHANGE) {
+      return false;
+    }
+    done(result);
+    return true;
+  }
+
+  private static ForebayException stillEmptying(String bucket, FlushReport left) {
+    String why =
+        left.waiting() > 0
+            ? left.waiting()
                 + " deletions are still on their way to its store"
                 + left.troubled().stream()
                     .findFirst()
                     .map(first -> " (" + first.key() + ": " + first.reason() + ")")
                     .orElse("")
                 + "; `forebay flush "
-                + name
-                + " --wait` waits for them, then delete it again");
-      }
-    }
-    cluster(new ClusterCommand.DeleteBucket(name));
+                + bucket
+                + " --wait` waits for them, then delete it again"
+            : "a request whose answer was lost may still reach its store; delete it again in "
+                + "three minutes";
+    return new ForebayException(
+        ErrorCode.CONCURRENT_CHANGE, "deleting bucket '" + bucket + "': it is empty, but " + why);
   }
 
   private void cluster(ClusterCommand command) {
