@@ -16,6 +16,7 @@ import io.forebay.core.log.VoterEndpoint;
 import io.forebay.core.net.ControlMessage;
 import io.forebay.core.net.DataMessage;
 import io.forebay.core.net.FileMessage;
+import io.forebay.core.net.FlushMessage;
 import io.forebay.core.net.Message;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
@@ -42,6 +43,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.BiFunction;
+import java.util.function.Function;
 
 /** One node: everything between its ports. The same in production and in the simulator. */
 public final class Node implements AutoCloseable {
@@ -140,10 +142,14 @@ public final class Node implements AutoCloseable {
    * Begins to serve and to take part.
    *
    * @param fileMessages answers messages for the file service
+   * @param flushMessages answers other nodes' flushers
    * @return complete once the node is registered and may take writes
    */
-  public Outcome<Boolean> start(BiFunction<FileMessage, Optional<Bytes>, Reply> fileMessages) {
-    network.serve((from, message, payload) -> answer(message, payload, fileMessages), replica);
+  public Outcome<Boolean> start(
+      BiFunction<FileMessage, Optional<Bytes>, Reply> fileMessages,
+      Function<FlushMessage, Reply> flushMessages) {
+    network.serve(
+        (from, message, payload) -> answer(message, payload, fileMessages, flushMessages), replica);
     run("agent", agent::run);
     coordinator.ifPresent(each -> run("coordinator", each::run));
     run("resync", resync::run);
@@ -172,11 +178,13 @@ public final class Node implements AutoCloseable {
   private Reply answer(
       Message message,
       Optional<Bytes> payload,
-      BiFunction<FileMessage, Optional<Bytes>, Reply> fileMessages) {
+      BiFunction<FileMessage, Optional<Bytes>, Reply> fileMessages,
+      Function<FlushMessage, Reply> flushMessages) {
     return switch (message) {
       case DataMessage data -> replica.handle(data);
       case FileMessage file -> fileMessages.apply(file, payload);
       case ControlMessage control -> control(control);
+      case FlushMessage flush -> flushMessages.apply(flush);
     };
   }
 

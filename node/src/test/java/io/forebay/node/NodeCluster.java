@@ -142,12 +142,14 @@ public final class NodeCluster implements AutoCloseable {
                 address, "", Map.of(VOTER, voterAddress), 64L << 20, 16, 600_000, 600_000));
     stores.bind(node.plane());
     nodes.set(index, Optional.of(new Running(network, node, volume)));
+    var flusher = new Flusher(env, network, node.plane(), node.manifests(), stores);
     node.start(
             (message, payload) -> {
               throw new ForebayException(ErrorCode.UNAVAILABLE, "no doors in this test");
-            })
+            },
+            flusher::handle)
         .await(PATIENCE_NANOS, "node " + id + " joins");
-    node.run("flusher", new Flusher(env, id, node.plane(), node.manifests(), stores)::run);
+    node.run("flusher", flusher::run);
   }
 
   private Voter voter() {

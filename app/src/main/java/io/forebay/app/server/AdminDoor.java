@@ -92,7 +92,13 @@ final class AdminDoor implements HttpHandler {
         NodeStatus::readSlicesFree);
     for (String name :
         List.of(
-            "flushedObjects", "flushedBytes", "deletedObjects", "failedAttempts", "conflicts")) {
+            "flushedObjects",
+            "flushedBytes",
+            "deletedObjects",
+            "failedAttempts",
+            "conflicts",
+            "partsStagedByOthers",
+            "partsStagedForOthers")) {
       Gauge.builder("forebay.flush." + name, () -> flush.get().getOrDefault(name, 0L))
           .description("since the start of this process")
           .register(registry);

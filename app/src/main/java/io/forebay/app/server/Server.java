@@ -146,7 +146,7 @@ public final class Server implements AutoCloseable {
                   COLLECT_MILLIS));
       open.push(node);
       stores.bind(node.plane());
-      flusher = new Flusher(env, config.node(), node.plane(), node.manifests(), stores);
+      flusher = new Flusher(env, network, node.plane(), node.manifests(), stores);
     } catch (RuntimeException failure) {
       close();
       throw failure;
@@ -234,7 +234,7 @@ public final class Server implements AutoCloseable {
             command -> ClusterLog.operate(command, node.plane()::cluster),
             memory.wireWriters());
     open.push(endpoint::close);
-    var ready = node.start(endpoint::handle);
+    var ready = node.start(endpoint::handle, flusher::handle);
     ready.await(
         READY_NANOS,
         "joining the cluster of voters "

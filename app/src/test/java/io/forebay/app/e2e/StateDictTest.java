@@ -2,10 +2,21 @@ package io.forebay.app.e2e;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.forebay.app.command.Connection;
+import io.forebay.app.command.Json;
+import io.forebay.core.bytes.Synthetic;
+import io.forebay.core.cluster.Durability;
+import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.FileService;
+import io.forebay.core.file.WriteOptions;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -13,6 +24,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
 
 /**
  * A training engineer's checkpoint: a state dict of a small transformer, sharded over safetensors
@@ -50,7 +62,49 @@ final class StateDictTest {
       cluster.restart(1);
       cluster.awaitWhole("the killed node is back");
       expectSuccess(script(cluster, 1, "load"), "load");
+      isFlushedByAllWhoHoldIt(cluster);
     }
+  }
+
+  /** One object, taken up by one node, goes to the store from every node that has its bytes. */
+  private void isFlushedByAllWhoHoldIt(TestCluster cluster) throws IOException {
+    int length = 64 << 20;
+    try (Connection connection = cluster.connect(0)) {
+      FileService files = connection.files();
+      files.createBucket(
+          new BucketSpec(
+              "flushed",
+              new Family(3, 2, Durability.REPLICATED),
+              "dir:" + temp.resolve("store"),
+              FlushMode.BACK,
+              List.of(),
+              BucketSpec.DEFAULT_CHUNK_BYTES,
+              0,
+              BucketSpec.DEFAULT_READ_GRACE_MILLIS));
+      try (var body = files.create("flushed", "shard", WriteOptions.DEFAULT)) {
+        for (int at = 0; at < length; at += 1 << 20) {
+          body.write(new Synthetic(7, at, 1 << 20));
+        }
+        body.publish(Optional.empty());
+      }
+      assertThat(files.flush("flushed", "", 60_000_000_000L).complete()).isTrue();
+    }
+    long parts = 0;
+    int nodes = 0;
+    for (int node = 0; node < TestCluster.NODES; node++) {
+      try (Connection connection = cluster.connect(node)) {
+        JsonNode flush = Json.parse(connection.files().report()).path("flush");
+        long staged = flush.path("partsStagedForOthers").asLong();
+        parts += staged;
+        nodes += staged > 0 ? 1 : 0;
+      }
+    }
+    assertThat(parts).isBetween(1L, 3L); // of four; the rest is the flusher's own
+    assertThat(nodes).as("nodes that staged for another").isPositive();
+    ByteBuffer written = ByteBuffer.allocate(length);
+    new Synthetic(7, 0, length).copyTo(written);
+    byte[] stored = Files.readAllBytes(temp.resolve("store/flushed.d/shard"));
+    assertThat(Arrays.mismatch(stored, 0, length, written.array(), 0, length)).isEqualTo(-1);
   }
 
   private static int lines(Path file) {

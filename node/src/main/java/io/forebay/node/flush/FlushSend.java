@@ -4,23 +4,21 @@ import io.forebay.core.backing.ObjectStore;
 import io.forebay.core.backing.PutOptions;
 import io.forebay.core.backing.StoreCondition;
 import io.forebay.core.backing.StoreObject;
-import io.forebay.core.bytes.Bytes;
-import io.forebay.core.bytes.Slab;
-import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.env.Permits;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.log.ControlPlane;
+import io.forebay.core.namespace.Extent;
 import io.forebay.core.namespace.FlushTask;
 import io.forebay.core.namespace.Manifest;
 import io.forebay.core.namespace.NamespaceCommand;
 import io.forebay.core.namespace.NamespaceResult;
 import io.forebay.core.namespace.StoreRef;
 import io.forebay.core.namespace.StoreSight;
+import io.forebay.core.net.FlushMessage;
 import io.forebay.node.read.ManifestReader;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -51,10 +49,9 @@ final class FlushSend {
       Env env,
       ControlPlane plane,
       ManifestReader manifests,
-      SlabPool pool,
       FlushSettings settings,
-      Permits memory,
-      Permits parts) {}
+      Permits parts,
+      PartStager stager) {}
 
   private final Shared shared;
   private final Env env;
@@ -142,16 +139,8 @@ final class FlushSend {
   /** From here on the attempt may land. */
   private void sending() {
     prolong();
-    checkLease();
+    shared.stager().checkLease(leaseMillis);
     mayLand = true;
-  }
-
-  private void checkLease() {
-    if (env.wallMillis() >= leaseMillis - shared.settings().clockMillis()) {
-      throw new ForebayException(
-          ErrorCode.TIMEOUT,
-          "attempt " + task.attempt() + " did not get to sending before its lease was over");
-    }
   }
 
   /** Prolongs the lease when half of it is over. */
@@ -227,15 +216,13 @@ final class FlushSend {
   private Verdict put() {
     ManifestReader.Source source = shared.manifests().open(task.manifest(), Optional.empty());
     if (task.lengthBytes() <= shared.settings().putBytes()) {
-      var body = new ArrayList<Bytes>();
-      shared.memory().acquire(task.lengthBytes());
-      try {
-        read(source, 0, task.lengthBytes(), body);
-        return verdict(request(() -> store.put(storeKey, body, options)));
-      } finally {
-        body.forEach(Bytes::release);
-        shared.memory().release(task.lengthBytes());
-      }
+      return shared
+          .stager()
+          .withBody(
+              source,
+              0,
+              task.lengthBytes(),
+              body -> verdict(request(() -> store.put(storeKey, body, options))));
     }
     String stamp = Long.toHexString(task.generation().value()) + "-" + task.attempt();
     String name = store.begin(storeKey, stamp, options);
@@ -257,6 +244,7 @@ final class FlushSend {
     while ((task.lengthBytes() - 1) / partBytes >= store.limits().maxParts()) {
       partBytes *= 2;
     }
+    List<Extent> extents = extents();
     var outcomes = new ArrayList<Outcome<String>>();
     var tags = new ArrayList<String>();
     Optional<ForebayException> first = Optional.empty();
@@ -271,7 +259,7 @@ final class FlushSend {
           prolong();
         }
         prolong();
-        outcomes.add(started("flush-part", () -> stage(name, part, source, from, length)));
+        outcomes.add(started("flush-part", () -> stage(name, part, source, extents, from, length)));
         if (outcomes.stream().anyMatch(each -> each.isDone() && each.failure().isPresent())) {
           break; // the rest would be for nothing
         }
@@ -292,60 +280,44 @@ final class FlushSend {
     return tags;
   }
 
+  /** Where the parts are; empty when that is not known by chunks. */
+  private List<Extent> extents() {
+    return switch (task.manifest()) {
+      case Manifest.Extents _, Manifest.InChunk _ -> shared.manifests().extents(task.manifest());
+      default -> List.of();
+    };
+  }
+
   /** Runs with one permit for a part, which it gives back. */
   private String stage(
-      String name, int part, ManifestReader.Source source, long from, long length) {
-    var body = new ArrayList<Bytes>();
+      String name,
+      int part,
+      ManifestReader.Source source,
+      List<Extent> extents,
+      long from,
+      long length) {
     try {
-      shared.memory().acquire(length);
-      try {
-        read(source, from, length, body);
-        checkLease();
-        return store.stage(storeKey, name, part, body);
-      } finally {
-        body.forEach(Bytes::release);
-        shared.memory().release(length);
-      }
+      PartStager stager = shared.stager();
+      Optional<String> tag =
+          stager
+              .holder(extents, from, length, part)
+              .flatMap(holder ->
+                  stager.ask(
+                      holder,
+                      new FlushMessage.StagePart(
+                          task.bucket(), task.key(), name, part, holder.body(), leaseMillis)));
+      return tag.isPresent()
+          ? tag.get()
+          : stager.withBody(
+              source,
+              from,
+              length,
+              body -> {
+                stager.checkLease(leaseMillis);
+                return store.stage(storeKey, name, part, body);
+              });
     } finally {
       shared.parts().release(1);
-    }
-  }
-
-  /** Full slabs but the last, so that a body of small pieces takes no more of the pool. */
-  private void read(ManifestReader.Source source, long from, long length, List<Bytes> into) {
-    int full = shared.pool().slabBytes();
-    for (long offset = from; offset < from + length; ) {
-      int wanted = (int) Math.min(full, from + length - offset);
-      Bytes piece = source.read(offset, wanted);
-      if (piece.length() == wanted) {
-        into.add(piece);
-      } else {
-        into.add(gathered(piece, source, offset, wanted));
-      }
-      offset += wanted;
-    }
-  }
-
-  private Bytes gathered(Bytes first, ManifestReader.Source source, long from, int length) {
-    Slab slab = shared.pool().take();
-    try {
-      ByteBuffer buffer = slab.buffer();
-      Bytes piece = first;
-      int done = 0;
-      while (true) {
-        done += piece.length();
-        try {
-          piece.copyTo(buffer);
-        } finally {
-          piece.release();
-        }
-        if (done == length) {
-          return slab.bytes(0, length);
-        }
-        piece = source.read(from + done, length - done);
-      }
-    } finally {
-      slab.release();
     }
   }
 

@@ -5,7 +5,8 @@ package io.forebay.node.flush;
  *
  * @param keysAtOnce store keys in work at once
  * @param keysPerStore of these, for one store; less when it is throttled
- * @param partsAtOnce parts of uploads on their way at once
+ * @param partsAtOnce parts of this node's uploads on their way at once, wherever they are staged;
+ *     and as many that it stages for others
  * @param memoryBytes bodies on their way; never more than half of the pool they are read into
  * @param putBytes longest body that is sent in one request
  * @param partBytes length of a part, as long as the store's number of parts allows
@@ -25,5 +26,5 @@ public record FlushSettings(
     long clockMillis) {
   /** Landing: what stores promise, ObjectStore.MAX_CHANGE_MILLIS, and what the clocks differ by. */
   public static final FlushSettings DEFAULT =
-      new FlushSettings(12, 8, 3, 64L << 20, 8 << 20, 16 << 20, 60_000, 90_000, 5_000);
+      new FlushSettings(12, 8, 6, 64L << 20, 8 << 20, 16 << 20, 60_000, 90_000, 5_000);
 }

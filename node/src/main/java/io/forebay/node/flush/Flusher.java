@@ -3,7 +3,6 @@ package io.forebay.node.flush;
 import io.forebay.core.backing.ObjectStore;
 import io.forebay.core.backing.PutOptions;
 import io.forebay.core.backing.StoreObject;
-import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.NodeState;
@@ -24,6 +23,9 @@ import io.forebay.core.namespace.NamespaceCommand;
 import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.namespace.NamespaceResult;
 import io.forebay.core.namespace.StoreHead;
+import io.forebay.core.net.FlushMessage;
+import io.forebay.core.net.Network;
+import io.forebay.core.net.Reply;
 import io.forebay.node.read.ManifestReader;
 import java.util.ArrayList;
 import java.util.List;
@@ -68,6 +70,7 @@ public final class Flusher {
   private final ControlPlane plane;
   private final BucketStores stores;
   private final FlushSettings settings;
+  private final PartStager stager;
   private final FlushSend.Shared shared;
   private final Permits slots;
   private final ReentrantLock lock = new ReentrantLock();
@@ -82,33 +85,26 @@ public final class Flusher {
   private final AtomicLong conflicts = new AtomicLong();
 
   public Flusher(
-      Env env, NodeId self, ControlPlane plane, ManifestReader manifests, BucketStores stores) {
-    this(env, self, plane, manifests, stores, FlushSettings.DEFAULT);
+      Env env, Network network, ControlPlane plane, ManifestReader manifests, BucketStores stores) {
+    this(env, network, plane, manifests, stores, FlushSettings.DEFAULT);
   }
 
   Flusher(
       Env env,
-      NodeId self,
+      Network network,
       ControlPlane plane,
       ManifestReader manifests,
       BucketStores stores,
       FlushSettings settings) {
     this.env = env;
-    this.self = self;
+    this.self = network.self();
     this.plane = plane;
     this.stores = stores;
     this.settings = settings;
-    SlabPool pool = stores.pool();
-    long half = (long) pool.count() * pool.slabBytes() / 2;
+    this.stager = new PartStager(env, network, plane, manifests, stores, settings);
     this.shared =
         new FlushSend.Shared(
-            env,
-            plane,
-            manifests,
-            pool,
-            settings,
-            new Permits(env, Math.min(settings.memoryBytes(), half)),
-            new Permits(env, settings.partsAtOnce()));
+            env, plane, manifests, settings, new Permits(env, settings.partsAtOnce()), stager);
     this.slots = new Permits(env, settings.keysAtOnce());
   }
 
@@ -122,6 +118,8 @@ public final class Flusher {
     counters.put("throttledAttempts", throttled.get());
     counters.put("unexpectedFailures", unexpected.get());
     counters.put("conflicts", conflicts.get());
+    counters.put("partsStagedByOthers", stager.elsewhere());
+    counters.put("partsStagedForOthers", stager.served());
     lock.lock();
     try {
       counters.put("pausedStores", paces.values().stream().filter(StorePace::paused).count());
@@ -130,6 +128,17 @@ public final class Flusher {
       lock.unlock();
     }
     return counters;
+  }
+
+  /** Answers a message of another node's flusher. */
+  public Reply handle(FlushMessage message) {
+    return switch (message) {
+      case FlushMessage.StagePart part -> Reply.of(stager.serve(part));
+      case FlushMessage.PartStaged _ ->
+          throw new ForebayException(
+              ErrorCode.INVALID_ARGUMENT,
+              "an answer was sent as a request: " + message.getClass().getSimpleName());
+    };
   }
 
   /** Takes up work for ever; until interrupted. */

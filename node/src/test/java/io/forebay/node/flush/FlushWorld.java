@@ -20,6 +20,10 @@ import io.forebay.core.cluster.ClusterResult;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.cluster.Group;
+import io.forebay.core.cluster.Member;
+import io.forebay.core.cluster.MemberState;
+import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -53,6 +57,7 @@ import io.forebay.core.net.CallHandler;
 import io.forebay.core.net.ChunkPut;
 import io.forebay.core.net.ChunkReceiver;
 import io.forebay.core.net.ChunkUpload;
+import io.forebay.core.net.FlushMessage;
 import io.forebay.core.net.Message;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
@@ -111,6 +116,7 @@ final class FlushWorld {
   final MemoryObjectStore store;
   final List<String> story = new ArrayList<>();
   private final Likeness likeness;
+  private final int count;
   private final SortedMap map = new MemorySortedMap();
   private final NamespaceMachine machine = new NamespaceMachine(0);
   private final Volume volume;
@@ -129,12 +135,15 @@ final class FlushWorld {
   private boolean foreignActs;
   private MemoryObjectStore.Fates fates = (kind, key) -> Fate.ANSWERED;
   private Function<NamespaceCommand, LogFate> logFates = command -> LogFate.APPLIED;
+  private Supplier<LogFate> callFates = () -> LogFate.APPLIED;
+  private long stagedElsewhere;
   private long index = 1;
   private long sequence = 1;
   private long publishes = 1;
 
   FlushWorld(long seed, int nodes, Likeness likeness) {
     this.likeness = likeness;
+    this.count = nodes;
     steps = new Steps(seed);
     store = new MemoryObjectStore(steps, likeness);
     pool = new SlabPool(steps, 4096, 512);
@@ -148,7 +157,7 @@ final class FlushWorld {
         new ManifestReader(
             new ChunkReader(
                 steps,
-                new NoPeers(),
+                new Peers("reader"),
                 new Volumes(List.of(volume)),
                 plane,
                 pool,
@@ -166,7 +175,18 @@ final class FlushWorld {
   }
 
   private Flusher newNode(int node) {
-    return new Flusher(steps, new NodeId("n" + node), new Plane(), reader, stores, SETTINGS);
+    return new Flusher(steps, new Peers("n" + node), new Plane(), reader, stores, SETTINGS);
+  }
+
+  /** Volumes of all nodes, which are one here: whoever is asked for a part has its bytes. */
+  private List<VolumeRecord> holders() {
+    var volumes = new ArrayList<VolumeRecord>();
+    for (int i = 0; i < count; i++) {
+      volumes.add(
+          new VolumeRecord(
+              new VolumeId(i + 1), new NodeId("n" + i), new Incarnation(1, 1), 1 << 30, 0));
+    }
+    return volumes;
   }
 
   Flusher node(int node) {
@@ -181,6 +201,10 @@ final class FlushWorld {
 
   void logFates(Function<NamespaceCommand, LogFate> next) {
     logFates = next;
+  }
+
+  void callFates(Supplier<LogFate> next) {
+    callFates = next;
   }
 
   private Fate fate(RequestCounter.Kind kind, String key) {
@@ -285,6 +309,7 @@ final class FlushWorld {
   void settle() {
     fates = (kind, key) -> Fate.ANSWERED;
     logFates = command -> LogFate.APPLIED;
+    callFates = () -> LogFate.APPLIED;
     goOn();
     advance(BACK.readGraceMillis() + 1); // for superseded generations that hold sources
     apply(new NamespaceCommand.ExpireTick(1000));
@@ -298,9 +323,10 @@ final class FlushWorld {
       for (int node = 0; node < nodes.size(); node++) {
         look(node);
         for (Steps.Actor actor : steps.actors()) {
-          worked = true;
           while (!actor.ended()) {
             step(actor);
+            // Else it came too early, and found nothing to do yet.
+            worked |= !actor.ended();
           }
         }
       }
@@ -527,7 +553,7 @@ final class FlushWorld {
   }
 
   String foreignWrite(String key, byte[] body, Map<String, String> metadata) {
-    tell("somebody writes " + key);
+    tell("somebody writes " + key + " " + metadata);
     Slab slab = pool.take();
     slab.buffer().put(body);
     Bytes bytes = slab.bytes(0, body.length);
@@ -716,16 +742,46 @@ final class FlushWorld {
     return keys;
   }
 
-  private static final class NoPeers implements Network {
+  /** How many parts were staged by another node than the upload's. */
+  long stagedElsewhere() {
+    return stagedElsewhere;
+  }
+
+  /** The flushers as one another's peers: a call may be lost, or its answer. */
+  private final class Peers implements Network {
+    private final NodeId self;
+
+    Peers(String self) {
+      this.self = new NodeId(self);
+    }
+
     @Override
     public NodeId self() {
-      return new NodeId("reader");
+      return self;
     }
 
     @Override
     public Outcome<Reply> call(
         NodeId to, Message message, Optional<Bytes> payload, long timeoutNanos) {
-      throw new IllegalStateException("there are no other nodes");
+      var outcome = new Outcome<Reply>(steps);
+      LogFate fate = callFates.get();
+      if (fate == LogFate.LOST || !(message instanceof FlushMessage.StagePart part)) {
+        // No node has a chunk that this one lacks: their volume is one.
+        outcome.fail(new ForebayException(ErrorCode.PEER_UNREACHABLE, "the call was lost"));
+        return outcome;
+      }
+      try {
+        Reply reply = nodes.get(Integer.parseInt(to.name().substring(1))).handle(part);
+        stagedElsewhere++;
+        if (fate == LogFate.UNHEARD) {
+          outcome.fail(new ForebayException(ErrorCode.TIMEOUT, "the answer was lost"));
+        } else {
+          outcome.complete(reply);
+        }
+      } catch (ForebayException failure) {
+        outcome.fail(failure);
+      }
+      return outcome;
     }
 
     @Override
@@ -747,8 +803,19 @@ final class FlushWorld {
             1,
             "c1",
             List.of(),
-            List.of(),
-            List.of(),
+            holders(),
+            List.of(
+                new Group(
+                    GROUP,
+                    new Family(3, 1, Durability.REPLICATED),
+                    new Epoch(1),
+                    holders().stream()
+                        .map(each ->
+                            new Member(
+                                each.id(), each.incarnation(), MemberState.IN_SYNC, new Epoch(1)))
+                        .toList(),
+                    List.of(),
+                    false)),
             List.of(
                 new Bucket(
                     BUCKET,

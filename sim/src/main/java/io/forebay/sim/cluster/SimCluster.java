@@ -180,9 +180,13 @@ final class SimCluster {
                 COLLECT_NANOS / 1_000_000));
     node.plane().onImage(image -> judge.seen(env.process(), image));
     Outcome<Boolean> _ =
-        node.start((message, payload) -> {
-          throw new ForebayException(ErrorCode.UNAVAILABLE, "no doors in this world");
-        });
+        node.start(
+            (message, payload) -> {
+              throw new ForebayException(ErrorCode.UNAVAILABLE, "no doors in this world");
+            },
+            message -> {
+              throw new ForebayException(ErrorCode.UNAVAILABLE, "no store in this world");
+            });
     return new Running(env, network, volume, node);
   }
 

@@ -15,6 +15,7 @@ import io.forebay.core.net.ChunkUpload;
 import io.forebay.core.net.ControlMessage;
 import io.forebay.core.net.DataMessage;
 import io.forebay.core.net.FileMessage;
+import io.forebay.core.net.FlushMessage;
 import io.forebay.core.net.HopAck;
 import io.forebay.core.net.Message;
 import io.forebay.core.net.Network;
@@ -361,6 +362,7 @@ public final class TcpNetwork implements Network, AutoCloseable {
       case DataMessage.ChunkRead read -> peer.forData();
       case DataMessage data -> peer.forCalls();
       case FileMessage file -> peer.forData();
+      case FlushMessage flush -> peer.forCalls();
     };
   }
 

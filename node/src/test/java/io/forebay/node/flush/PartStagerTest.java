@@ -1,0 +1,41 @@
+package io.forebay.node.flush;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.forebay.core.backing.MemoryObjectStore.Likeness;
+import io.forebay.core.file.FlushState;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** That parts go to the store from the nodes that hold them, and what happens when those fail. */
+class PartStagerTest {
+  private static final String KEY = "a";
+
+  private static FlushWorld flushed(FlushWorld.LogFate callFate) {
+    var world = new FlushWorld(1, 3, Likeness.PLAIN);
+    world.publish(KEY, FlushWorld.body("long", 3_000)); // five parts
+    world.callFates(() -> callFate);
+    world.await(0).finish();
+    return world;
+  }
+
+  @Test
+  void eachHolderStagesItsShare() {
+    FlushWorld world = flushed(FlushWorld.LogFate.APPLIED);
+    assertThat(world.stat(KEY).orElseThrow().flush()).isEqualTo(FlushState.FLUSHED);
+    assertThat(world.storedBody(KEY)).hasValue(FlushWorld.body("long", 3_000));
+    // Five parts go round among three holders, one of which is the node itself.
+    assertThat(world.stagedElsewhere()).isBetween(3L, 4L);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"LOST", "UNHEARD"})
+  void aHolderThatDoesNotAnswerIsPassedBy(FlushWorld.LogFate fate) {
+    FlushWorld world = flushed(fate);
+    assertThat(world.stat(KEY).orElseThrow().flush()).isEqualTo(FlushState.FLUSHED);
+    assertThat(world.storedBody(KEY)).hasValue(FlushWorld.body("long", 3_000));
+    // Each of the two others was asked once; then both were left alone.
+    assertThat(world.stagedElsewhere()).isEqualTo(fate == FlushWorld.LogFate.LOST ? 0 : 2);
+  }
+}
