@@ -1,5 +1,6 @@
 package io.forebay.app.bench;
 
+import io.forebay.app.bench.CheckpointWorker.Job;
 import io.forebay.app.bench.CheckpointWorker.What;
 import io.forebay.app.command.Json;
 import io.forebay.app.runtime.Launcher;
@@ -16,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -47,9 +49,10 @@ public final class CheckpointBench implements Callable<Integer> {
   /** The host of the store, whose NIC is the uplink of all. */
   private static final int STORE = HOSTS + 1;
 
-  private static final int WARM_UP_PASSES = 5;
-  // Of the servers' time; then a pass that warms up was the last.
-  private static final double COMPILER_RESTS = 0.1;
+  private static final int WARM_UP_PASSES = 16;
+  private static final int WARM_UP_MIB = 256;
+  // Of the processes' time; then a pass that warms up was the last.
+  private static final double COMPILER_RESTS = 0.05;
   private static final int PORT = 7100;
   private static final int RAFT_PORT = 7200;
   static final String SECRET = "bench-secret-that-never-leaves-this-host";
@@ -81,12 +84,8 @@ public final class CheckpointBench implements Callable<Integer> {
   @Option(names = "--json", paramLabel = "FILE", description = "Writes the rows to a file.")
   private @Nullable Path json;
 
-  @Option(
-      names = "--worker",
-      hidden = true,
-      arity = "" + CheckpointWorker.WORDS,
-      description = "For its own child processes.")
-  private @Nullable List<String> worker;
+  @Option(names = "--worker", hidden = true, description = "For its own child processes.")
+  private @Nullable String worker;
 
   /** A line of the table. */
   private sealed interface Row {
@@ -210,7 +209,6 @@ public final class CheckpointBench implements Callable<Integer> {
       double bytes,
       double seconds,
       Map<ThreadCpu.Kind, Double> cpu,
-      double serversCompilerShare,
       double wireBytes) {}
 
   /** What iperf3 reaches. */
@@ -221,11 +219,12 @@ public final class CheckpointBench implements Callable<Integer> {
   private double copyBytesPerSecond;
   private double copyCpuPerGB;
   private final List<Process> servers = new ArrayList<>();
+  private final Map<String, Process> workers = new TreeMap<>();
 
   @Override
   public Integer call() throws IOException, InterruptedException {
     if (worker != null) {
-      CheckpointWorker.of(worker).run();
+      CheckpointWorker.run(worker);
       return 0;
     }
     check();
@@ -269,6 +268,7 @@ public final class CheckpointBench implements Callable<Integer> {
       }
       return 0;
     } finally {
+      workers.values().forEach(Process::destroyForcibly);
       servers.forEach(Process::destroyForcibly);
       remove(root);
     }
@@ -283,13 +283,9 @@ public final class CheckpointBench implements Callable<Integer> {
               + " and "
               + uplinkMegabits);
     }
-    if (mebibytes < CheckpointWorker.WARM_UP_MIB) {
+    if (mebibytes < 1) {
       throw new ForebayException(
-          ErrorCode.CONFIGURATION,
-          "--size is MiB, at least "
-              + CheckpointWorker.WARM_UP_MIB
-              + ", which a reader warms up with; given is "
-              + mebibytes);
+          ErrorCode.CONFIGURATION, "--size is MiB, at least 1; given is " + mebibytes);
     }
   }
 
@@ -300,12 +296,12 @@ public final class CheckpointBench implements Callable<Integer> {
     awaitServers(root);
     var rows = new ArrayList<Row>();
     for (int replicas : new int[] {2, 3}) {
-      run(hosts, replicas, List.of(new Client(0, What.MAKE, 0)));
-      warmUp(hosts, replicas, writers(HOSTS));
-      rows.add(throughput(hosts, "one-writer", replicas, writers(1)));
-      rows.add(throughput(hosts, "all-writing", replicas, writers(HOSTS)));
+      run(hosts, List.of(client(0, What.MAKE, 0, replicas)));
+      warmUp(hosts, "writing", writers(HOSTS, replicas));
+      rows.add(throughput(hosts, "one-writer", replicas, writers(1, replicas)));
+      rows.add(throughput(hosts, "all-writing", replicas, writers(HOSTS, replicas)));
       JsonNode chunks =
-          run(hosts, replicas, List.of(new Client(0, What.CHUNKS, 0))).results().getFirst();
+          run(hosts, List.of(client(0, What.CHUNKS, 0, replicas))).results().getFirst();
       rows.add(
           new Latency(
               replicas, chunks.path("p50Millis").asDouble(), chunks.path("p99Millis").asDouble()));
@@ -315,9 +311,9 @@ public final class CheckpointBench implements Callable<Integer> {
     for (int replicas : new int[] {2, 3}) {
       var readers = new ArrayList<Client>();
       for (int i = 0; i < HOSTS; i++) {
-        readers.add(new Client(READER, What.READ, i));
+        readers.add(client(READER, What.READ, i, replicas));
       }
-      warmUp(hosts, replicas, readers);
+      warmUp(hosts, "restoring", readers);
       rows.add(throughput(hosts, "restore", replicas, readers));
       rows.add(throughput(hosts, "restore-one-stream", replicas, readers.subList(0, 1)));
     }
@@ -327,34 +323,34 @@ public final class CheckpointBench implements Callable<Integer> {
     return rows;
   }
 
-  /** What makes segments and compiles the servers' code is not reported. */
-  private void warmUp(ShapedHosts hosts, int replicas, List<Client> clients)
+  /** What makes segments and compiles code is not reported. */
+  private void warmUp(ShapedHosts hosts, String what, List<Client> clients)
       throws IOException, InterruptedException {
-    for (int pass = 0; pass < WARM_UP_PASSES; pass++) {
-      double share = run(hosts, replicas, clients).serversCompilerShare();
+    List<Client> shorter =
+        clients.stream().map(each -> each.of(Math.min(mebibytes, WARM_UP_MIB))).toList();
+    double share = 1;
+    for (int pass = 0; pass < WARM_UP_PASSES && share >= COMPILER_RESTS; pass++) {
+      share = ThreadCpu.compilerShare(run(hosts, shorter).cpu());
       System.out.printf(
           Locale.ROOT,
-          "  warm-up %d, %d replicas: the compilers took %.0f%% of the servers' time%n",
+          "  warm-up %d, %s: the compilers took %.0f%% of the time%n",
           pass + 1,
-          replicas,
+          what,
           100 * share);
-      if (share < COMPILER_RESTS) {
-        return;
-      }
     }
   }
 
   private Row flush(ShapedHosts hosts) throws IOException, InterruptedException {
     int replicas = 2;
-    run(hosts, replicas, List.of(new Client(0, What.MAKE, 0, storeUrl(hosts))));
-    Run run =
-        run(
-            hosts,
-            replicas,
-            List.of(
-                new Client(0, What.FLUSH, 0, storeUrl(hosts)),
-                new Client(1, What.FLUSH, 1, storeUrl(hosts)),
-                new Client(2, What.BUSY, 2)));
+    String store = storeUrl(hosts);
+    List<Client> clients =
+        List.of(
+            client(0, What.FLUSH, 0, replicas).to(store),
+            client(1, What.FLUSH, 1, replicas).to(store),
+            client(2, What.BUSY, 2, replicas));
+    run(hosts, List.of(client(0, What.MAKE, 0, replicas).to(store)));
+    warmUp(hosts, "flushing", clients.subList(0, 2));
+    Run run = run(hosts, clients);
     double flushed = 0;
     double seconds = 0;
     for (JsonNode each : run.results().subList(0, 2)) {
@@ -526,35 +522,43 @@ public final class CheckpointBench implements Callable<Integer> {
   }
 
   /**
-   * A client process.
+   * A client's part in a case.
    *
    * @param host it runs on, and whose server it asks
-   * @param rank whose object it writes or reads
-   * @param store where what it writes is flushed to
    */
-  private record Client(int host, What what, int rank, String store) {
-    Client(int host, What what, int rank) {
-      this(host, what, rank, CheckpointWorker.NO_STORE);
+  private record Client(int host, Job job) {
+    Client of(int mebibytes) {
+      return new Client(
+          host, new Job(job.what(), job.rank(), job.replicas(), mebibytes, job.store()));
+    }
+
+    Client to(String store) {
+      return new Client(
+          host, new Job(job.what(), job.rank(), job.replicas(), job.mebibytes(), store));
     }
   }
 
-  private static List<Client> writers(int count) {
+  private Client client(int host, What what, int rank, int replicas) {
+    return new Client(host, new Job(what, rank, replicas, mebibytes, Job.NO_STORE));
+  }
+
+  private List<Client> writers(int count, int replicas) {
     var all = new ArrayList<Client>();
     for (int i = 0; i < count; i++) {
-      all.add(new Client(i, What.WRITE, i));
+      all.add(client(i, What.WRITE, i, replicas));
     }
     return all;
   }
 
   private Row throughput(ShapedHosts hosts, String name, int replicas, List<Client> clients)
       throws IOException, InterruptedException {
-    Run run = run(hosts, replicas, clients);
+    Run run = run(hosts, clients);
     double gigabytes = run.bytes() / 1e9;
     var cpu = new EnumMap<ThreadCpu.Kind, Double>(run.cpu());
     cpu.replaceAll((kind, each) -> each / gigabytes);
     // iperf3's rate is of application bytes; 1,448 of 1,514 on the wire are.
     double share = run.wireBytes() * (1448.0 / 1514) / run.seconds() / nic.bytesPerSecond();
-    boolean write = clients.getFirst().what() == What.WRITE;
+    boolean write = clients.getFirst().job().what() == What.WRITE;
     int wires = write ? replicas - 1 : 1;
     double baseline = wires * nic.cpuSecondsPerGB() + (write ? replicas : 1) * copyCpuPerGB;
     double sum = cpu.values().stream().mapToDouble(each -> each).sum();
@@ -562,68 +566,74 @@ public final class CheckpointBench implements Callable<Integer> {
         name, replicas, run.bytes() / 1e6 / run.seconds(), share, sum, baseline, cpu);
   }
 
-  private Run run(ShapedHosts hosts, int replicas, List<Client> clients)
+  private Run run(ShapedHosts hosts, List<Client> clients)
       throws IOException, InterruptedException {
-    var workers = new ArrayList<Process>();
-    try {
-      for (Client client : clients) {
-        var command = new ArrayList<>(hosts.on(client.host()));
-        command.addAll(List.of(Launcher.path(), "bench", "checkpoint", "--worker"));
-        command.addAll(
-            new CheckpointWorker(
-                    client.what(),
-                    client.rank(),
-                    replicas,
-                    mebibytes,
-                    hosts.address(client.host()) + ":" + PORT,
-                    client.store())
-                .words());
-        workers.add(
-            withOptions(new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT))
-                .start());
-      }
-      for (Process each : workers) {
-        expect(each);
-      }
-      var cpu = new EnumMap<ThreadCpu.Kind, Double>(ThreadCpu.Kind.class);
-      addServers(cpu, -1);
-      long[] sent = new long[HOSTS + 1];
-      long[] received = new long[HOSTS + 1];
-      for (int i = 0; i <= HOSTS; i++) {
-        sent[i] = hosts.sentBytes(i);
-        received[i] = hosts.receivedBytes(i);
-      }
-      for (Process each : workers) {
-        tell(each, "go");
-      }
-      double seconds = 0;
-      double bytes = 0;
-      var results = new ArrayList<JsonNode>();
-      var clientsCpu = new EnumMap<ThreadCpu.Kind, Double>(ThreadCpu.Kind.class);
-      for (int i = 0; i < workers.size(); i++) {
-        if (clients.get(i).what() == What.BUSY) {
-          tell(workers.get(i), "stop");
-        }
-        JsonNode result = Json.parse(expect(workers.get(i)));
-        results.add(result);
-        seconds = Math.max(seconds, result.path("seconds").asDouble());
-        bytes += result.path("bytes").asDouble();
-        for (ThreadCpu.Kind kind : ThreadCpu.Kind.values()) {
-          clientsCpu.merge(kind, result.path("cpu").path(lower(kind)).asDouble(), Double::sum);
-        }
-      }
-      addServers(cpu, 1);
-      double compiler = ThreadCpu.compilerShare(cpu);
-      ThreadCpu.add(cpu, clientsCpu, 1);
-      long busiest = 0;
-      for (int i = 0; i <= HOSTS; i++) {
-        busiest = Math.max(busiest, hosts.sentBytes(i) - sent[i]);
-        busiest = Math.max(busiest, hosts.receivedBytes(i) - received[i]);
-      }
-      return new Run(results, bytes, seconds, cpu, compiler, busiest);
-    } finally {
-      workers.forEach(Process::destroyForcibly);
+    var working = new ArrayList<Process>();
+    for (Client client : clients) {
+      working.add(worker(hosts, client));
     }
+    for (int i = 0; i < clients.size(); i++) {
+      tell(working.get(i), clients.get(i).job().line());
+      expect(working.get(i));
+    }
+    var measured = new ArrayList<Process>(servers);
+    measured.addAll(working);
+    var cpu = new EnumMap<ThreadCpu.Kind, Double>(ThreadCpu.Kind.class);
+    for (Process each : measured) {
+      ThreadCpu.add(cpu, ThreadCpu.of(each.pid()), -1);
+    }
+    long[] sent = new long[HOSTS + 1];
+    long[] received = new long[HOSTS + 1];
+    for (int i = 0; i <= HOSTS; i++) {
+      sent[i] = hosts.sentBytes(i);
+      received[i] = hosts.receivedBytes(i);
+    }
+    for (Process each : working) {
+      tell(each, "go");
+    }
+    double seconds = 0;
+    double bytes = 0;
+    var results = new ArrayList<JsonNode>();
+    for (int i = 0; i < clients.size(); i++) {
+      if (clients.get(i).job().what() == What.BUSY) {
+        tell(working.get(i), "stop");
+      }
+      JsonNode result = Json.parse(expect(working.get(i)));
+      results.add(result);
+      seconds = Math.max(seconds, result.path("seconds").asDouble());
+      bytes += result.path("bytes").asDouble();
+    }
+    for (Process each : measured) {
+      ThreadCpu.add(cpu, ThreadCpu.of(each.pid()), 1);
+    }
+    long busiest = 0;
+    for (int i = 0; i <= HOSTS; i++) {
+      busiest = Math.max(busiest, hosts.sentBytes(i) - sent[i]);
+      busiest = Math.max(busiest, hosts.receivedBytes(i) - received[i]);
+    }
+    return new Run(results, bytes, seconds, cpu, busiest);
+  }
+
+  /** The process of the client's host and rank. */
+  private Process worker(ShapedHosts hosts, Client client) throws IOException {
+    String name = client.host() + "/" + client.job().rank();
+    Process known = workers.get(name);
+    if (known != null) {
+      return known;
+    }
+    var command = new ArrayList<>(hosts.on(client.host()));
+    command.addAll(
+        List.of(
+            Launcher.path(),
+            "bench",
+            "checkpoint",
+            "--worker",
+            hosts.address(client.host()) + ":" + PORT));
+    Process made =
+        withOptions(new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT))
+            .start();
+    workers.put(name, made);
+    return made;
   }
 
   private static void tell(Process worker, String word) throws IOException {
@@ -638,12 +648,6 @@ public final class CheckpointBench implements Callable<Integer> {
           ErrorCode.INTERNAL, "a client of the bench failed; its words are above");
     }
     return line;
-  }
-
-  private void addServers(Map<ThreadCpu.Kind, Double> sum, double sign) throws IOException {
-    for (Process server : servers) {
-      ThreadCpu.add(sum, ThreadCpu.of(server.pid()), sign);
-    }
   }
 
   private static String lower(ThreadCpu.Kind kind) {

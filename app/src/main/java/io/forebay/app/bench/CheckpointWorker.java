@@ -6,6 +6,7 @@ import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Slab;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BodyWriter;
@@ -20,34 +21,20 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * A client of {@code bench checkpoint}, in a process of its own on its host. It warms up until its
- * compiler rests, says a line, waits for one, does its work, and says in a line of JSON what it
- * took: bytes, seconds, and processor seconds by kind.
- *
- * @param what it does
- * @param rank whose object it writes or reads
- * @param replicas which bucket
- * @param mebibytes per object
- * @param address of the server that it asks
- * @param store URL of the store for what is flushed; {@link #NO_STORE} for the rest
+ * A client of {@code bench checkpoint}: a process of its own on its host, which lives for all of
+ * the bench, so that its compiler rests when it counts. For each job it reads a line with the job,
+ * says that it is ready, waits for a line, works, and says in a line of JSON what it took: bytes
+ * and seconds.
  */
-record CheckpointWorker(
-    What what, int rank, int replicas, int mebibytes, String address, String store) {
-  static final String NO_STORE = "-";
-
-  /** How many words make one. */
-  static final int WORDS = 6;
-
+final class CheckpointWorker {
   /** What a client does. */
   enum What {
     /** Makes the bucket. */
@@ -64,100 +51,109 @@ record CheckpointWorker(
     BUSY
   }
 
-  static final int WARM_UP_MIB = 128;
-  private static final int WARM_UP_PASSES = 8;
-  // Of this process' time; then a pass that warms up was the last.
-  private static final double COMPILER_RESTS = 0.05;
+  /**
+   * One thing to do.
+   *
+   * @param rank whose object is written or read
+   * @param replicas which bucket
+   * @param mebibytes of the object
+   * @param store URL of the store for what is flushed; {@link #NO_STORE} for the rest
+   */
+  record Job(What what, int rank, int replicas, int mebibytes, String store) {
+    static final String NO_STORE = "-";
+
+    static Job parse(String line) {
+      String[] words = line.split(" ", -1);
+      return new Job(
+          What.valueOf(words[0]),
+          Integer.parseInt(words[1]),
+          Integer.parseInt(words[2]),
+          Integer.parseInt(words[3]),
+          words[4]);
+    }
+
+    String line() {
+      return what + " " + rank + " " + replicas + " " + mebibytes + " " + store;
+    }
+
+    boolean flushes() {
+      return !store.equals(NO_STORE);
+    }
+
+    String bucket() {
+      return "bench-" + replicas + (flushes() ? "-store" : "");
+    }
+
+    String key() {
+      return "rank-" + rank;
+    }
+  }
+
   private static final int CHUNK_MIB = BucketSpec.DEFAULT_CHUNK_BYTES >> 20;
   private static final int CHUNKS = 50;
+  private static final int BUSY_MIB = 128;
   private static final long FLUSH_NANOS = 600_000_000_000L;
+  // What is overwritten must make room while the bench runs.
+  private static final long READ_GRACE_MILLIS = 1_000;
 
-  static CheckpointWorker of(List<String> words) {
-    return new CheckpointWorker(
-        What.valueOf(words.get(0).toUpperCase(Locale.ROOT)),
-        Integer.parseInt(words.get(1)),
-        Integer.parseInt(words.get(2)),
-        Integer.parseInt(words.get(3)),
-        words.get(4),
-        words.get(5));
+  private final Connection connection;
+  private final BufferedReader orders =
+      new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+
+  private CheckpointWorker(Connection connection) {
+    this.connection = connection;
   }
 
-  List<String> words() {
-    return List.of(
-        what.name().toLowerCase(Locale.ROOT),
-        Integer.toString(rank),
-        Integer.toString(replicas),
-        Integer.toString(mebibytes),
-        address,
-        store);
-  }
-
-  private String bucket() {
-    return "bench-" + replicas + (store.equals(NO_STORE) ? "" : "-store");
-  }
-
-  void run() throws IOException {
+  /**
+   * Works until its standard input ends.
+   *
+   * @param address of the server that it asks
+   */
+  static void run(String address) throws IOException {
     try (Connection connection = Connection.open(address, CheckpointBench.SECRET)) {
-      warmUp(connection);
+      new CheckpointWorker(connection).run();
+    }
+  }
+
+  private void run() throws IOException {
+    for (String line = orders.readLine(); line != null; line = orders.readLine()) {
       System.out.println("ready");
-      var orders = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
       if (orders.readLine() == null) {
         return;
       }
-      long self = ProcessHandle.current().pid();
-      Map<ThreadCpu.Kind, Double> cpu = new EnumMap<>(ThreadCpu.Kind.class);
-      ThreadCpu.add(cpu, ThreadCpu.of(self), -1);
       long begun = System.nanoTime();
-      Map<String, Object> result = work(connection, orders);
+      Map<String, Object> result = work(Job.parse(line));
       // Its own, unless it timed only a part.
       result.putIfAbsent("seconds", (System.nanoTime() - begun) / 1e9);
-      ThreadCpu.add(cpu, ThreadCpu.of(self), 1);
-      var kinds = new LinkedHashMap<String, Double>();
-      cpu.forEach((kind, each) -> kinds.put(kind.name().toLowerCase(Locale.ROOT), each));
-      result.put("cpu", kinds);
       System.out.println(Json.line(result));
     }
   }
 
-  private void warmUp(Connection connection) throws IOException {
-    if (what == What.MAKE) {
-      connection
-          .files()
-          .createBucket(
-              BucketSpec.of(
-                  bucket(),
-                  new Family(replicas, 2, Durability.REPLICATED),
-                  store.equals(NO_STORE) ? "" : store));
-      return;
-    }
-    long self = ProcessHandle.current().pid();
-    for (int pass = 0; pass < WARM_UP_PASSES; pass++) {
-      var cpu = new EnumMap<ThreadCpu.Kind, Double>(ThreadCpu.Kind.class);
-      ThreadCpu.add(cpu, ThreadCpu.of(self), -1);
-      if (what == What.READ) {
-        read(connection, "rank-" + rank, WARM_UP_MIB);
-      } else {
-        write(connection, "warm-" + rank, WARM_UP_MIB);
-      }
-      ThreadCpu.add(cpu, ThreadCpu.of(self), 1);
-      if (ThreadCpu.compilerShare(cpu) < COMPILER_RESTS) {
-        return;
-      }
-    }
-  }
-
-  private Map<String, Object> work(Connection connection, BufferedReader orders)
-      throws IOException {
+  private Map<String, Object> work(Job job) {
     var result = new LinkedHashMap<String, Object>();
-    switch (what) {
-      case MAKE -> result.put("bytes", 0L);
-      case WRITE -> result.put("bytes", write(connection, "rank-" + rank, mebibytes));
-      case READ -> result.put("bytes", read(connection, "rank-" + rank, mebibytes));
+    switch (job.what()) {
+      case MAKE -> {
+        connection
+            .files()
+            .createBucket(
+                new BucketSpec(
+                    job.bucket(),
+                    new Family(job.replicas(), 2, Durability.REPLICATED),
+                    job.flushes() ? job.store() : "",
+                    job.flushes() ? FlushMode.BACK : FlushMode.CACHE_ONLY,
+                    List.of(),
+                    BucketSpec.DEFAULT_CHUNK_BYTES,
+                    BucketSpec.DEFAULT_FLUSH_DELAY_MILLIS,
+                    READ_GRACE_MILLIS));
+        result.put("bytes", 0L);
+      }
+      case WRITE -> result.put("bytes", write(job, job.key(), job.mebibytes()));
+      case READ -> result.put("bytes", read(job));
       case CHUNKS -> {
         double[] millis = new double[CHUNKS];
         for (int i = 0; i < CHUNKS; i++) {
           long begun = System.nanoTime();
-          write(connection, "chunk-" + rank + "-" + i % 4, CHUNK_MIB);
+          write(job, "chunk-" + job.rank() + "-" + i % 4, CHUNK_MIB);
           millis[i] = (System.nanoTime() - begun) / 1e6;
         }
         Arrays.sort(millis);
@@ -166,10 +162,9 @@ record CheckpointWorker(
         result.put("p99Millis", millis[CHUNKS * 99 / 100]);
       }
       case FLUSH -> {
-        String key = "rank-" + rank;
-        long bytes = write(connection, key, mebibytes);
+        long bytes = write(job, job.key(), job.mebibytes());
         long begun = System.nanoTime();
-        FlushReport report = connection.files().flush(bucket(), key, FLUSH_NANOS);
+        FlushReport report = connection.files().flush(job.bucket(), job.key(), FLUSH_NANOS);
         if (!report.complete()) {
           throw new ForebayException(ErrorCode.TIMEOUT, "the flush did not end: " + report);
         }
@@ -190,7 +185,7 @@ record CheckpointWorker(
             });
         long bytes = 0;
         while (!stop.get()) {
-          bytes += write(connection, "rank-" + rank, WARM_UP_MIB);
+          bytes += write(job, job.key(), BUSY_MIB);
         }
         result.put("bytes", bytes);
       }
@@ -198,14 +193,14 @@ record CheckpointWorker(
     return result;
   }
 
-  private long write(Connection connection, String key, int mebibytes) {
+  private long write(Job job, String key, int mebibytes) {
     long bytes = 0;
     Slab slab = connection.pool().take();
     byte[] noise = new byte[slab.capacity()];
     ThreadLocalRandom.current().nextBytes(noise);
     slab.buffer().put(noise);
     try (BodyWriter<ObjectInfo> writer =
-        connection.files().create(bucket(), key, WriteOptions.DEFAULT)) {
+        connection.files().create(job.bucket(), key, WriteOptions.DEFAULT)) {
       while (bytes < (long) mebibytes << 20) {
         Bytes slice = slab.bytes(0, slab.capacity());
         writer.write(slice);
@@ -218,10 +213,11 @@ record CheckpointWorker(
     return bytes;
   }
 
-  private long read(Connection connection, String key, int mebibytes) {
+  private long read(Job job) {
     long bytes = 0;
-    try (ObjectReader reader = connection.files().open(bucket(), key, ReadConditions.NONE)) {
-      long end = Math.min(reader.info().lengthBytes(), (long) mebibytes << 20);
+    try (ObjectReader reader =
+        connection.files().open(job.bucket(), job.key(), ReadConditions.NONE)) {
+      long end = Math.min(reader.info().lengthBytes(), (long) job.mebibytes() << 20);
       while (bytes < end) {
         Bytes slice = reader.read(bytes, 1 << 20);
         bytes += slice.length();
