@@ -30,6 +30,7 @@ import io.forebay.node.read.ReadMemory;
 import io.forebay.node.read.StoreReads;
 import io.forebay.node.replica.DoubtedChunks;
 import io.forebay.node.replica.Lease;
+import io.forebay.node.replica.MemoryTier;
 import io.forebay.node.replica.Replica;
 import io.forebay.node.replica.Volumes;
 import io.forebay.node.resync.Repair;
@@ -63,6 +64,7 @@ public final class Node implements AutoCloseable {
   private final NodeFileService files;
   private final Permits writeMemory;
   private final ReadMemory readMemory;
+  private final MemoryTier memoryTier;
   private final List<LogService> logs = new ArrayList<>();
   private final Optional<Coordinator> coordinator;
   private final Optional<VoterEndpoint> voterEndpoint;
@@ -93,11 +95,13 @@ public final class Node implements AutoCloseable {
     this.plane = new ControlPlaneClient(env, network, List.copyOf(config.voters().keySet()));
     this.writeMemory = new Permits(env, config.writeMemoryBytes());
     this.readMemory = new ReadMemory(env, config.readSlices());
+    this.memoryTier = new MemoryTier(env, config.memoryTierBytes());
     var doubts = new DoubtedChunks(env);
-    this.replica = new Replica(env, this.volumes, plane, pool, lease, doubts);
+    this.replica = new Replica(env, this.volumes, plane, pool, memoryTier, lease, doubts);
     this.sender = new ChunkSender(env, network, plane);
     this.session = new Session(env, plane, network.self());
-    ChunkReader chunks = new ChunkReader(env, network, this.volumes, plane, pool, doubts);
+    ChunkReader chunks =
+        new ChunkReader(env, network, this.volumes, plane, pool, memoryTier, doubts);
     this.manifests = new ManifestReader(chunks, store, pool);
     this.resync = new Resync(env, network, this.volumes, replica, plane, chunks);
     this.repair = new Repair(env, network, this.volumes, plane, chunks, doubts, pool);
@@ -247,7 +251,9 @@ public final class Node implements AutoCloseable {
         collector.evictedBytes(),
         repair.counters(),
         writeMemory.available(),
-        readMemory.available());
+        readMemory.available(),
+        memoryTier.heldBytes(),
+        memoryTier.hits());
   }
 
   /** Ends the node's threads and closes its volumes. */

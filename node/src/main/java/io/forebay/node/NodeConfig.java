@@ -13,6 +13,7 @@ import java.util.TreeMap;
  * @param voters the control plane's nodes and their addresses
  * @param writeMemoryBytes what bodies on their way may hold; at least one chunk of every bucket
  * @param readSlices slices of 1 MiB that readers may hold, at least 1
+ * @param memoryTierBytes what is kept in memory of what is read often; 0: nothing
  * @param graceMillis how long a lost volume is waited for before it is replaced
  * @param collectMillis between two rounds of collecting garbage
  */
@@ -22,6 +23,7 @@ public record NodeConfig(
     Map<NodeId, String> voters,
     long writeMemoryBytes,
     int readSlices,
+    long memoryTierBytes,
     long graceMillis,
     long collectMillis) {
   public NodeConfig {

@@ -17,6 +17,8 @@ import java.util.Optional;
  * @param rehomedChunks chunks that were written again elsewhere
  * @param writeMemoryFreeBytes of what bodies may hold
  * @param readSlicesFree of what readers may hold
+ * @param memoryTierBytes held in memory of what is read often
+ * @param memoryTierHits reads that were answered from there
  */
 public record NodeStatus(
     NodeId node,
@@ -30,7 +32,9 @@ public record NodeStatus(
     long evictedBytes,
     Repair.Counters repair,
     long writeMemoryFreeBytes,
-    long readSlicesFree) {
+    long readSlicesFree,
+    long memoryTierBytes,
+    long memoryTierHits) {
   public NodeStatus {
     volumes = List.copyOf(volumes);
   }

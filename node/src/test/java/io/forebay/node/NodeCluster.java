@@ -139,7 +139,7 @@ public final class NodeCluster implements AutoCloseable {
             stores,
             stores,
             new NodeConfig(
-                address, "", Map.of(VOTER, voterAddress), 64L << 20, 16, 600_000, 600_000));
+                address, "", Map.of(VOTER, voterAddress), 64L << 20, 16, 0, 600_000, 600_000));
     stores.bind(node.plane());
     nodes.set(index, Optional.of(new Running(network, node, volume)));
     var flusher = new Flusher(env, network, node.plane(), node.manifests(), stores);

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import tools.jackson.core.JacksonException;
@@ -97,6 +98,11 @@ public final class ConfigReader {
               "SIZE",
               "512MiB, or less where the JVM may not have so much",
               "buffers outside the heap, in all; at least 224MiB"),
+          new Setting(
+              "memoryTier",
+              "SIZE",
+              "half of what the JVM may have beside memory, at most 1GiB",
+              "what is kept in memory of what is read often; below 8MiB: nothing"),
           new Setting(
               "replicas", "1-7", "2 (1 on a cluster of one)", "default copies of new buckets"),
           new Setting(
@@ -216,6 +222,9 @@ public final class ConfigReader {
               .map(written -> Size.parse(file + ": segment", written))
               .orElse(256L << 20),
           text("memory").map(written -> Size.parse(file + ": memory", written)).orElse(0L),
+          text("memoryTier")
+              .map(written -> OptionalLong.of(Size.parse(file + ": memoryTier", written)))
+              .orElse(OptionalLong.empty()),
           (int) replicas,
           text("grace")
               .map(written -> Span.parseMillis(file + ": grace", written))

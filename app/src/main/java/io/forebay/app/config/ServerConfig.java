@@ -6,6 +6,7 @@ import io.forebay.gateway.s3.CorsRule;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.SortedMap;
 
 /**
@@ -26,6 +27,8 @@ import java.util.SortedMap;
  * @param capacityBytes per data directory; 0: a share of the file system
  * @param segmentBytes size of a preallocated segment file
  * @param memoryBytes buffers outside the heap, in all; 0: the default
+ * @param memoryTierBytes what is kept in memory, beside them, of what is read often; empty: the
+ *     default
  * @param replicas default of new buckets; 0: 1 on a cluster of one, else 2
  * @param graceMillis how long a lost volume is waited for before it is replaced
  */
@@ -45,6 +48,7 @@ public record ServerConfig(
     long capacityBytes,
     long segmentBytes,
     long memoryBytes,
+    OptionalLong memoryTierBytes,
     int replicas,
     long graceMillis,
     long flushDelayMillis) {

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -234,6 +235,7 @@ public final class ServeCommand implements Callable<Integer> {
         capacityBytes,
         segmentBytes,
         0,
+        OptionalLong.empty(),
         1,
         120_000,
         5_000);

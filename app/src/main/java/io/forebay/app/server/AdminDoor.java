@@ -90,6 +90,14 @@ final class AdminDoor implements HttpHandler {
         "forebay.read.slices.free",
         "of what readers may hold, in slices of 1 MiB",
         NodeStatus::readSlicesFree);
+    gauge(
+        "forebay.memory.tier.bytes",
+        "held in memory of what is read often",
+        NodeStatus::memoryTierBytes);
+    gauge(
+        "forebay.memory.tier.hits",
+        "reads answered from there since the start of this process",
+        NodeStatus::memoryTierHits);
     for (String name :
         List.of(
             "flushedObjects",

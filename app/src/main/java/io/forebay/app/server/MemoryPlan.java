@@ -4,11 +4,13 @@ import com.sun.management.HotSpotDiagnosticMXBean;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import java.lang.management.ManagementFactory;
+import java.util.OptionalLong;
 
 /**
  * What a node's setting {@code memory} is divided into: pools of slabs of 1 MiB, each for those who
  * must not wait for users of another (docs/decisions/0009). The sum is the setting; nothing of a
- * body lies elsewhere for longer than a copy takes.
+ * body lies elsewhere for longer than a copy takes. Beside them the memory tier, for which nobody
+ * waits.
  *
  * @param doorSlabs bodies on their way in at the S3 door
  * @param callSlabs bodies on their way in over the wire, and what peers answer
@@ -18,6 +20,7 @@ import java.lang.management.ManagementFactory;
  *     from are larger, so that whoever holds some always gets the next
  * @param readSlices what readers may hold of the pools that they read into
  * @param wireWriters bodies that may be on their way in over the wire at once
+ * @param tierBytes what is kept of what is read often
  */
 record MemoryPlan(
     int doorSlabs,
@@ -26,7 +29,8 @@ record MemoryPlan(
     int nodeSlabs,
     long writeBytes,
     int readSlices,
-    int wireWriters) {
+    int wireWriters,
+    long tierBytes) {
   static final int SLAB_BYTES = 1 << 20;
   private static final int LEAST_MIB = 224;
   private static final int USUAL_MIB = 512;
@@ -37,14 +41,16 @@ record MemoryPlan(
   private static final int WINDOW = 8;
   // Beside the slabs: their alignment, and what the network library has under way.
   private static final int BESIDE_MIB = 24;
+  private static final int USUAL_TIER_MIB = 1024;
 
   /**
    * Divides.
    *
    * @param memoryBytes 0: what is usual, or as much of it as the JVM may have
+   * @param memoryTierBytes empty: half of what the JVM may have beside it, or what is usual
    * @throws ForebayException CONFIGURATION when that is too little, or more than the JVM may have
    */
-  static MemoryPlan of(long memoryBytes) {
+  static MemoryPlan of(long memoryBytes, OptionalLong memoryTierBytes) {
     long allowed = allowedBytes() / SLAB_BYTES;
     long mebibytes =
         memoryBytes > 0
@@ -72,6 +78,23 @@ record MemoryPlan(
               + Math.max(LEAST_MIB, allowed - BESIDE_MIB)
               + "MiB");
     }
+    long left = allowed - mebibytes - BESIDE_MIB;
+    long tierBytes = memoryTierBytes.orElse(Math.min(left / 2, USUAL_TIER_MIB) * SLAB_BYTES);
+    if (tierBytes / SLAB_BYTES > left) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          "memoryTier: "
+              + tierBytes / SLAB_BYTES
+              + "MiB does not fit beside memory: "
+              + mebibytes
+              + "MiB: this JVM may have "
+              + allowed
+              + " MiB outside its heap; give it more (FOREBAY_JAVA_OPTS=-XX:MaxDirectMemorySize="
+              + (mebibytes + BESIDE_MIB + tierBytes / SLAB_BYTES)
+              + "m) or set at most "
+              + left
+              + "MiB");
+    }
     int all = (int) Math.min(mebibytes, Integer.MAX_VALUE);
     int write = Math.max(LEAST_WRITE_MIB, all / 4);
     int spare = all - 2 * (write + MARGIN);
@@ -88,7 +111,8 @@ record MemoryPlan(
         node,
         (long) write * SLAB_BYTES,
         Math.min(half, node / 2),
-        half / WINDOW);
+        half / WINDOW,
+        tierBytes);
   }
 
   /** What the JVM lets be allocated outside its heap. */

@@ -117,16 +117,18 @@ public record Report(
         status.resync(),
         flush,
         storeRequests,
-        Map.of(
-            "rehomedChunks", status.rehomedChunks(),
-            "garbageBytes", status.garbageBytes(),
-            "evictedBytes", status.evictedBytes(),
-            "corruptReads", status.repair().damagedReads(),
-            "lostChunks", status.repair().lostChunks(),
-            "repairedChunks", status.repair().repairedChunks(),
-            "failedRepairs", status.repair().failedRepairs(),
-            "writeMemoryFreeBytes", status.writeMemoryFreeBytes(),
-            "readSlicesFree", status.readSlicesFree()),
+        Map.ofEntries(
+            Map.entry("rehomedChunks", status.rehomedChunks()),
+            Map.entry("garbageBytes", status.garbageBytes()),
+            Map.entry("evictedBytes", status.evictedBytes()),
+            Map.entry("corruptReads", status.repair().damagedReads()),
+            Map.entry("lostChunks", status.repair().lostChunks()),
+            Map.entry("repairedChunks", status.repair().repairedChunks()),
+            Map.entry("failedRepairs", status.repair().failedRepairs()),
+            Map.entry("writeMemoryFreeBytes", status.writeMemoryFreeBytes()),
+            Map.entry("readSlicesFree", status.readSlicesFree()),
+            Map.entry("memoryTierBytes", status.memoryTierBytes()),
+            Map.entry("memoryTierHits", status.memoryTierHits())),
         defaults);
   }
 

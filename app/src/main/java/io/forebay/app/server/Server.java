@@ -85,7 +85,7 @@ public final class Server implements AutoCloseable {
    */
   public Server(ServerConfig config, boolean acceptEmptyVolumes) {
     this.config = config;
-    this.memory = MemoryPlan.of(config.memoryBytes());
+    this.memory = MemoryPlan.of(config.memoryBytes(), config.memoryTierBytes());
     this.env = new JdkEnv(Server::dieOf);
     open.push(env);
     try {
@@ -142,6 +142,7 @@ public final class Server implements AutoCloseable {
                   addresses,
                   memory.writeBytes(),
                   memory.readSlices(),
+                  memory.tierBytes(),
                   config.graceMillis(),
                   COLLECT_MILLIS));
       open.push(node);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.forebay.core.error.ForebayException;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -15,7 +16,7 @@ final class MemoryPlanTest {
   @ParameterizedTest
   @ValueSource(ints = {224, 225, 256, 300, 400})
   void thePoolsAreTheWholeAndNobodyCanBeKeptFromTheNextSlab(int mebibytes) {
-    MemoryPlan plan = MemoryPlan.of((long) mebibytes << 20);
+    MemoryPlan plan = MemoryPlan.of((long) mebibytes << 20, OptionalLong.empty());
     assertThat(plan.doorSlabs() + plan.callSlabs() + plan.uploadSlabs() + plan.nodeSlabs())
         .isEqualTo(mebibytes);
     int write = (int) (plan.writeBytes() >> 20);
@@ -31,13 +32,26 @@ final class MemoryPlanTest {
 
   @Test
   void tooLittleAndMoreThanTheJvmMayHaveAreRefusedWithWhatWouldDo() {
-    assertThatThrownBy(() -> MemoryPlan.of(64L << 20))
+    assertThatThrownBy(() -> MemoryPlan.of(64L << 20, OptionalLong.empty()))
         .isInstanceOf(ForebayException.class)
         .hasMessageContaining("64MiB is too little")
         .hasMessageContaining("224MiB");
-    assertThatThrownBy(() -> MemoryPlan.of(1L << 50))
+    assertThatThrownBy(() -> MemoryPlan.of(1L << 50, OptionalLong.empty()))
         .isInstanceOf(ForebayException.class)
         .hasMessageContaining("does not fit")
         .hasMessageContaining("-XX:MaxDirectMemorySize=");
+    assertThatThrownBy(() -> MemoryPlan.of(224L << 20, OptionalLong.of(1L << 50)))
+        .isInstanceOf(ForebayException.class)
+        .hasMessageContaining("memoryTier: 1073741824MiB does not fit beside memory: 224MiB")
+        .hasMessageContaining("-XX:MaxDirectMemorySize=");
+  }
+
+  @Test
+  void theMemoryTierIsWhatIsGivenOrHalfOfWhatIsLeft() {
+    assertThat(MemoryPlan.of(224L << 20, OptionalLong.of(0)).tierBytes()).isZero();
+    assertThat(MemoryPlan.of(224L << 20, OptionalLong.of(16L << 20)).tierBytes())
+        .isEqualTo(16L << 20);
+    assertThat(MemoryPlan.of(224L << 20, OptionalLong.empty()).tierBytes())
+        .isBetween(1L << 20, 1L << 30);
   }
 }

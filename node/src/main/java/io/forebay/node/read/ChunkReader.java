@@ -18,8 +18,10 @@ import io.forebay.core.log.ControlPlane;
 import io.forebay.core.net.DataMessage;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
+import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.replica.DoubtedChunks;
+import io.forebay.node.replica.MemoryTier;
 import io.forebay.node.replica.Volumes;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -30,9 +32,9 @@ import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * Reads parts of chunks: from an own disk, else from an in-sync member with the least to do, else
- * from whichever member has good bytes (a hit needs no epoch, rule R8). CRCs are checked where the
- * bytes were written to disk and again where they arrive.
+ * Reads parts of chunks: from memory or an own disk, else from an in-sync member with the least to
+ * do, else from whichever member has good bytes (a hit needs no epoch, rule R8). CRCs are checked
+ * where the bytes were written to disk and again where they arrive.
  */
 public final class ChunkReader {
   // The first round passes a sick peer by quickly; the second gives everybody time.
@@ -43,6 +45,7 @@ public final class ChunkReader {
   private final Volumes volumes;
   private final ControlPlane plane;
   private final SlabPool pool;
+  private final MemoryTier tier;
   private final DoubtedChunks doubts;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<NodeId, Integer> underWay = new TreeMap<>(); // guarded by lock
@@ -54,12 +57,14 @@ public final class ChunkReader {
       Volumes volumes,
       ControlPlane plane,
       SlabPool pool,
+      MemoryTier tier,
       DoubtedChunks doubts) {
     this.env = env;
     this.network = network;
     this.volumes = volumes;
     this.plane = plane;
     this.pool = pool;
+    this.tier = tier;
     this.doubts = doubts;
   }
 
@@ -77,6 +82,14 @@ public final class ChunkReader {
     return local.isPresent()
         ? local.get()
         : readElsewhere(chunk, group, acknowledged, offset, length, said);
+  }
+
+  /** As {@link #read}, but only of what is in this node's memory: never waits. */
+  Optional<Bytes> inMemory(ChunkId chunk, int offset, int length) {
+    return volumes.all().stream()
+        .flatMap(volume -> volume.find(chunk).stream())
+        .findFirst()
+        .flatMap(stored -> tier.find(stored, offset, length));
   }
 
   /** As {@link #read}, from other nodes only: what this one has is not good, or not there. */
@@ -106,10 +119,11 @@ public final class ChunkReader {
     ClusterImage image = plane.image();
     boolean held = false;
     for (Volume volume : volumes.all()) {
-      if (volume.find(chunk).isPresent()) {
+      Optional<StoredChunk> stored = volume.find(chunk);
+      if (stored.isPresent()) {
         held = true;
         try {
-          return Optional.of(volume.read(chunk, offset, length, pool));
+          return Optional.of(tier.read(volume, stored.get(), offset, length, pool));
         } catch (ForebayException failure) {
           switch (failure.code()) {
             case CANCELLED -> throw failure;

@@ -69,7 +69,7 @@ public final class ManifestReader {
   }
 
   /** One generation's bytes. */
-  public final class Source {
+  public final class Source implements ReadAhead.Origin {
     private final Whereabouts whereabouts;
     private volatile Place place;
     private final ReentrantLock lock = new ReentrantLock();
@@ -80,12 +80,7 @@ public final class ManifestReader {
       this.whereabouts = whereabouts;
     }
 
-    /**
-     * Reads from an offset on.
-     *
-     * @param maxLengthBytes at least 1
-     * @return 1 byte to min(max, 1 MiB) bytes; the caller releases it
-     */
+    @Override
     public Bytes read(long offset, int maxLengthBytes) {
       Place at = place;
       for (int moves = 0; ; moves++) {
@@ -106,18 +101,38 @@ public final class ManifestReader {
       }
     }
 
-    private Bytes read(Place at, long offset, int maxLengthBytes) {
+    @Override
+    public Optional<Bytes> inMemory(long offset, int maxLengthBytes) {
+      return piece(place, offset, maxLengthBytes)
+              instanceof Manifest.Piece.OfExtent(var extent, int from, long length)
+          ? chunks.inMemory(extent.chunk(), extent.chunkOffset() + from, (int) length)
+          : Optional.empty();
+    }
+
+    private static Manifest.Piece piece(Place at, long offset, int maxLengthBytes) {
+      return at.manifest().pieces(offset, length(at, offset, maxLengthBytes)).getFirst();
+    }
+
+    private static int length(Place at, long offset, int maxLengthBytes) {
       long left = at.manifest().lengthBytes() - offset;
-      int length = (int) Math.min(Math.min(maxLengthBytes, Network.MAX_PAYLOAD_BYTES), left);
+      return (int) Math.min(Math.min(maxLengthBytes, Network.MAX_PAYLOAD_BYTES), left);
+    }
+
+    private Bytes read(Place at, long offset, int maxLengthBytes) {
       try {
-        return read(at.manifest().pieces(offset, length).getFirst());
+        return read(piece(at, offset, maxLengthBytes));
       } catch (ForebayException failure) {
         if (at.flushed().isEmpty() || failure.code() != ErrorCode.CHUNK_ABSENT) {
           throw failure;
         }
         // C9: whatever is known to be flushed is read straight from the store.
         StoreRef ref = at.flushed().get();
-        return store.read(ref.bucket(), ref.key(), ref.etag(), ref.offset() + offset, length);
+        return store.read(
+            ref.bucket(),
+            ref.key(),
+            ref.etag(),
+            ref.offset() + offset,
+            length(at, offset, maxLengthBytes));
       }
     }
 

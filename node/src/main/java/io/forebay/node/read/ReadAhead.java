@@ -20,11 +20,21 @@ public final class ReadAhead implements AutoCloseable {
   private static final int ONE_READ_BYTES = Network.MAX_PAYLOAD_BYTES / 2;
   private static final long NOWHERE = -1;
 
-  /** Where the bytes come from: {@link ManifestReader.Source#read}. */
+  /** Where the bytes come from. */
   @FunctionalInterface
   public interface Origin {
-    /** 1 byte to that many from an offset on; whoever takes them releases them. */
+    /**
+     * Reads from an offset on.
+     *
+     * @param maxLengthBytes at least 1
+     * @return 1 byte to min(max, 1 MiB) bytes; the caller releases it
+     */
     Bytes read(long offset, int maxLengthBytes);
+
+    /** The same of what can be had without waiting; empty: {@link #read} it. */
+    default Optional<Bytes> inMemory(long offset, int maxLengthBytes) {
+      return Optional.empty();
+    }
   }
 
   /**
@@ -157,6 +167,11 @@ public final class ReadAhead implements AutoCloseable {
   }
 
   private Slice fetch(Slice slice) {
+    Optional<Bytes> found = source.inMemory(slice.offset(), slice.length());
+    if (found.isPresent()) {
+      slice.outcome().complete(found.get());
+      return slice;
+    }
     env.spawn(
         "read-ahead",
         () -> {

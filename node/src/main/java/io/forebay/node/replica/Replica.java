@@ -50,6 +50,7 @@ public final class Replica implements ChunkReceiver {
   private final Volumes volumes;
   private final ControlPlane plane;
   private final SlabPool pool;
+  private final MemoryTier tier;
   private final Lease lease;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<GroupId, ReentrantReadWriteLock> commits = new TreeMap<>(); // guarded by lock
@@ -60,12 +61,14 @@ public final class Replica implements ChunkReceiver {
       Volumes volumes,
       ControlPlane plane,
       SlabPool pool,
+      MemoryTier tier,
       Lease lease,
       DoubtedChunks doubts) {
     this.env = env;
     this.volumes = volumes;
     this.plane = plane;
     this.pool = pool;
+    this.tier = tier;
     this.lease = lease;
     this.doubts = doubts;
   }
@@ -203,9 +206,10 @@ public final class Replica implements ChunkReceiver {
     // call a chunk absent that it has pulled since (rule R8).
     ClusterImage image = plane.image();
     for (Volume volume : volumes.all()) {
-      if (volume.find(read.id()).isPresent()) {
+      Optional<StoredChunk> stored = volume.find(read.id());
+      if (stored.isPresent()) {
         try {
-          Bytes bytes = volume.read(read.id(), read.offset(), read.length(), pool);
+          Bytes bytes = tier.read(volume, stored.get(), read.offset(), read.length(), pool);
           return new Reply(new DataMessage.ChunkData(bytes.crc32c()), Optional.of(bytes));
         } catch (ForebayException failure) {
           doubt(volume, read, failure);

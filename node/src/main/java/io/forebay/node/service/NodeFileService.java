@@ -312,7 +312,7 @@ public final class NodeFileService implements FileService {
 
     Reading(ObjectInfo info, ManifestReader.Source source) {
       this.info = info;
-      this.ahead = new ReadAhead(env, source::read, info.lengthBytes(), readMemory);
+      this.ahead = new ReadAhead(env, source, info.lengthBytes(), readMemory);
     }
 
     @Override
@@ -617,7 +617,7 @@ public final class NodeFileService implements FileService {
 
   private void pour(NamespaceAnswer.Found found, long from, long length, BodyWriter<?> writer) {
     try (ReadAhead ahead =
-        new ReadAhead(env, source(found)::read, found.object().lengthBytes(), readMemory)) {
+        new ReadAhead(env, source(found), found.object().lengthBytes(), readMemory)) {
       ahead.expect(from, from + length);
       for (long offset = from; offset < from + length; ) {
         Bytes bytes = ahead.read(offset, (int) Math.min(1 << 20, from + length - offset));

@@ -71,6 +71,7 @@ import io.forebay.node.read.ChunkReader;
 import io.forebay.node.read.ManifestReader;
 import io.forebay.node.read.OpenGeneration;
 import io.forebay.node.replica.DoubtedChunks;
+import io.forebay.node.replica.MemoryTier;
 import io.forebay.node.replica.Volumes;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
@@ -161,6 +162,7 @@ final class FlushWorld {
                 new Volumes(List.of(volume)),
                 plane,
                 pool,
+                new MemoryTier(steps, 0),
                 new DoubtedChunks(steps)),
             stores,
             pool);

@@ -35,6 +35,8 @@ final class SimCluster {
   static final long COLLECT_NANOS = 5_000_000_000L;
   static final long WRITE_MEMORY_BYTES = 64L << 20;
   static final int READ_SLICES = 8;
+  // A few slices of each size, so that they come and go.
+  private static final long MEMORY_TIER_BYTES = 10L << 20;
   private static final long CAPACITY_BYTES = 4L << 30;
   private static final long GRACE_MILLIS = 12_000;
 
@@ -176,6 +178,7 @@ final class SimCluster {
                 voters,
                 WRITE_MEMORY_BYTES,
                 READ_SLICES,
+                MEMORY_TIER_BYTES,
                 GRACE_MILLIS,
                 COLLECT_NANOS / 1_000_000));
     node.plane().onImage(image -> judge.seen(env.process(), image));
