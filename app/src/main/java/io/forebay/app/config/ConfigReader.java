@@ -67,7 +67,7 @@ public final class ConfigReader {
               "s3.connections",
               "1-1000000",
               Integer.toString(S3DoorConfig.DEFAULT_CONNECTIONS),
-              "open connections; those beyond are closed at once"),
+              "open connections; for one beyond, a silent one gives way"),
           new Setting("s3.idle", "SPAN", "75s", "how long a connection may be without a request"),
           new Setting("s3.domain", "DOMAIN", "", "for virtual-host style: BUCKET.DOMAIN"),
           new Setting(

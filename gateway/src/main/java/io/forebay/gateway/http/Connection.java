@@ -51,14 +51,16 @@ final class Connection extends ChannelInboundHandlerAdapter {
 
   private static final long MAX_DISCARD_NANOS = 5_000_000_000L;
 
+  private static final long SPEAKS = Long.MIN_VALUE;
+
   private final Env env;
   private final HttpServerConfig config;
   private final HttpHandler handler;
   private final HttpServer server;
 
-  // All of the event loop's, but for closeAfterAnswer.
+  // All of the event loop's, but for what is volatile.
   private final ArrayDeque<Object> pending = new ArrayDeque<>();
-  private @Nullable ChannelHandlerContext context;
+  private volatile @Nullable ChannelHandlerContext context;
   private @Nullable HttpExchange current;
   private @Nullable BodyQueue body;
   private boolean reading;
@@ -70,6 +72,8 @@ final class Connection extends ChannelInboundHandlerAdapter {
   private long headBeganNanos;
   private @Nullable ScheduledFuture<?> watch;
   private volatile boolean closeAfterAnswer;
+  private volatile long silentSinceNanos = SPEAKS;
+  private volatile boolean givesWay;
 
   Connection(Env env, HttpServerConfig config, HttpHandler handler, HttpServer server) {
     this.env = env;
@@ -81,7 +85,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
   @Override
   public void channelActive(ChannelHandlerContext ctx) {
     context = ctx;
-    phaseBeganNanos = env.nanoTime();
+    beginsToWait();
     long period = Math.max(Math.min(config.idleNanos(), config.headNanos()) / 8, 1_000_000);
     watch =
         ctx.executor()
@@ -165,6 +169,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
   void bytesCame() {
     if (current == null && !headBegan) {
       headBegan = true;
+      silentSinceNanos = SPEAKS;
       headBeganNanos = env.nanoTime();
     }
   }
@@ -221,6 +226,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
             config.stallNanos(),
             HttpUtil.isKeepAlive(request),
             hasBody && HttpUtil.is100ContinueExpected(request));
+    silentSinceNanos = SPEAKS;
     current = exchange;
     body = queue;
     answerSent = false;
@@ -284,10 +290,43 @@ final class Connection extends ChannelInboundHandlerAdapter {
       current = null;
       body = null;
       answerSent = false;
-      phaseBeganNanos = env.nanoTime();
+      beginsToWait();
       pump();
     }
     readIfWanted();
+  }
+
+  private void beginsToWait() {
+    phaseBeganNanos = env.nanoTime();
+    silentSinceNanos = phaseBeganNanos;
+  }
+
+  /** For how long it has waited for a request; 0 while it has one, or gives way. Any thread. */
+  long silentNanos(long nowNanos) {
+    long since = silentSinceNanos;
+    return since == SPEAKS || givesWay ? 0 : nowNanos - since;
+  }
+
+  /**
+   * Closes it, if no request has begun to arrive meanwhile. Any thread.
+   *
+   * @return false when it gives way to another one already, or was never open
+   */
+  boolean giveWay() {
+    ChannelHandlerContext ctx = context;
+    if (givesWay || ctx == null) {
+      return false;
+    }
+    givesWay = true;
+    ctx.executor()
+        .execute(() -> {
+          if (current == null && !headBegan) {
+            ctx.close();
+          } else {
+            givesWay = false;
+          }
+        });
+    return true;
   }
 
   private void refuse(HttpHandler.Refusal refusal) {

@@ -28,9 +28,11 @@ import io.netty.handler.ssl.SslContext;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import java.net.InetSocketAddress;
+import java.util.Iterator;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReentrantLock;
 import javax.net.ssl.SSLException;
 
 /** An HTTP/1.1 server for one door: listens at one address until it is closed. */
@@ -42,12 +44,22 @@ public final class HttpServer implements AutoCloseable {
 
   private static final long DRAIN_NANOS = 5_000_000_000L;
 
+  /** Where all connections are taken: how many are looked at for one that gives way. */
+  private static final int LOOK_AT = 64;
+
+  private static final int LOOK_AT_MOST = 1024;
+
+  /** Who has been silent for less does not give way: it may be shaking hands. */
+  private static final long GIVE_WAY_NANOS = 1_000_000_000L;
+
   private final Env env;
   private final HttpServerConfig config;
   private final Permits requests;
   private final Optional<SslContext> tls;
   private final AtomicInteger connections = new AtomicInteger();
   private final ChannelGroup open = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
+  private final ReentrantLock handLock = new ReentrantLock();
+  private Iterator<Channel> hand = open.iterator(); // guarded by handLock
   private final MultiThreadIoEventLoopGroup loops;
   private final Channel listener;
 
@@ -148,7 +160,7 @@ public final class HttpServer implements AutoCloseable {
   }
 
   private void accept(SocketChannel channel, HttpHandler handler) {
-    if (connections.incrementAndGet() > config.maxConnections()) {
+    if (connections.incrementAndGet() > config.maxConnections() && !oneGivesWay()) {
       connections.decrementAndGet();
       channel.close();
       return;
@@ -169,6 +181,38 @@ public final class HttpServer implements AutoCloseable {
                     .setMaxChunkSize(1 << 20)),
             new HttpResponseEncoder(),
             connection);
+  }
+
+  /** The longest silent of some connections is closed, if it has been silent for long enough. */
+  private boolean oneGivesWay() {
+    long now = env.nanoTime();
+    Connection longest = null;
+    long longestNanos = GIVE_WAY_NANOS;
+    handLock.lock();
+    try {
+      boolean renewed = false;
+      for (int i = 0; i < LOOK_AT_MOST && (i < LOOK_AT || longest == null); i++) {
+        if (!hand.hasNext()) {
+          if (renewed) {
+            break;
+          }
+          renewed = true;
+          hand = open.iterator();
+          if (!hand.hasNext()) {
+            break;
+          }
+        }
+        Connection each = hand.next().pipeline().get(Connection.class);
+        long silentNanos = each == null ? 0 : each.silentNanos(now);
+        if (silentNanos > longestNanos) {
+          longest = each;
+          longestNanos = silentNanos;
+        }
+      }
+    } finally {
+      handLock.unlock();
+    }
+    return longest != null && longest.giveWay();
   }
 
   private static SslContext tls(HttpServerConfig config, TlsIdentity identity) {

@@ -9,7 +9,8 @@ import java.util.Optional;
  * @param name of its threads
  * @param listen address and port; port 0 takes any free one
  * @param ioThreads event loops, at least 1
- * @param maxConnections connections beyond are closed at once
+ * @param maxConnections for one beyond, one that has been silent for a second gives way, or else it
+ *     is closed at once
  * @param maxRequests requests under way; those beyond are refused as BUSY
  * @param idleNanos how long a connection may take until its next request's head is there
  * @param headNanos how long a head may take from its first byte to its last, however it drips

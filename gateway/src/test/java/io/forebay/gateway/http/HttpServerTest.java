@@ -183,6 +183,44 @@ final class HttpServerTest {
   }
 
   @Test
+  void whoSaysNothingGivesWayToANewcomerAndWhoSpeaksDoesNot() throws Exception {
+    HttpServerConfig two = config(8, 60 * SECOND, 60 * SECOND).withConnections(2, 60 * SECOND);
+    var goOn = new Outcome<Boolean>(env);
+    start(
+        two,
+        exchange -> {
+          if (exchange.head().target().equals("/long")) {
+            goOn.await();
+          }
+          exchange.answer(text("ok"));
+        });
+    try (Socket speaks = connect();
+        Socket silent = connect()) {
+      write(speaks, "GET /long HTTP/1.1\r\n\r\n");
+      // Nobody has been silent for a second: it may be shaking hands.
+      try (Socket early = connect()) {
+        assertThat(early.getInputStream().read()).isEqualTo(-1);
+      }
+      LockSupport.parkNanos(SECOND + SECOND / 10);
+      Socket newcomer = connect();
+      assertThat(silent.getInputStream().read()).isEqualTo(-1);
+      write(newcomer, "GET / HTTP/1.1\r\n\r\n");
+      assertThat(response(newcomer)).endsWith("ok");
+      // Half a head is no silence; its own time bounds it.
+      write(newcomer, "GET / HTTP/1.1\r\nX: ");
+      LockSupport.parkNanos(SECOND + SECOND / 10);
+      try (Socket late = connect()) {
+        assertThat(late.getInputStream().read()).isEqualTo(-1);
+      }
+      write(newcomer, "y\r\n\r\n");
+      assertThat(response(newcomer)).endsWith("ok");
+      newcomer.close();
+      goOn.complete(true);
+      assertThat(response(speaks)).endsWith("ok");
+    }
+  }
+
+  @Test
   void requestsBeyondTheBoundAreRefusedAndThoseWithinGoOn() throws Exception {
     var entered = new Outcome<Void>(env);
     var leave = new Outcome<Void>(env);
