@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the e2e tests need beyond the JDK: Python clients and MiniStack under .venv, s3fs under .tools/s3fs, Azurite under
-# .tools/node, and the Debian packages iproute2 (network namespaces, tc) and iperf3. Does nothing where all is there already.
+# .tools/node, a client on the AWS SDK for Go under .tools/go, and the Debian packages iproute2 (network namespaces, tc) and
+# iperf3. Does nothing where all is there already. Go itself must be there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -8,6 +9,8 @@ PYTHON_PACKAGES=(boto3 awscli awscrt s3cmd pyarrow azure-storage-blob safetensor
 # By itself: it wants another botocore than boto3 and the AWS CLI.
 S3FS_PACKAGES=(s3fs)
 AZURITE_VERSION=3.37.0
+# What the AWS SDK for Go asks for (app/src/test/go/go.mod); Debian 12 has 1.19.
+GO_MINOR=24
 
 fail() {
   echo "forebay: $*" >&2
@@ -60,4 +63,29 @@ if [[ ! -x .tools/node/node_modules/.bin/azurite-blob || "$(cat "$marker" 2>/dev
   mkdir -p .tools/node
   npm install --prefix .tools/node --no-audit --no-fund --no-save --silent "azurite@$AZURITE_VERSION"
   printf '%s' "$AZURITE_VERSION" > "$marker"
+fi
+
+# --- The client in Go ------------------------------------------------------------------------------------------
+# The first go on the PATH or in the usual folders that is new enough.
+find_go() {
+  local candidate minor
+  for candidate in "$(command -v go || true)" /usr/local/go/bin/go /usr/lib/go-1.*/bin/go /opt/go/bin/go "${HOME:-/}"/go/bin/go; do
+    [[ -x "$candidate" ]] || continue
+    minor="$("$candidate" env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')"
+    if [[ -n "$minor" ]] && ((minor >= GO_MINOR)); then
+      printf '%s' "$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+sources=app/src/test/go
+marker=.tools/go/.sources
+sum="$(cat "$sources"/go.mod "$sources"/go.sum "$sources"/*.go | cksum)"
+if [[ ! -x .tools/go/s3-client || "$(cat "$marker" 2>/dev/null)" != "$sum" ]]; then
+  go="$(find_go)" || fail "the tests need Go 1.$GO_MINOR or newer: install it and put it on the PATH, or into /usr/local/go"
+  echo "forebay: building the Go client into .tools/go" >&2
+  mkdir -p .tools/go
+  (cd "$sources" && CGO_ENABLED=0 "$go" build -mod=readonly -o ../../../../.tools/go/s3-client .)
+  printf '%s' "$sum" > "$marker"
 fi

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
@@ -23,7 +24,8 @@ import tools.jackson.databind.JsonNode;
 /**
  * Others' clients work unchanged, over HTTP and over HTTPS with the certificate that {@code serve}
  * made: today's SDKs send their bodies in another form over TLS. Each checks bytes, ETags, lists
- * and refusals, and removes what it made (app/src/test/python/clients_test.py).
+ * and refusals, and removes what it made (app/src/test/python/clients_test.py, app/src/test/go,
+ * {@link AwsSdkForJava}).
  */
 @Tag("e2e")
 final class ClientsTest {
@@ -33,7 +35,21 @@ final class ClientsTest {
   private static final Map<String, Node> NODES = new TreeMap<>();
 
   /** A node as a user starts it. */
-  private record Node(Path data, String endpoint, ServerProcess server) {}
+  private record Node(Path data, String endpoint, ServerProcess server) {
+
+    JsonNode keys() throws IOException {
+      return Json.parse(Files.readString(data.resolve("node.json")));
+    }
+
+    Path certificate() {
+      return data.resolve("s3-certificate.pem");
+    }
+
+    void requireNothingWrong() {
+      server.requireNoEndOfItsOwn();
+      assertThat(server.log()).doesNotContain(" ERROR ", "this is a bug");
+    }
+  }
 
   @BeforeAll
   static void start() throws IOException, InterruptedException {
@@ -88,10 +104,30 @@ final class ClientsTest {
     run(scheme, ".venv", "pyarrow");
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"http", "https"})
+  void theAwsSdkForJavaWithItsDefaultSettings(String scheme) throws Exception {
+    Node node = NODES.get(scheme);
+    JsonNode keys = node.keys();
+    new AwsSdkForJava(
+            node.endpoint,
+            keys.path("accessKeyId").asString(),
+            keys.path("secretAccessKey").asString(),
+            scheme.equals("https") ? Optional.of(node.certificate()) : Optional.empty())
+        .run();
+    node.requireNothingWrong();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"http", "https"})
+  void theAwsSdkForGoWithItsDefaultSettings(String scheme) throws Exception {
+    run(scheme, "go", List.of(ServerProcess.ROOT.resolve(".tools/go/s3-client").toString()));
+  }
+
   @Test
   void theCertificateIsNamedAtTheStartAndItsKeyIsPrivate() throws Exception {
     Node node = NODES.get("https");
-    Path certificate = node.data.resolve("s3-certificate.pem").toAbsolutePath();
+    Path certificate = node.certificate().toAbsolutePath();
     assertThat(node.server.log())
         .contains(
             "S3 endpoint        " + node.endpoint,
@@ -108,17 +144,21 @@ final class ClientsTest {
   }
 
   private static void run(String scheme, String environment, String client) throws Exception {
+    run(
+        scheme,
+        client,
+        List.of(
+            ServerProcess.ROOT.resolve(environment).resolve("bin/python").toString(),
+            ServerProcess.ROOT.resolve("app/src/test/python/clients_test.py").toString(),
+            client));
+  }
+
+  private static void run(String scheme, String client, List<String> command) throws Exception {
     Node node = NODES.get(scheme);
-    JsonNode keys = Json.parse(Files.readString(node.data.resolve("node.json")));
+    JsonNode keys = node.keys();
     Path output = temp.resolve("output-" + client + "-" + scheme);
-    Path script = ServerProcess.ROOT.resolve("app/src/test/python/clients_test.py");
     var builder =
-        new ProcessBuilder(
-                ServerProcess.ROOT.resolve(environment).resolve("bin/python").toString(),
-                script.toString(),
-                client)
-            .redirectErrorStream(true)
-            .redirectOutput(output.toFile());
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
     Map<String, String> variables = builder.environment();
     variables.keySet().removeIf(name -> name.startsWith("AWS_"));
     variables.put("FOREBAY_S3_ENDPOINT", node.endpoint);
@@ -130,7 +170,7 @@ final class ClientsTest {
     variables.put("AWS_SHARED_CREDENTIALS_FILE", temp.resolve("none").toString());
     variables.put("PYTHONDONTWRITEBYTECODE", "1");
     if (scheme.equals("https")) {
-      variables.put("AWS_CA_BUNDLE", node.data.resolve("s3-certificate.pem").toString());
+      variables.put("AWS_CA_BUNDLE", node.certificate().toString());
     }
     Process process = builder.start();
     try {
@@ -142,7 +182,6 @@ final class ClientsTest {
     } finally {
       process.destroyForcibly();
     }
-    node.server.requireNoEndOfItsOwn();
-    assertThat(node.server.log()).doesNotContain(" ERROR ", "this is a bug");
+    node.requireNothingWrong();
   }
 }
