@@ -4,6 +4,7 @@ import io.forebay.app.bench.BenchCommand;
 import io.forebay.app.command.DataCommands;
 import io.forebay.app.command.OperatorCommands;
 import io.forebay.app.demo.DemoCommand;
+import io.forebay.app.fuzz.FuzzCommand;
 import io.forebay.app.serve.ServeCommand;
 import io.forebay.core.error.ForebayException;
 import java.io.IOException;
@@ -26,6 +27,7 @@ import picocli.CommandLine.Spec;
       ServeCommand.class,
       DemoCommand.class,
       BenchCommand.class,
+      FuzzCommand.class,
       OperatorCommands.StatusCommand.class,
       OperatorCommands.BucketCommand.class,
       DataCommands.Ls.class,

@@ -3,6 +3,7 @@ package io.forebay.app.bench;
 import io.forebay.app.bench.CheckpointWorker.Job;
 import io.forebay.app.bench.CheckpointWorker.What;
 import io.forebay.app.command.Json;
+import io.forebay.app.demo.Servers;
 import io.forebay.app.runtime.Launcher;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -20,7 +21,6 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -270,7 +270,7 @@ public final class CheckpointBench implements Callable<Integer> {
     } finally {
       workers.values().forEach(Process::destroyForcibly);
       servers.forEach(Process::destroyForcibly);
-      remove(root);
+      Servers.remove(root);
     }
   }
 
@@ -652,15 +652,5 @@ public final class CheckpointBench implements Callable<Integer> {
 
   private static String lower(ThreadCpu.Kind kind) {
     return kind.name().toLowerCase(Locale.ROOT);
-  }
-
-  private static void remove(Path directory) throws IOException {
-    List<Path> all;
-    try (Stream<Path> tree = Files.walk(directory)) {
-      all = tree.toList();
-    }
-    for (Path path : all.reversed()) {
-      Files.deleteIfExists(path);
-    }
   }
 }

@@ -1,10 +1,7 @@
 package io.forebay.app.bench;
 
-import io.forebay.core.error.ErrorCode;
-import io.forebay.core.error.ForebayException;
+import io.forebay.gateway.s3.Sha256;
 import java.nio.charset.StandardCharsets;
-import java.security.GeneralSecurityException;
-import java.security.MessageDigest;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
@@ -12,8 +9,6 @@ import java.util.HexFormat;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
-import javax.crypto.Mac;
-import javax.crypto.spec.SecretKeySpec;
 
 /**
  * Targets of requests that carry their signature in the query (AWS Signature Version 4, presigned,
@@ -42,8 +37,7 @@ final class PresignedTargets {
     String date = timestamp.substring(0, 8);
     this.scope = date + "/" + REGION + "/s3/aws4_request";
     this.credential = accessKeyId + "/" + scope;
-    byte[] ofSecret = ("AWS4" + secretAccessKey).getBytes(StandardCharsets.UTF_8);
-    this.signingKey = hmac(hmac(hmac(hmac(ofSecret, date), REGION), "s3"), "aws4_request");
+    this.signingKey = Sha256.signingKey(secretAccessKey, date, REGION, "s3");
   }
 
   /** The host that was signed; what the header Host must say. */
@@ -70,12 +64,19 @@ final class PresignedTargets {
         text.append(text.isEmpty() ? "" : "&").append(name).append('=').append(value));
     String canonical =
         method + "\n" + path + "\n" + text + "\nhost:" + host + "\n\nhost\nUNSIGNED-PAYLOAD";
-    String toSign = ALGORITHM + "\n" + timestamp + "\n" + scope + "\n" + sha256(canonical);
+    String toSign =
+        ALGORITHM
+            + "\n"
+            + timestamp
+            + "\n"
+            + scope
+            + "\n"
+            + Sha256.hex(canonical.getBytes(StandardCharsets.UTF_8));
     return path
         + "?"
         + text
         + "&X-Amz-Signature="
-        + HexFormat.of().formatHex(hmac(signingKey, toSign));
+        + HexFormat.of().formatHex(Sha256.hmac(signingKey, toSign));
   }
 
   private static String encode(String text) {
@@ -92,25 +93,5 @@ final class PresignedTargets {
       }
     }
     return out.toString();
-  }
-
-  private static String sha256(String text) {
-    try {
-      return HexFormat.of()
-          .formatHex(
-              MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
-    } catch (GeneralSecurityException impossible) {
-      throw new ForebayException(ErrorCode.INTERNAL, "every JDK has SHA-256", impossible);
-    }
-  }
-
-  private static byte[] hmac(byte[] key, String text) {
-    try {
-      Mac mac = Mac.getInstance("HmacSHA256");
-      mac.init(new SecretKeySpec(key, "HmacSHA256"));
-      return mac.doFinal(text.getBytes(StandardCharsets.UTF_8));
-    } catch (GeneralSecurityException impossible) {
-      throw new ForebayException(ErrorCode.INTERNAL, "every JDK has HmacSHA256", impossible);
-    }
   }
 }

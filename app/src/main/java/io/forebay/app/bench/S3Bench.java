@@ -24,7 +24,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.function.ToDoubleFunction;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -238,7 +237,7 @@ public final class S3Bench implements Callable<Integer> {
       } catch (IllegalStateException ending) {
         // The hook runs, and ends what was started.
       }
-      remove(root);
+      Servers.remove(root);
     }
   }
 
@@ -484,16 +483,6 @@ public final class S3Bench implements Callable<Integer> {
       } catch (Exception failure) {
         System.err.println("forebay: ending a server went wrong: " + failure);
       }
-    }
-  }
-
-  private static void remove(Path directory) throws IOException {
-    List<Path> all;
-    try (Stream<Path> tree = Files.walk(directory)) {
-      all = tree.toList();
-    }
-    for (Path path : all.reversed()) {
-      Files.deleteIfExists(path);
     }
   }
 }

@@ -32,7 +32,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -110,7 +109,7 @@ public final class DemoCommand implements Callable<Integer> {
         Files.writeString(json, Json.of(facts) + "\n");
       }
       if (!keep) {
-        remove(root);
+        Servers.remove(root);
       }
     }
     return held ? 0 : 1;
@@ -209,7 +208,7 @@ public final class DemoCommand implements Callable<Integer> {
     Map<String, Long> requestsBefore = requests(servers);
     say("Stop node %s, replace its disk by an empty one, and start it again".formatted(writer));
     servers.kill(writer);
-    remove(servers.disk(writer));
+    Servers.remove(servers.disk(writer));
     facts.disksReplaced++;
     // Without the option the node refuses the empty directory: it might only be not mounted.
     servers.start(writer, "--accept-empty-volume");
@@ -483,19 +482,6 @@ public final class DemoCommand implements Callable<Integer> {
 
   private static double seconds(long sinceNanos) {
     return (System.nanoTime() - sinceNanos) / 1e9;
-  }
-
-  private static void remove(Path directory) throws IOException {
-    if (!Files.exists(directory)) {
-      return;
-    }
-    List<Path> all;
-    try (Stream<Path> tree = Files.walk(directory)) {
-      all = tree.toList();
-    }
-    for (Path path : all.reversed()) {
-      Files.deleteIfExists(path);
-    }
   }
 
   /** Measures how long the cluster takes to call a killed node down. */

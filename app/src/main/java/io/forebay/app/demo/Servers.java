@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -22,7 +23,9 @@ import tools.jackson.databind.JsonNode;
  * started and ended like an operator would, or the way a machine dies.
  */
 public final class Servers implements AutoCloseable {
-  private static final String SECRET = "demo-secret-that-never-leaves-loopback";
+  /** The secret of every cluster that is made here. */
+  public static final String SECRET = "demo-secret-that-never-leaves-loopback";
+
   private static final long START_SECONDS = 40;
 
   private static final class Member {
@@ -230,6 +233,20 @@ public final class Servers implements AutoCloseable {
   public void close() {
     for (Member member : members.values()) {
       member.process.destroyForcibly();
+    }
+  }
+
+  /** Removes a tree, if it is there. */
+  public static void remove(Path directory) throws IOException {
+    if (!Files.exists(directory)) {
+      return;
+    }
+    List<Path> all;
+    try (Stream<Path> tree = Files.walk(directory)) {
+      all = tree.toList();
+    }
+    for (Path path : all.reversed()) {
+      Files.deleteIfExists(path);
     }
   }
 

@@ -18,6 +18,7 @@ import java.util.Map;
  * @param version of the cluster image
  * @param leader whom the node takes for the leader of the cluster's log
  * @param ready whether the node holds its lease: it may take writes
+ * @param door what the S3 door has under way and free; empty without one
  */
 public record Report(
     String node,
@@ -32,6 +33,7 @@ public record Report(
     Map<String, Long> flush,
     Map<String, Long> storeRequests,
     Map<String, Long> counters,
+    Map<String, Long> door,
     Defaults defaults) {
   /** A node of the cluster. */
   public record NodeFacts(
@@ -71,6 +73,7 @@ public record Report(
       NodeStatus status,
       Map<String, Long> flush,
       Map<String, Long> storeRequests,
+      Map<String, Long> door,
       Defaults defaults) {
     ClusterImage image = status.image();
     Outage outage = Outage.of(image);
@@ -129,6 +132,7 @@ public record Report(
             Map.entry("readSlicesFree", status.readSlicesFree()),
             Map.entry("memoryTierBytes", status.memoryTierBytes()),
             Map.entry("memoryTierHits", status.memoryTierHits())),
+        door,
         defaults);
   }
 

@@ -54,8 +54,10 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -75,6 +77,7 @@ public final class Server implements AutoCloseable {
   private final Flusher flusher;
   private final Optional<TlsIdentity> s3Identity;
   private Optional<InetSocketAddress> s3Address = Optional.empty();
+  private volatile Supplier<Map<String, Long>> s3Facts = Map::of;
 
   /**
    * Starts a server; returns when its ports are bound, before it has joined the cluster.
@@ -323,6 +326,12 @@ public final class Server implements AutoCloseable {
     HttpServer http = HttpServer.start(env, s3Identity.map(plain::withTls).orElse(plain), door);
     open.push(http);
     s3Address = Optional.of(http.address());
+    s3Facts =
+        () ->
+            Map.of(
+                "requestsUnderWay", http.requestsUnderWay(),
+                "connections", (long) http.connections(),
+                "slabsFree", doorPool.available());
   }
 
   private void openAdmin(String listen) {
@@ -363,6 +372,7 @@ public final class Server implements AutoCloseable {
             node.status(),
             flusher.counters(),
             stores.requests(),
+            s3Facts.get(),
             new Report.Defaults(
                 defaultReplicas(), config.store().orElse(""), config.flushDelayMillis())));
   }

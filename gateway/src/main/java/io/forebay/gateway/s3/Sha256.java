@@ -9,9 +9,9 @@ import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 
 /** SHA-256 and its HMAC, which every signature is made of. */
-final class Sha256 {
+public final class Sha256 {
   /** SHA-256 of nothing. */
-  static final String EMPTY_HEX =
+  public static final String EMPTY_HEX =
       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
   private Sha256() {}
@@ -24,11 +24,13 @@ final class Sha256 {
     }
   }
 
-  static String hex(byte[] bytes) {
+  /** Of some bytes, in lower-case hex. */
+  public static String hex(byte[] bytes) {
     return HexFormat.of().formatHex(digest("SHA-256").digest(bytes));
   }
 
-  static byte[] hmac(byte[] key, String text) {
+  /** HMAC-SHA256 of a text of Latin-1. */
+  public static byte[] hmac(byte[] key, String text) {
     try {
       Mac mac = Mac.getInstance("HmacSHA256");
       mac.init(new SecretKeySpec(key, "HmacSHA256"));
@@ -39,7 +41,7 @@ final class Sha256 {
   }
 
   /** The key that signs for a day, region and service (AWS: "derive a signing key"). */
-  static byte[] signingKey(String secret, String date, String region, String service) {
+  public static byte[] signingKey(String secret, String date, String region, String service) {
     byte[] ofSecret = ("AWS4" + secret).getBytes(StandardCharsets.UTF_8);
     return hmac(hmac(hmac(hmac(ofSecret, date), region), service), "aws4_request");
   }

@@ -25,14 +25,14 @@ import org.jspecify.annotations.Nullable;
  *   3: HMAC("dialer", 1, 2 without proof)  →
  * </pre>
  */
-final class Handshake {
+public final class Handshake {
   private static final byte[] NOTHING = new byte[Hello.SECRET_BYTES];
 
   /** Who is at the other end. */
-  record Peer(NodeId node, boolean client) {}
+  public record Peer(NodeId node, boolean client) {}
 
   /** What to do after a HELLO was taken. */
-  record Step(Optional<Hello> answer, Optional<Peer> done) {}
+  public record Step(Optional<Hello> answer, Optional<Peer> done) {}
 
   private final byte[] secret;
   private final Hello mine;
@@ -45,7 +45,7 @@ final class Handshake {
    * @param expected whom the dialling end wants to reach; empty takes anybody of the cluster
    * @param nonce 32 random bytes
    */
-  Handshake(
+  public Handshake(
       boolean dialing,
       byte[] secret,
       String clusterId,
@@ -62,7 +62,7 @@ final class Handshake {
   }
 
   /** The first HELLO, from the dialling end. */
-  Hello open() {
+  public Hello open() {
     first = mine;
     return mine;
   }
@@ -73,7 +73,7 @@ final class Handshake {
    * @throws ForebayException UNAUTHENTICATED, WRONG_CLUSTER, CORRUPT, or PEER_UNREACHABLE when
    *     another node answers than the one that was dialled
    */
-  Step receive(Hello hello) {
+  public Step receive(Hello hello) {
     if (!dialing && hello.step() == 1 && first == null) {
       requireSameCluster(hello);
       first = hello;
