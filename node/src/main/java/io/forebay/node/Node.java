@@ -9,7 +9,9 @@ import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.FileService;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.lease.LeaseCache;
 import io.forebay.core.log.ControlPlaneClient;
+import io.forebay.core.log.LeasedLog;
 import io.forebay.core.log.LogService;
 import io.forebay.core.log.NamespaceCommands;
 import io.forebay.core.log.VoterEndpoint;
@@ -65,9 +67,11 @@ public final class Node implements AutoCloseable {
   private final Permits writeMemory;
   private final ReadMemory readMemory;
   private final MemoryTier memoryTier;
+  private final LeaseCache leases;
   private final List<LogService> logs = new ArrayList<>();
   private final Optional<Coordinator> coordinator;
   private final Optional<VoterEndpoint> voterEndpoint;
+  private final Optional<LeasedLog> leasedLog;
   private final List<Thread> threads = new ArrayList<>();
 
   /**
@@ -93,6 +97,10 @@ public final class Node implements AutoCloseable {
     this.volumes = new Volumes(volumes);
     this.lease = new Lease(env);
     this.plane = new ControlPlaneClient(env, network, List.copyOf(config.voters().keySet()));
+    this.leases = new LeaseCache(env);
+    if (config.leases().on()) {
+      plane.lease(leases, config.leases().except());
+    }
     this.writeMemory = new Permits(env, config.writeMemoryBytes());
     this.readMemory = new ReadMemory(env, config.readSlices());
     this.memoryTier = new MemoryTier(env, config.memoryTierBytes());
@@ -122,7 +130,11 @@ public final class Node implements AutoCloseable {
             env, plane, session, sender, manifests, pool, writeMemory, readMemory, heads);
     if (voter.isPresent()) {
       var cluster = new LogService(env, voter.get().cluster(), voter.get().clusterLog());
-      var namespace = new LogService(env, voter.get().namespace(), voter.get().namespaceCommands());
+      var leased = new LeasedLog(env, network, voter.get().namespace(), config.leases());
+      var namespace =
+          new LogService(
+              env, voter.get().namespace(), voter.get().namespaceCommands(), Optional.of(leased));
+      this.leasedLog = Optional.of(leased);
       logs.add(cluster);
       logs.add(namespace);
       if (config.voters().size() == 1) {
@@ -137,6 +149,7 @@ public final class Node implements AutoCloseable {
           Optional.of(
               new Coordinator(env, cluster, voter.get().clusterLog(), plane, config.graceMillis()));
     } else {
+      this.leasedLog = Optional.empty();
       this.voterEndpoint = Optional.empty();
       this.coordinator = Optional.empty();
     }
@@ -156,6 +169,7 @@ public final class Node implements AutoCloseable {
         (from, message, payload) -> answer(message, payload, fileMessages, flushMessages), replica);
     run("agent", agent::run);
     coordinator.ifPresent(each -> run("coordinator", each::run));
+    leasedLog.ifPresent(each -> run("leases", each::run));
     run("resync", resync::run);
     run("repair", repair::run);
     run("collector", collector::run);
@@ -193,16 +207,23 @@ public final class Node implements AutoCloseable {
   }
 
   private Reply control(ControlMessage message) {
+    if (message instanceof ControlMessage.Revoke(long run, var directories)) {
+      return Reply.of(new ControlMessage.Revoked(leases.revoke(run, directories)));
+    }
     if (voterEndpoint.isEmpty() || coordinator.isEmpty()) {
       return Reply.of(new ControlMessage.NotLeader(Optional.empty()));
     }
     return switch (message) {
       case ControlMessage.Submit submit -> voterEndpoint.get().submit(submit);
       case ControlMessage.Query query -> voterEndpoint.get().query(query);
+      case ControlMessage.LeasedQuery query -> voterEndpoint.get().query(query);
       case ControlMessage.Heartbeat heartbeat -> coordinator.get().heartbeat(heartbeat);
       case ControlMessage.Submitted _,
           ControlMessage.NotLeader _,
           ControlMessage.Answer _,
+          ControlMessage.LeasedAnswer _,
+          ControlMessage.Revoke _,
+          ControlMessage.Revoked _,
           ControlMessage.HeartbeatAck _ ->
           throw new ForebayException(
               ErrorCode.INVALID_ARGUMENT,
@@ -253,7 +274,9 @@ public final class Node implements AutoCloseable {
         writeMemory.available(),
         readMemory.available(),
         memoryTier.heldBytes(),
-        memoryTier.hits());
+        memoryTier.hits(),
+        leases.counters(),
+        leasedLog.map(LeasedLog::counters));
   }
 
   /** Ends the node's threads and closes its volumes. */

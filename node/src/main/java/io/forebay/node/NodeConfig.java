@@ -1,6 +1,7 @@
 package io.forebay.node;
 
 import io.forebay.core.id.NodeId;
+import io.forebay.core.lease.LeaseSettings;
 import java.util.Collections;
 import java.util.Map;
 import java.util.TreeMap;
@@ -16,6 +17,7 @@ import java.util.TreeMap;
  * @param memoryTierBytes what is kept in memory of what is read often; 0: nothing
  * @param graceMillis how long a lost volume is waited for before it is replaced
  * @param collectMillis between two rounds of collecting garbage
+ * @param leases whether keys are answered from memory, and, at a voter, whether others may
  */
 public record NodeConfig(
     String address,
@@ -25,7 +27,8 @@ public record NodeConfig(
     int readSlices,
     long memoryTierBytes,
     long graceMillis,
-    long collectMillis) {
+    long collectMillis,
+    LeaseSettings leases) {
   public NodeConfig {
     voters = Collections.unmodifiableMap(new TreeMap<>(voters));
     if (voters.isEmpty()) {

@@ -3,6 +3,8 @@ package io.forebay.node;
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.lease.LeaseCache;
+import io.forebay.core.lease.LeaseTable;
 import io.forebay.core.volume.VolumeUsage;
 import io.forebay.node.resync.Repair;
 import io.forebay.node.resync.Resync;
@@ -19,6 +21,8 @@ import java.util.Optional;
  * @param readSlicesFree of what readers may hold
  * @param memoryTierBytes held in memory of what is read often
  * @param memoryTierHits reads that were answered from there
+ * @param leases what it answered from memory
+ * @param leaseBook of a voter: what it gives as a leader
  */
 public record NodeStatus(
     NodeId node,
@@ -34,7 +38,9 @@ public record NodeStatus(
     long writeMemoryFreeBytes,
     long readSlicesFree,
     long memoryTierBytes,
-    long memoryTierHits) {
+    long memoryTierHits,
+    LeaseCache.Counters leases,
+    Optional<LeaseTable.Counters> leaseBook) {
   public NodeStatus {
     volumes = List.copyOf(volumes);
   }

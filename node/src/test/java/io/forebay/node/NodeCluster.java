@@ -8,6 +8,7 @@ import io.forebay.core.env.TestEnv;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.lease.LeaseSettings;
 import io.forebay.core.log.LocalConsensus;
 import io.forebay.core.log.LoggedMachine;
 import io.forebay.core.log.NamespaceCommands;
@@ -139,7 +140,15 @@ public final class NodeCluster implements AutoCloseable {
             stores,
             stores,
             new NodeConfig(
-                address, "", Map.of(VOTER, voterAddress), 64L << 20, 16, 0, 600_000, 600_000));
+                address,
+                "",
+                Map.of(VOTER, voterAddress),
+                64L << 20,
+                16,
+                0,
+                600_000,
+                600_000,
+                LeaseSettings.OFF));
     stores.bind(node.plane());
     nodes.set(index, Optional.of(new Running(network, node, volume)));
     var flusher = new Flusher(env, network, node.plane(), node.manifests(), stores);

@@ -1,6 +1,7 @@
 package io.forebay.sim;
 
 import io.forebay.sim.cluster.Checkpoint;
+import io.forebay.sim.cluster.Readers;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -10,17 +11,18 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** Runs the checkpoint scenario over many seeds and says what broke, and how to see it again. */
+/** Runs a scenario over many seeds and says what broke, and how to see it again. */
 public final class Main {
   private static final String USAGE =
       """
-      Usage: ./forebay sim [--seeds N] [--start S] [--nodes N] [--operations N] [--json FILE] [--log] [--stop]
+      Usage: ./forebay sim [--seeds N] [--start S] [--nodes N] [--operations N] [--json FILE] [--log] [--stop] [--readers]
         --seeds N        how many seeds to run (10)
         --start S        the first seed (1)
         --nodes N        nodes of each cluster, 3 to 9 (5)
         --operations N   operations of each seed (1000)
         --json FILE      write the facts there: seeds, operations, faults, violations, ...
         --log            print what happened before a violation in full, messages included
+        --readers        run the scenario of directory leases: many readers, leaders that come and go
         --stop           run no further seed after one that broke a promise
       Exit status: 0 when no promise was broken, 1 when one was, 2 for wrong arguments.\
       """;
@@ -33,6 +35,7 @@ public final class Main {
   private String json = "";
   private boolean full;
   private boolean stop;
+  private boolean readers;
 
   private Main() {}
 
@@ -53,6 +56,10 @@ public final class Main {
     for (int i = 0; i < args.length; i++) {
       if (args[i].equals("--log")) {
         full = true;
+        continue;
+      }
+      if (args[i].equals("--readers")) {
+        readers = true;
         continue;
       }
       if (args[i].equals("--stop")) {
@@ -85,7 +92,8 @@ public final class Main {
     long began = System.nanoTime();
     var total = new Total();
     for (long seed = start; seed < start + seeds; seed++) {
-      Checkpoint.Report report = Checkpoint.run(new Checkpoint.Plan(seed, nodes, operations));
+      var plan = new Checkpoint.Plan(seed, nodes, operations);
+      Checkpoint.Report report = readers ? Readers.run(plan) : Checkpoint.run(plan);
       total.add(report);
       if (!report.violations().isEmpty()) {
         tell(report);
@@ -127,6 +135,7 @@ public final class Main {
         + nodes
         + " --operations "
         + operations
+        + (readers ? " --readers" : "")
         + " --log";
   }
 

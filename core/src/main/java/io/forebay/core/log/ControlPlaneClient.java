@@ -8,7 +8,9 @@ import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.BucketId;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.lease.LeaseCache;
 import io.forebay.core.namespace.NamespaceAnswer;
 import io.forebay.core.namespace.NamespaceCommand;
 import io.forebay.core.namespace.NamespaceQuery;
@@ -18,7 +20,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -53,6 +57,8 @@ public final class ControlPlaneClient implements ControlPlane {
   private final List<Consumer<ClusterImage>> listeners = new ArrayList<>(); // guarded by lock
   private final Map<Long, Outcome<Boolean>> awaited = new TreeMap<>(); // guarded by lock
   private volatile Optional<Function<NamespaceQuery, NamespaceAnswer>> here = Optional.empty();
+  private volatile Optional<LeasedReads> leased = Optional.empty();
+  private volatile Set<String> unleased = new TreeSet<>();
   private volatile ClusterImage image = ClusterImage.EMPTY; // written under lock
 
   /**
@@ -87,7 +93,31 @@ public final class ControlPlaneClient implements ControlPlane {
         // It has not elected itself yet: the submitter waits for that.
       }
     }
+    Optional<LeasedReads> reads = leased;
+    if (reads.isPresent()
+        && query instanceof NamespaceQuery.Stat stat
+        && !isUnleased(stat.bucket())) {
+      return reads.get().stat(stat);
+    }
     return ANSWERS.decode(namespace.query(QUERIES.encode(query), TIMEOUT_NANOS));
+  }
+
+  private boolean isUnleased(BucketId bucket) {
+    return !unleased.isEmpty()
+        && image.buckets().stream()
+            .anyMatch(each -> each.id().equals(bucket) && unleased.contains(each.name()));
+  }
+
+  /**
+   * From now on single keys are answered from memory while this node has a lease on their
+   * directory, and leases are asked for.
+   *
+   * @param cache of this node; {@link LeaseCache#revoke} is the answer to a leader's revocation
+   * @param except names of buckets where they are not
+   */
+  public void lease(LeaseCache cache, List<String> except) {
+    unleased = new TreeSet<>(except);
+    leased = Optional.of(new LeasedReads(env, namespace, cache, TIMEOUT_NANOS));
   }
 
   /**

@@ -13,6 +13,8 @@ import java.util.concurrent.locks.ReentrantLock;
  * come.
  */
 public final class LocalConsensus implements Consensus {
+  private static final long TERM = 1;
+
   private final Env env;
   private final NodeId self;
   private final SortedMap map;
@@ -35,7 +37,7 @@ public final class LocalConsensus implements Consensus {
       var batch = new Batch();
       byte[] answer;
       try (SortedMap.View view = map.view()) {
-        answer = machine.apply(index, entry, view, batch);
+        answer = machine.apply(TERM, index, entry, view, batch);
       }
       map.write(batch);
       return Outcome.of(env, answer);
@@ -51,7 +53,7 @@ public final class LocalConsensus implements Consensus {
 
   @Override
   public Leadership leadership() {
-    return new Leadership(1, Optional.of(self), true);
+    return new Leadership(TERM, Optional.of(self), true);
   }
 
   @Override

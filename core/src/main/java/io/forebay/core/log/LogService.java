@@ -7,6 +7,9 @@ import io.forebay.core.env.Outcome;
 import io.forebay.core.env.Permits;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
+import io.forebay.core.lease.Grant;
+import io.forebay.core.lease.LeaseTable;
+import io.forebay.core.net.ControlMessage;
 import io.forebay.core.sorted.SortedMap;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,6 +21,9 @@ import java.util.function.Function;
  * The leader's side of one log: puts submissions that wait together into one entry (an entry costs
  * about a hundred times a command), keeps several entries under way, and answers each. Reads share
  * one confirmation round, begun after they came.
+ *
+ * <p>With leases, submissions wait in the thread that brings them until they may be proposed; an
+ * entry holds only such as were admitted in the same term.
  */
 public final class LogService implements AutoCloseable {
   private static final int QUEUED_COMMANDS = 8192;
@@ -27,16 +33,19 @@ public final class LogService implements AutoCloseable {
   private static final long READ_TIMEOUT_NANOS = 2_000_000_000L;
   private static final RecordCodec<Submission.Entry> ENTRIES =
       RecordCodec.of(Submission.Entry.class);
+  private static final RecordCodec<Submission.InTerm> BOUND_ENTRIES =
+      RecordCodec.of(Submission.InTerm.class);
   private static final RecordCodec<Submission.Many> REQUESTS =
       RecordCodec.of(Submission.Many.class);
   private static final RecordCodec<Submission.Answers> ANSWERS =
       RecordCodec.of(Submission.Answers.class);
 
-  private record Waiting(Submission submission, Outcome<byte[]> answer) {}
+  private record Waiting(Submission submission, LeasedLog.Bond bond, Outcome<byte[]> answer) {}
 
   private final Env env;
   private final Consensus consensus;
   private final Commands commands;
+  private final Optional<LeasedLog> leases;
   private final BoundedQueue<Waiting> queue;
   private final Permits underWay;
   private final Thread batcher;
@@ -45,9 +54,17 @@ public final class LogService implements AutoCloseable {
   private boolean roundRuns; // guarded by readLock
 
   public LogService(Env env, Consensus consensus, Commands commands) {
+    this(env, consensus, commands, Optional.empty());
+  }
+
+  /**
+   * @param leases of the same log, whose commands are a namespace's
+   */
+  public LogService(Env env, Consensus consensus, Commands commands, Optional<LeasedLog> leases) {
     this.env = env;
     this.consensus = consensus;
     this.commands = commands;
+    this.leases = leases;
     this.queue = new BoundedQueue<>(env, QUEUED_COMMANDS);
     this.underWay = new Permits(env, ENTRIES_UNDER_WAY);
     this.batcher = env.spawn("log-batcher", this::batch);
@@ -71,8 +88,11 @@ public final class LogService implements AutoCloseable {
     submissions.forEach(submission -> commands.check(submission.command()));
     var waiting = new ArrayList<Waiting>();
     for (Submission submission : submissions) {
-      var one = new Waiting(submission, new Outcome<>(env));
+      LeasedLog.Bond bond =
+          leases.map(leased -> leased.admit(submission)).orElse(LeasedLog.Bond.NONE);
+      var one = new Waiting(submission, bond, new Outcome<>(env));
       if (!queue.offer(one)) {
+        settled(bond);
         throw new ForebayException(
             ErrorCode.BUSY, QUEUED_COMMANDS + " commands wait for the log; try again later");
       }
@@ -92,6 +112,21 @@ public final class LogService implements AutoCloseable {
   }
 
   /**
+   * As {@link #query(byte[])}, and gives a lease on what is asked about where it may be given.
+   *
+   * @throws ForebayException NOT_LEADER; UNAVAILABLE; TIMEOUT
+   */
+  public ControlMessage.LeasedAnswer query(byte[] query, LeaseTable.Holder holder) {
+    long term = requireLeader().term();
+    confirm();
+    Optional<Grant> given = leases.flatMap(leased -> leased.grant(term, query, holder));
+    try (SortedMap.View view = consensus.map().view()) {
+      return new ControlMessage.LeasedAnswer(
+          commands.query(view, query), given.filter(grant -> LeasedLog.covers(view, grant)));
+    }
+  }
+
+  /**
    * Reads from a linearizable picture, which ends with the call.
    *
    * @throws ForebayException NOT_LEADER; UNAVAILABLE; TIMEOUT
@@ -104,12 +139,13 @@ public final class LogService implements AutoCloseable {
     }
   }
 
-  private void requireLeader() {
+  private Leadership requireLeader() {
     Leadership leadership = consensus.leadership();
     if (!leadership.self()) {
       throw new ForebayException(
           ErrorCode.NOT_LEADER, leadership.leader().map(Object::toString).orElse(""));
     }
+    return leadership;
   }
 
   private void confirm() {
@@ -173,8 +209,10 @@ public final class LogService implements AutoCloseable {
 
   private void batch() {
     try {
+      Optional<Waiting> begin = Optional.empty();
       while (true) {
-        Waiting first = queue.take();
+        Waiting first = begin.isPresent() ? begin.get() : queue.take();
+        begin = Optional.empty();
         underWay.acquire(1);
         var batch = new ArrayList<Waiting>();
         batch.add(first);
@@ -184,10 +222,14 @@ public final class LogService implements AutoCloseable {
           if (more.isEmpty()) {
             break;
           }
+          if (more.get().bond().term() != first.bond().term()) {
+            begin = more;
+            break;
+          }
           batch.add(more.get());
           bytes += more.get().submission().command().length;
         }
-        propose(batch);
+        propose(first.bond().term(), batch);
       }
     } catch (ForebayException end) {
       if (end.code() != ErrorCode.CANCELLED) {
@@ -196,24 +238,26 @@ public final class LogService implements AutoCloseable {
     }
   }
 
-  private void propose(List<Waiting> batch) {
+  private void propose(long term, List<Waiting> batch) {
     Outcome<byte[]> proposed;
     try {
-      proposed =
-          consensus.propose(
-              ENTRIES.encode(
-                  new Submission.Entry(
-                      env.wallMillis(), batch.stream().map(Waiting::submission).toList())));
+      proposed = consensus.propose(entry(term, batch.stream().map(Waiting::submission).toList()));
     } catch (RuntimeException failure) {
       underWay.release(1);
-      batch.forEach(one -> one.answer().fail(failure));
+      fail(batch, failure);
       return;
     }
     proposed.whenDone(done -> {
       underWay.release(1);
       Optional<Throwable> failure = done.failure();
       if (failure.isPresent()) {
-        batch.forEach(one -> one.answer().fail(failure.get()));
+        fail(batch, failure.get());
+        return;
+      }
+      batch.forEach(one -> settled(one.bond()));
+      if (LoggedMachine.notApplied(done.get())) {
+        var again = new ForebayException(ErrorCode.NOT_LEADER, "");
+        batch.forEach(one -> one.answer().fail(again));
         return;
       }
       List<byte[]> answers = ANSWERS.decode(done.get()).answers();
@@ -221,6 +265,23 @@ public final class LogService implements AutoCloseable {
         batch.get(i).answer().complete(answers.get(i));
       }
     });
+  }
+
+  private byte[] entry(long term, List<Submission> submissions) {
+    return term == 0
+        ? ENTRIES.encode(new Submission.Entry(env.wallMillis(), submissions))
+        : BOUND_ENTRIES.encode(leases.orElseThrow().entry(term, submissions));
+  }
+
+  private void fail(List<Waiting> batch, Throwable failure) {
+    for (Waiting one : batch) {
+      leases.ifPresent(leased -> leased.unknown(one.bond()));
+      one.answer().fail(failure);
+    }
+  }
+
+  private void settled(LeasedLog.Bond bond) {
+    leases.ifPresent(leased -> leased.settled(bond));
   }
 
   @Override

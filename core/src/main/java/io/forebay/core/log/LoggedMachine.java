@@ -14,8 +14,8 @@ import java.util.Optional;
  *
  * <p>Answers are kept in the map until their client has them, or has been silent for an hour: keys
  * {@code 0xF0 clientId sequence}; {@code 0xF1 clientId} holds when the client was last heard of;
- * {@code 0xF2} holds the wall time of the newest entry and of the last cleaning. Commands use keys
- * below 0xF0.
+ * {@code 0xF2} holds the wall time of the newest entry and of the last cleaning; {@code 0xF3} how
+ * long leases may be, and is absent where there are none. Commands use keys below 0xF0.
  */
 public final class LoggedMachine implements Machine {
   /** Most commands of an entry: positions are index × this + place. */
@@ -24,10 +24,12 @@ public final class LoggedMachine implements Machine {
   private static final byte ANSWERS = (byte) 0xF0;
   private static final byte CLIENTS = (byte) 0xF1;
   private static final byte[] CLOCK = {(byte) 0xF2};
+  private static final byte[] LEASES = {(byte) 0xF3};
+  private static final byte[] NOT_APPLIED = {};
   private static final long SILENT_MILLIS = 3_600_000;
   private static final long CLEAN_MILLIS = 60_000;
-  private static final RecordCodec<Submission.Entry> ENTRIES =
-      RecordCodec.of(Submission.Entry.class);
+  private static final RecordCodec<Submission.InTerm> ENTRIES =
+      RecordCodec.of(Submission.InTerm.class);
   private static final RecordCodec<Submission.Answers> ANSWER_LISTS =
       RecordCodec.of(Submission.Answers.class);
 
@@ -37,10 +39,30 @@ public final class LoggedMachine implements Machine {
     this.commands = commands;
   }
 
+  /** Whether an entry's answer says that it was meant for another term, and did nothing. */
+  static boolean notApplied(byte[] answer) {
+    return answer.length == 0; // an answer to submissions has their count at least
+  }
+
+  /** How long leases that are out may be, as far as this map goes; nanoseconds, 0: none are. */
+  static long leaseNanos(SortedMap.View view) {
+    return view.get(LEASES).map(value -> ByteBuffer.wrap(value).getLong()).orElse(0L);
+  }
+
   @Override
-  public byte[] apply(long index, byte[] entry, SortedMap.View in, Batch out) {
-    Submission.Entry decoded = ENTRIES.decode(entry);
+  public byte[] apply(long term, long index, byte[] entry, SortedMap.View in, Batch out) {
+    Submission.InTerm decoded = ENTRIES.decode(entry);
+    if (decoded.term() != 0 && decoded.term() != term) {
+      return NOT_APPLIED;
+    }
     var view = new OverlayView(in, out);
+    if (decoded.term() != 0 && decoded.leaseNanos() != leaseNanos(view)) {
+      if (decoded.leaseNanos() == 0) {
+        out.remove(LEASES);
+      } else {
+        out.put(LEASES, ByteBuffer.allocate(Long.BYTES).putLong(decoded.leaseNanos()).array());
+      }
+    }
     ByteBuffer clock = ByteBuffer.wrap(view.get(CLOCK).orElseGet(() -> new byte[2 * Long.BYTES]));
     // A new leader's clock may be behind the old one's; time in the log never goes back.
     long wallMillis = Math.max(clock.getLong(), decoded.wallMillis());

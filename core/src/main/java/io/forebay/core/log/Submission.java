@@ -25,6 +25,20 @@ record Submission(long clientId, long sequence, long answeredBelow, byte[] comma
     }
   }
 
+  /**
+   * An entry as a leader that gives leases logs it; also how every entry is read, since an {@link
+   * Entry} lacks no more than the last fields.
+   *
+   * @param term the entry is applied only if the log holds it in this term; 0: in any. What a
+   *     leader made sure of before it proposed holds for its own term only
+   * @param leaseNanos leases of up to this length may be out from now on; 0 with a term: none
+   */
+  record InTerm(long wallMillis, List<Submission> submissions, long term, long leaseNanos) {
+    InTerm {
+      submissions = List.copyOf(submissions);
+    }
+  }
+
   /** The answers, in the order of the submissions. */
   record Answers(List<byte[]> answers) {
     Answers {

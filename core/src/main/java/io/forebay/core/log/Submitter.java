@@ -124,6 +124,22 @@ public final class Submitter {
                 : Optional.empty());
   }
 
+  /**
+   * Asks for a linearizable read, and for a lease on what it is about.
+   *
+   * @param run of this process, as it draws it
+   * @throws ForebayException UNAVAILABLE when no leader answered within the time-out
+   */
+  public ControlMessage.LeasedAnswer leasedQuery(byte[] query, long run, long timeoutNanos) {
+    return ask(
+        timeoutNanos,
+        () -> new ControlMessage.LeasedQuery(group, query, network.self(), run),
+        message ->
+            message instanceof ControlMessage.LeasedAnswer answer
+                ? Optional.of(answer)
+                : Optional.empty());
+  }
+
   /** Whom this node takes for the leader; another voter while that one is silent. */
   public NodeId leader() {
     lock.lock();
@@ -186,8 +202,8 @@ public final class Submitter {
     }
   }
 
-  private byte[] ask(
-      long timeoutNanos, Supplier<Message> request, Function<Message, Optional<byte[]>> answer) {
+  private <T> T ask(
+      long timeoutNanos, Supplier<Message> request, Function<Message, Optional<T>> answer) {
     long deadline = env.nanoTime() + timeoutNanos;
     long backOff = BACK_OFF_NANOS;
     String last = "no voter was asked";
@@ -196,7 +212,7 @@ public final class Submitter {
       try {
         long attempt = Math.min(ATTEMPT_NANOS, Math.max(1, deadline - env.nanoTime()));
         Reply reply = network.call(voter, request.get(), Optional.empty(), attempt).await();
-        Optional<byte[]> answered = answer.apply(reply.message());
+        Optional<T> answered = answer.apply(reply.message());
         if (answered.isPresent()) {
           return answered.get();
         }

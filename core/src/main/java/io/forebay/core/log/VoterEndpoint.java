@@ -3,6 +3,7 @@ package io.forebay.core.log;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.lease.LeaseTable;
 import io.forebay.core.net.ControlMessage;
 import io.forebay.core.net.Reply;
 import java.util.Map;
@@ -31,6 +32,14 @@ public final class VoterEndpoint {
   public Reply query(ControlMessage.Query request) {
     return orNotLeader(
         () -> Reply.of(new ControlMessage.Answer(log(request.group()).query(request.query()))));
+  }
+
+  /** Answers a query, with a lease where one may be given; blocks until leadership is confirmed. */
+  public Reply query(ControlMessage.LeasedQuery request) {
+    return orNotLeader(() ->
+        Reply.of(
+            log(request.group())
+                .query(request.query(), new LeaseTable.Holder(request.node(), request.run()))));
   }
 
   private LogService log(String group) {

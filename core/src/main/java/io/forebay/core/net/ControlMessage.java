@@ -3,6 +3,8 @@ package io.forebay.core.net;
 import io.forebay.core.codec.Tag;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.lease.Directory;
+import io.forebay.core.lease.Grant;
 import java.util.List;
 import java.util.Optional;
 
@@ -72,4 +74,41 @@ public sealed interface ControlMessage extends Message {
    */
   @Tag(106)
   record HeartbeatAck(long term, long version, Optional<byte[]> image) implements ControlMessage {}
+
+  /**
+   * As {@link Query}, and asks for a lease on the directory that the query is about. Answered by
+   * {@link LeasedAnswer} or {@link NotLeader}.
+   *
+   * @param run of the node's process, as it draws it
+   */
+  @Tag(107)
+  record LeasedQuery(String group, byte[] query, NodeId node, long run) implements ControlMessage {}
+
+  /**
+   * The machine's answer to a query.
+   *
+   * @param lease empty: the answer holds for this once
+   */
+  @Tag(108)
+  record LeasedAnswer(byte[] answer, Optional<Grant> lease) implements ControlMessage {}
+
+  /**
+   * A leader takes leases back (rule V1). Answered by {@link Revoked}.
+   *
+   * @param run of the process that they were given to
+   */
+  @Tag(109)
+  record Revoke(long run, List<Directory> directories) implements ControlMessage {
+    public Revoke {
+      directories = List.copyOf(directories);
+    }
+  }
+
+  /**
+   * Nothing is answered by those leases any more.
+   *
+   * @param known false: they are another run's, which may still live
+   */
+  @Tag(110)
+  record Revoked(boolean known) implements ControlMessage {}
 }

@@ -61,6 +61,7 @@ public final class VoterNetwork implements Network {
                 switch (message) {
                   case ControlMessage.Submit submit -> endpoint.submit(submit);
                   case ControlMessage.Query query -> endpoint.query(query);
+                  case ControlMessage.LeasedQuery query -> endpoint.query(query);
                   default -> throw new IllegalArgumentException(message.toString());
                 });
           } catch (ForebayException failure) {

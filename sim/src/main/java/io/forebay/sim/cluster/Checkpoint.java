@@ -25,6 +25,7 @@ import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.UploadId;
+import io.forebay.core.lease.LeaseSettings;
 import io.forebay.node.Node;
 import io.forebay.sim.log.SimLog;
 import io.forebay.sim.world.SimEnv;
@@ -109,7 +110,7 @@ public final class Checkpoint {
     random = world.stream("scenario");
     judge = new Judge(world, SimCluster.GROUPS_PER_VOLUME);
     int voters = plan.nodes() < 3 || random.nextInt(4) == 0 ? 1 : 3;
-    cluster = new SimCluster(world, plan.nodes(), voters, judge);
+    cluster = new SimCluster(world, plan.nodes(), voters, judge, LeaseSettings.OFF);
     int atOnce = random.nextInt(10) == 0 ? plan.nodes() : random.nextInt(1, 4);
     faults = new Faults(world, client, cluster, judge, Math.min(atOnce, plan.nodes()));
   }

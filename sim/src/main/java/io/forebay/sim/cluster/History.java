@@ -120,6 +120,21 @@ final class History {
     return held;
   }
 
+  /** The generations that the key had at some moment of a span; 0 stands for "no object". */
+  List<Long> generations(BucketId bucket, String key, long fromNanos, long toNanos) {
+    var held = new ArrayList<Long>();
+    long before = NEVER.generation();
+    for (Change change : keys.getOrDefault(key(bucket, key), List.of())) {
+      if (change.atNanos() < fromNanos) {
+        before = change.generation();
+      } else if (change.atNanos() <= toNanos) {
+        held.add(change.generation());
+      }
+    }
+    held.addFirst(before);
+    return held;
+  }
+
   /** Whether a version became current under a generation within a span. */
   boolean took(
       BucketId bucket,

@@ -163,8 +163,8 @@ final class Judge {
 
   // The logs.
 
-  byte[] clusterCommitted(long index, byte[] entry) {
-    byte[] answer = apply(clusterMachine, clusterMap, index, entry);
+  byte[] clusterCommitted(long term, long index, byte[] entry) {
+    byte[] answer = apply(clusterMachine, clusterMap, term, index, entry);
     for (Group group : clusterLog.image().groups()) {
       Group before = groups.get(group.id());
       if (!group.equals(before)) {
@@ -176,8 +176,8 @@ final class Judge {
     return answer;
   }
 
-  byte[] namespaceCommitted(long index, byte[] entry) {
-    byte[] answer = apply(namespaceMachine, namespaceMap, index, entry);
+  byte[] namespaceCommitted(long term, long index, byte[] entry) {
+    byte[] answer = apply(namespaceMachine, namespaceMap, term, index, entry);
     List<Runnable> after = List.copyOf(afterEntry);
     afterEntry.clear();
     after.forEach(Runnable::run);
@@ -185,11 +185,11 @@ final class Judge {
   }
 
   private static byte[] apply(
-      LoggedMachine machine, MemorySortedMap map, long index, byte[] entry) {
+      LoggedMachine machine, MemorySortedMap map, long term, long index, byte[] entry) {
     var batch = new Batch();
     byte[] answer;
     try (SortedMap.View view = map.view()) {
-      answer = machine.apply(index, entry, view, batch);
+      answer = machine.apply(term, index, entry, view, batch);
     }
     map.write(batch);
     return answer;

@@ -7,6 +7,7 @@ import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.lease.LeaseSettings;
 import io.forebay.core.log.Consensus;
 import io.forebay.core.log.LoggedMachine;
 import io.forebay.core.log.NamespaceCommands;
@@ -46,6 +47,7 @@ final class SimCluster {
   private final SimLinks links;
   private final RandomGenerator random;
   private final Judge judge;
+  private final LeaseSettings leases;
   private final Map<NodeId, String> voters = new TreeMap<>();
   private final SimLog clusterLog;
   private final SimLog namespaceLog;
@@ -55,8 +57,9 @@ final class SimCluster {
   private long formats;
   private long boots;
 
-  SimCluster(SimWorld world, int count, int voterCount, Judge judge) {
+  SimCluster(SimWorld world, int count, int voterCount, Judge judge, LeaseSettings leases) {
     this.world = world;
+    this.leases = leases;
     this.links = new SimLinks(world);
     this.random = world.stream("cluster");
     this.judge = judge;
@@ -180,7 +183,8 @@ final class SimCluster {
                 READ_SLICES,
                 MEMORY_TIER_BYTES,
                 GRACE_MILLIS,
-                COLLECT_NANOS / 1_000_000));
+                COLLECT_NANOS / 1_000_000,
+                leases));
     node.plane().onImage(image -> judge.seen(env.process(), image));
     Outcome<Boolean> _ =
         node.start(

@@ -120,7 +120,7 @@ public final class SimConsensus implements Consensus {
       var batch = new Batch();
       byte[] answer;
       try (SortedMap.View view = disk.map.view()) {
-        answer = machine.apply(index, log.entry(index), view, batch);
+        answer = machine.apply(log.termOf(index), index, log.entry(index), view, batch);
       }
       disk.map.write(batch);
       disk.applied = index;
@@ -166,6 +166,7 @@ public final class SimConsensus implements Consensus {
       }
       env.sleep(LOOK_NANOS);
     }
+    log.settled();
     long to = log.size();
     while (disk.applied < to) {
       if (!news.awaitUntil(deadline)) {

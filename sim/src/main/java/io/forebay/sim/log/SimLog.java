@@ -16,7 +16,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.function.BiFunction;
 import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
@@ -43,17 +42,29 @@ public final class SimLog {
     long applied;
   }
 
-  private record Proposal(SimConsensus by, byte[] entry, Outcome<byte[]> answer) {}
+  /** What becomes of the log at a commit. */
+  @FunctionalInterface
+  public interface Committed {
+    /**
+     * An entry is committed.
+     *
+     * @return what every voter must come to
+     */
+    byte[] at(long term, long index, byte[] entry);
+  }
+
+  private record Entry(long term, byte[] content, byte[] answer) {}
+
+  private record Proposal(SimConsensus by, long term, byte[] entry, Outcome<byte[]> answer) {}
 
   private final SimWorld world;
   private final SimLinks links;
   private final String name;
   private final List<NodeId> voters;
-  private final BiFunction<Long, byte[], byte[]> committed;
+  private final Committed committed;
   private final Consumer<String> violations;
   private final RandomGenerator random;
-  private final List<byte[]> entries = new ArrayList<>();
-  private final List<byte[]> answers = new ArrayList<>();
+  private final List<Entry> entries = new ArrayList<>();
   private final ArrayDeque<Proposal> stragglers = new ArrayDeque<>();
   private final Map<NodeId, Stored> disks = new TreeMap<>();
   private final Map<NodeId, SimConsensus> seats = new TreeMap<>();
@@ -68,8 +79,7 @@ public final class SimLog {
   /**
    * @param name for the event log
    * @param voters who may lead, at least one
-   * @param committed called with (index from 1, entry) at the moment of each commit; its answer is
-   *     what every voter must come to
+   * @param committed called at the moment of each commit, with indexes from 1
    * @param violations hears of voters that came to another answer
    */
   public SimLog(
@@ -77,7 +87,7 @@ public final class SimLog {
       SimLinks links,
       String name,
       List<NodeId> voters,
-      BiFunction<Long, byte[], byte[]> committed,
+      Committed committed,
       Consumer<String> violations) {
     this.world = world;
     this.links = links;
@@ -224,11 +234,19 @@ public final class SimLog {
     term++;
     event("elects " + leader + " in term " + term);
     // What followers of the old leader had accepted comes true with the new one, or never.
+    settled();
+  }
+
+  /**
+   * A majority follows a leader behind everything proposed so far: what is undecided was in its log
+   * before, or is lost.
+   */
+  void settled() {
     while (!stragglers.isEmpty()) {
       Proposal late = stragglers.remove();
       if (random.nextBoolean()) {
         event("commits late");
-        commit(late.entry());
+        commit(late.term(), late.entry());
       }
     }
   }
@@ -251,11 +269,12 @@ public final class SimLog {
   void propose(SimConsensus by, long inTerm, byte[] entry, Outcome<byte[]> answer) {
     // One leader's proposals are committed in their order.
     lastCommitNanos = Math.max(lastCommitNanos, world.nanoTime() + delayNanos());
-    world.at(lastCommitNanos, () -> decide(new Proposal(by, entry, answer), inTerm));
+    world.at(lastCommitNanos, () -> decide(new Proposal(by, inTerm, entry, answer)));
   }
 
-  private void decide(Proposal proposal, long inTerm) {
+  private void decide(Proposal proposal) {
     SimConsensus by = proposal.by();
+    long inTerm = proposal.term();
     if (over) {
       return;
     }
@@ -266,7 +285,8 @@ public final class SimLog {
       unknown(proposal);
       return;
     }
-    commit(proposal.entry());
+    settled();
+    commit(inTerm, proposal.entry());
     if (random.nextInt(ONE_ANSWER_LOST_OF) == 0) {
       event("loses an answer");
       unknown(proposal);
@@ -295,18 +315,22 @@ public final class SimLog {
                                 "the log " + name + " lost its leader before it answered"))));
   }
 
-  private void commit(byte[] entry) {
-    entries.add(entry);
-    answers.add(committed.apply((long) entries.size(), entry));
+  private void commit(long ofTerm, byte[] content) {
+    byte[] answer = committed.at(ofTerm, entries.size() + 1L, content);
+    entries.add(new Entry(ofTerm, content, answer));
   }
 
   byte[] entry(long index) {
-    return entries.get((int) index - 1);
+    return entries.get((int) index - 1).content();
+  }
+
+  long termOf(long index) {
+    return entries.get((int) index - 1).term();
   }
 
   /** A voter has applied an entry: all must come to the same answer. */
   void applied(NodeId voter, long index, byte[] answer) {
-    if (!Arrays.equals(answer, answers.get((int) index - 1))) {
+    if (!Arrays.equals(answer, entries.get((int) index - 1).answer())) {
       violations.accept(
           voter + " came to another answer than others at " + index + " of the log " + name);
     }

@@ -24,6 +24,8 @@ public final class SimEnv implements Env {
   private boolean killed;
   private boolean paused;
   private long nextThread;
+  private long standsSinceNanos = -1; // not: -1
+  private long stoodNanos;
 
   SimEnv(SimWorld world, String process, RandomGenerator random) {
     this.world = world;
@@ -48,7 +50,7 @@ public final class SimEnv implements Env {
 
   @Override
   public long nanoTime() {
-    return world.nanoTime();
+    return (standsSinceNanos < 0 ? world.nanoTime() : standsSinceNanos) - stoodNanos;
   }
 
   @Override
@@ -133,8 +135,21 @@ public final class SimEnv implements Env {
     paused = true;
   }
 
+  /**
+   * Stops the machine, as a suspended virtual one: its monotonic clock stands still, its wall clock
+   * is right again when it goes on.
+   */
+  public void suspend() {
+    standsSinceNanos = world.nanoTime();
+    pause();
+  }
+
   /** Lets the process go on. */
   public void resume() {
+    if (standsSinceNanos >= 0) {
+      stoodNanos += world.nanoTime() - standsSinceNanos;
+      standsSinceNanos = -1;
+    }
     paused = false;
     List<Runnable> waiting = List.copyOf(held);
     held.clear();

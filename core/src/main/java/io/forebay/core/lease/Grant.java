@@ -1,0 +1,11 @@
+package io.forebay.core.lease;
+
+/**
+ * A lease as a leader gives it.
+ *
+ * @param term of the leader
+ * @param number of the lease in its term: the same for as long as it was prolonged without a gap,
+ *     so that what was learnt under it still holds
+ * @param lengthNanos what the holder may count on, from when it sent the request (rule V5)
+ */
+public record Grant(long term, long number, long lengthNanos) {}

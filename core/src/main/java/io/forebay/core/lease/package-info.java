@@ -1,0 +1,16 @@
+/**
+ * Who may answer for a directory from memory, and until when?
+ *
+ * <p>It never sends a message and never logs: it keeps the books of both ends.
+ *
+ * <p>Called by core.log (the leader's table, the node's cache) and by nodes; calls env, id and
+ * namespace.
+ *
+ * <p>Threading: for all threads; one lock per object, held across no call out.
+ *
+ * <p>Failure: none. What does not fit, or came too late, is no lease.
+ */
+@NullMarked
+package io.forebay.core.lease;
+
+import org.jspecify.annotations.NullMarked;
