@@ -262,6 +262,7 @@ public final class Node implements AutoCloseable {
         network.self(),
         lease.held(),
         plane.clusterLog().leader(),
+        plane.namespaceLog().leader(),
         plane.image(),
         volumes.all().stream()
             .map(volume -> new NodeStatus.VolumeState(volume.id(), volume.usage(), volume.fault()))

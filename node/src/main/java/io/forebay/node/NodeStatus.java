@@ -15,7 +15,8 @@ import java.util.Optional;
  * What a node is doing now.
  *
  * @param leaseHeld whether it may take writes
- * @param clusterLeader whom it takes for the leader
+ * @param clusterLeader whom it takes for the leader of the cluster's log
+ * @param namespaceLeader likewise of the namespace's
  * @param rehomedChunks chunks that were written again elsewhere
  * @param writeMemoryFreeBytes of what bodies may hold
  * @param readSlicesFree of what readers may hold
@@ -28,6 +29,7 @@ public record NodeStatus(
     NodeId node,
     boolean leaseHeld,
     NodeId clusterLeader,
+    NodeId namespaceLeader,
     ClusterImage image,
     List<VolumeState> volumes,
     Resync.Counters resync,

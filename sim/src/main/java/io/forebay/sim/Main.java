@@ -110,6 +110,9 @@ public final class Main {
     double wall = (System.nanoTime() - began) / 1e9;
     System.out.println(total.ran + " seeds: " + total.line(wall));
     System.out.println("faults: " + total.faults);
+    if (readers) {
+      System.out.println("answered from leases: " + total.fromMemory);
+    }
     if (!json.isEmpty()) {
       Files.writeString(Path.of(json), total.json(wall));
     }
@@ -147,6 +150,7 @@ public final class Main {
     long acknowledged;
     long checks;
     long messages;
+    long fromMemory;
     long simulatedNanos;
 
     void add(Checkpoint.Report report) {
@@ -155,6 +159,7 @@ public final class Main {
       acknowledged += report.acknowledged();
       checks += report.checks();
       messages += report.messages();
+      fromMemory += report.fromMemory();
       simulatedNanos += report.simulatedNanos();
       report.faults().forEach((kind, count) -> faults.merge(kind, count, Long::sum));
       report.violations().forEach(each -> violations.add("seed " + report.seed() + ": " + each));

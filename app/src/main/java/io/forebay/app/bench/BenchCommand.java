@@ -12,15 +12,20 @@ import picocli.CommandLine.Spec;
     description = "Measures, against a named baseline in the same run.",
     mixinStandardHelpOptions = true,
     footerHeading = "%nExample:%n",
-    footer = {"  forebay bench checkpoint", "  forebay bench s3 --json rows.json"},
-    subcommands = {CheckpointBench.class, S3Bench.class})
+    footer = {
+      "  forebay bench checkpoint",
+      "  forebay bench s3 --json rows.json",
+      "  forebay bench leases"
+    },
+    subcommands = {CheckpointBench.class, S3Bench.class, LeaseBench.class})
 public final class BenchCommand implements Runnable {
   @Spec private @Nullable CommandSpec spec;
 
   @Override
   public void run() {
     if (spec != null) {
-      throw new ParameterException(spec.commandLine(), "a benchmark is missing: checkpoint or s3");
+      throw new ParameterException(
+          spec.commandLine(), "a benchmark is missing: checkpoint, s3 or leases");
     }
   }
 }

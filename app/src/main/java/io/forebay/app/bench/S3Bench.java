@@ -180,7 +180,7 @@ public final class S3Bench implements Callable<Integer> {
             : Files.createTempDirectory(parent.toAbsolutePath(), "forebay-bench-");
     int port = Servers.freePort();
     String host = "127.0.0.1:" + port;
-    Servers servers = new Servers(root, List.of(NODE), settings(host), environment());
+    Servers servers = new Servers(root, List.of(NODE), any -> settings(host), environment());
     List<AutoCloseable> started = new ArrayList<>(List.of(servers));
     var reaper = new Thread(() -> close(started), "bench-reaper");
     Runtime.getRuntime().addShutdownHook(reaper);

@@ -4,6 +4,7 @@ import io.forebay.backing.StoreFactory;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.lease.LeaseSettings;
 import io.forebay.gateway.s3.CorsRule;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -107,7 +108,20 @@ public final class ConfigReader {
               "replicas", "1-7", "2 (1 on a cluster of one)", "default copies of new buckets"),
           new Setting(
               "grace", "SPAN", "2m", "how long a lost volume is waited for before it is replaced"),
-          new Setting("flushDelay", "SPAN", "5s", "from publish to flush, for new buckets"));
+          new Setting("flushDelay", "SPAN", "5s", "from publish to flush, for new buckets"),
+          new Setting(
+              "leases.length",
+              "SPAN",
+              "0s",
+              "how long a node may answer HEAD from memory before it asks again, at most 1s; 0s: never"),
+          new Setting(
+              "leases.quiet",
+              "SPAN",
+              "100ms",
+              "a directory that was written within this time gives no lease"),
+          new Setting("leases.except", "list", "", "buckets that are always asked about"));
+
+  private static final long DEFAULT_QUIET_NANOS = 100_000_000L;
 
   private ConfigReader() {}
 
@@ -231,7 +245,34 @@ public final class ConfigReader {
               .orElse(120_000L),
           text("flushDelay")
               .map(written -> Span.parseMillis(file + ": flushDelay", written))
-              .orElse(5_000L));
+              .orElse(5_000L),
+          leases());
+    }
+
+    private LeaseSettings leases() {
+      long length = nanos("leases.length", 0);
+      if (length > LeaseSettings.MAX_LENGTH_NANOS) {
+        throw wrong(file, "leases.length: must be at most 1s");
+      }
+      return new LeaseSettings(
+          length, nanos("leases.quiet", DEFAULT_QUIET_NANOS), list("leases.except"));
+    }
+
+    private long nanos(String name, long fallback) {
+      return text(name)
+          .map(written -> Span.parseMillis(file + ": " + name, written) * 1_000_000L)
+          .orElse(fallback);
+    }
+
+    private List<String> list(String name) {
+      JsonNode node = values.get(name);
+      if (node == null) {
+        return List.of();
+      }
+      if (!node.isArray()) {
+        throw wrong(file, name + ": must be a list, such as [a, b]");
+      }
+      return node.valueStream().map(JsonNode::asString).toList();
     }
 
     private Optional<S3DoorConfig> door(Path meta) {

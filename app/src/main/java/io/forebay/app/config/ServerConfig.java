@@ -2,6 +2,7 @@ package io.forebay.app.config;
 
 import io.forebay.core.cluster.KeyGrant;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.lease.LeaseSettings;
 import io.forebay.gateway.s3.CorsRule;
 import java.nio.file.Path;
 import java.util.List;
@@ -31,6 +32,7 @@ import java.util.SortedMap;
  *     default
  * @param replicas default of new buckets; 0: 1 on a cluster of one, else 2
  * @param graceMillis how long a lost volume is waited for before it is replaced
+ * @param leases whether keys are answered from memory
  */
 public record ServerConfig(
     NodeId node,
@@ -51,7 +53,8 @@ public record ServerConfig(
     OptionalLong memoryTierBytes,
     int replicas,
     long graceMillis,
-    long flushDelayMillis) {
+    long flushDelayMillis,
+    LeaseSettings leases) {
   public ServerConfig {
     data = List.copyOf(data);
     s3Keys = List.copyOf(s3Keys);

@@ -89,12 +89,13 @@ public final class DemoCommand implements Callable<Integer> {
             new Servers(
                 root,
                 NODES,
-                List.of(
-                    "store: '" + target.url() + "'",
-                    "capacity: 6GiB",
-                    "memory: 256MiB",
-                    "grace: 30s",
-                    "flushDelay: 2s"),
+                any ->
+                    List.of(
+                        "store: '" + target.url() + "'",
+                        "capacity: 6GiB",
+                        "memory: 256MiB",
+                        "grace: 30s",
+                        "flushDelay: 2s"),
                 target.environment())) {
       run(servers, target);
       held = verdict();

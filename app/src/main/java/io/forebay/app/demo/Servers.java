@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
@@ -52,11 +53,14 @@ public final class Servers implements AutoCloseable {
    * Writes configurations; starts nothing.
    *
    * @param names of the nodes; all are voters
-   * @param settings lines added to each configuration
+   * @param settings lines added to a node's configuration
    * @param environment variables for the servers
    */
   public Servers(
-      Path root, List<String> names, List<String> settings, Map<String, String> environment)
+      Path root,
+      List<String> names,
+      Function<String, List<String>> settings,
+      Map<String, String> environment)
       throws IOException {
     this.root = root;
     this.environment = environment;
@@ -89,7 +93,7 @@ public final class Servers implements AutoCloseable {
       }
       lines.add("data: '" + member.directory.resolve("disk0") + "'");
       lines.add("meta: '" + member.directory.resolve("meta") + "'");
-      lines.addAll(settings);
+      lines.addAll(settings.apply(member.name));
       Files.write(member.directory.resolve("forebay.yaml"), lines);
     }
   }

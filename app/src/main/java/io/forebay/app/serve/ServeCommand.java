@@ -11,6 +11,7 @@ import io.forebay.app.server.Server;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.lease.LeaseSettings;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -238,7 +239,8 @@ public final class ServeCommand implements Callable<Integer> {
         OptionalLong.empty(),
         1,
         120_000,
-        5_000);
+        5_000,
+        LeaseSettings.OFF);
   }
 
   private static void checkAddress(String option, String address) {

@@ -98,6 +98,19 @@ final class AdminDoor implements HttpHandler {
         "forebay.memory.tier.hits",
         "reads answered from there since the start of this process",
         NodeStatus::memoryTierHits);
+        "forebay.leases.hits",
+        "keys answered from memory, under a lease on their directory",
+        s -> s.leases().hits());
+    gauge("forebay.leases.misses", "keys asked about at the leader", s -> s.leases().misses());
+    gauge(
+        "forebay.leases.revocations",
+        "directories that a leader took back",
+        s -> s.leases().revocations());
+    gauge("forebay.leases.bytes", "memory that leased answers take", s -> s.leases().bytes());
+    gauge(
+        "forebay.leases.given",
+        "leases that this voter has given and that may not have run out",
+        s -> s.leaseBook().map(book -> (double) book.leases()).orElse(0.0));
     for (String name :
         List.of(
             "flushedObjects",

@@ -17,6 +17,7 @@ import java.util.Map;
  *
  * @param version of the cluster image
  * @param leader whom the node takes for the leader of the cluster's log
+ * @param namespaceLeader likewise of the namespace's log
  * @param ready whether the node holds its lease: it may take writes
  * @param door what the S3 door has under way and free; empty without one
  */
@@ -25,6 +26,7 @@ public record Report(
     String clusterId,
     long version,
     String leader,
+    String namespaceLeader,
     boolean ready,
     List<NodeFacts> nodes,
     GroupFacts groups,
@@ -98,6 +100,7 @@ public record Report(
         image.clusterId(),
         image.version(),
         status.clusterLeader().name(),
+        status.namespaceLeader().name(),
         status.leaseHeld(),
         nodes,
         new GroupFacts(
@@ -131,7 +134,12 @@ public record Report(
             Map.entry("writeMemoryFreeBytes", status.writeMemoryFreeBytes()),
             Map.entry("readSlicesFree", status.readSlicesFree()),
             Map.entry("memoryTierBytes", status.memoryTierBytes()),
-            Map.entry("memoryTierHits", status.memoryTierHits())),
+            Map.entry("memoryTierHits", status.memoryTierHits()),
+            Map.entry("leaseHits", status.leases().hits()),
+            Map.entry("leaseMisses", status.leases().misses()),
+            Map.entry("leaseRevocations", status.leases().revocations()),
+            Map.entry("leasesGranted", status.leaseBook().map(book -> book.granted()).orElse(0L)),
+            Map.entry("leasesRevoked", status.leaseBook().map(book -> book.revoked()).orElse(0L))),
         door,
         defaults);
   }

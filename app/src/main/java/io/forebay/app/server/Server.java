@@ -147,7 +147,8 @@ public final class Server implements AutoCloseable {
                   memory.readSlices(),
                   memory.tierBytes(),
                   config.graceMillis(),
-                  COLLECT_MILLIS));
+                  COLLECT_MILLIS,
+                  config.leases()));
       open.push(node);
       stores.bind(node.plane());
       flusher = new Flusher(env, network, node.plane(), node.manifests(), stores);

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.forebay.core.cluster.KeyGrant;
 import io.forebay.core.cluster.KeyRight;
 import io.forebay.core.error.ForebayException;
+import io.forebay.core.lease.LeaseSettings;
 import io.forebay.gateway.s3.CorsRule;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -71,6 +72,18 @@ class ConfigReaderTest {
   void aWrongUnitIsNamedWithWhatWouldBeRight() {
     refuses(GOOD.replace("64MiB", "64 megs"), "memory", "64 megs", "64MiB");
     refuses(GOOD.replace("30s", "30"), "grace", "500ms");
+  }
+
+  @Test
+  void leasesAreOffUnlessTheyHaveALengthOfAtMostASecond() throws IOException {
+    assertThat(read(GOOD).leases().on()).isFalse();
+    LeaseSettings leases =
+        read(GOOD + "leases: {length: 500ms, quiet: 2s, except: [logs, tmp]}\n").leases();
+    assertThat(leases)
+        .isEqualTo(new LeaseSettings(500_000_000L, 2_000_000_000L, List.of("logs", "tmp")));
+    refuses(GOOD + "leases: {length: 2s}\n", "leases.length", "1s");
+    refuses(GOOD + "leases: {except: logs}\n", "leases.except", "list");
+    refuses(GOOD + "leases: {lenght: 1s}\n", "leases.lenght", "'leases.length'");
   }
 
   @Test

@@ -30,7 +30,16 @@ final class TestCluster implements AutoCloseable {
 
   /** Three nodes on loopback, started and ready. */
   TestCluster(Path directory) throws IOException, InterruptedException {
-    this(directory, List.of(Host.LOOPBACK, Host.LOOPBACK, Host.LOOPBACK));
+    this(directory, "");
+  }
+
+  /**
+   * Three nodes on loopback, started and ready.
+   *
+   * @param settings lines more of each configuration
+   */
+  TestCluster(Path directory, String settings) throws IOException, InterruptedException {
+    this(directory, List.of(Host.LOOPBACK, Host.LOOPBACK, Host.LOOPBACK), settings);
   }
 
   /**
@@ -39,6 +48,11 @@ final class TestCluster implements AutoCloseable {
    * @param hosts one for each node; this JVM must reach their addresses
    */
   TestCluster(Path directory, List<Host> hosts) throws IOException, InterruptedException {
+    this(directory, hosts, "");
+  }
+
+  private TestCluster(Path directory, List<Host> hosts, String settings)
+      throws IOException, InterruptedException {
     this.directory = directory;
     var voters = new StringBuilder("voters:\n");
     for (int i = 0; i < NODES; i++) {
@@ -65,9 +79,10 @@ final class TestCluster implements AutoCloseable {
             segment: 64MiB
             memory: 256MiB
             grace: 20s
-            %s\
+            %s%s\
             """
-                .formatted(i, SECRET, disk(i), home(i).resolve("meta"), s3.get(i), voters));
+                .formatted(
+                    i, SECRET, disk(i), home(i).resolve("meta"), s3.get(i), settings, voters));
         var server =
             new ServerProcess(
                 "n" + i,

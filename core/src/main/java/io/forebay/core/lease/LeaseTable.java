@@ -2,6 +2,8 @@ package io.forebay.core.lease;
 
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -26,6 +28,9 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class LeaseTable {
   /** Most leases at once; beyond it, none are given until some have run out. */
   static final int MAX_LEASES = 1 << 17;
+
+  /** Most commands that wait or are under way; beyond it they are refused. */
+  static final int MAX_UNDER_WAY = 1 << 14;
 
   /** Most directories whose last write is remembered; beyond it all are forgotten. */
   static final int MAX_WRITTEN = 1 << 16;
@@ -209,12 +214,18 @@ public final class LeaseTable {
    * sending says nothing of the other.
    *
    * @return what the caller revokes and waits for; empty when the term is over
+   * @throws ForebayException BUSY when too many wait
    */
   public Optional<Blocked> block(long ofTerm, Touched touched) {
     lock.lock();
     try {
       if (ofTerm != term) {
         return Optional.empty();
+      }
+      if (underWay.size() >= MAX_UNDER_WAY) {
+        throw new ForebayException(
+            ErrorCode.BUSY,
+            MAX_UNDER_WAY + " commands wait for leases or the log; try again later");
       }
       long now = env.nanoTime();
       long block = ++lastBlock;

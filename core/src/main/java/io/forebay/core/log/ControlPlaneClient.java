@@ -136,6 +136,11 @@ public final class ControlPlaneClient implements ControlPlane {
     return cluster;
   }
 
+  /** The way to the namespace's log. */
+  public Submitter namespaceLog() {
+    return namespace;
+  }
+
   @Override
   public ClusterImage image() {
     return image;

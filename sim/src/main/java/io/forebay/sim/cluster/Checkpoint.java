@@ -59,6 +59,7 @@ public final class Checkpoint {
    * @param operations asked of nodes that ran
    * @param acknowledged those that succeeded
    * @param checks single looks at what must hold
+   * @param fromMemory reads that a directory lease answered
    * @param faults by kind
    * @param scene what had happened when the first promise was broken
    */
@@ -69,6 +70,7 @@ public final class Checkpoint {
       long acknowledged,
       long checks,
       long messages,
+      long fromMemory,
       Map<String, Long> faults,
       long simulatedNanos,
       List<String> violations,
@@ -134,6 +136,7 @@ public final class Checkpoint {
         scenario.acknowledged,
         scenario.judge.checks(),
         scenario.cluster.links().messages(),
+        0,
         scenario.faults.counts(),
         scenario.world.nanoTime(),
         List.copyOf(scenario.judge.violations()),

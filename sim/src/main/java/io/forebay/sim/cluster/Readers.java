@@ -90,8 +90,7 @@ public final class Readers {
   /**
    * Runs one seed to its end.
    *
-   * @return as of a checkpoint; {@code checks} are those of this scenario's own, and the faults
-   *     name under {@code answered_from_memory} how many reads a lease answered
+   * @return as of a checkpoint; {@code checks} are those of this scenario's own
    */
   public static Checkpoint.Report run(Checkpoint.Plan plan) {
     var scenario = new Readers(plan);
@@ -104,7 +103,6 @@ public final class Readers {
     if (!scenario.done && scenario.judge.violations().isEmpty()) {
       scenario.judge.violation("the scenario did not end in an hour");
     }
-    scenario.faults.put("answered_from_memory", scenario.fromMemory);
     return new Checkpoint.Report(
         plan.seed(),
         scenario.world.log().digest(),
@@ -112,6 +110,7 @@ public final class Readers {
         scenario.acknowledged,
         scenario.checks,
         scenario.cluster.links().messages(),
+        scenario.fromMemory,
         scenario.faults,
         scenario.world.nanoTime(),
         List.copyOf(scenario.judge.violations()),
@@ -141,6 +140,7 @@ public final class Readers {
     must(node -> bucket = node.files().createBucket(spec).id());
     client.sleep(SECOND); // every node hears of it
     client.spawn("faults", this::breakThings);
+    client.spawn("hiccups", this::hiccups);
     for (int i = 0; i < READERS + WRITERS; i++) {
       boolean reads = i < READERS;
       running++;
@@ -284,6 +284,19 @@ public final class Readers {
       client.sleep(random.nextLong(SECOND / 5, 3 * SECOND));
       if (!over) {
         hurt(Fault.values()[random.nextInt(Fault.values().length)]);
+      }
+    }
+  }
+
+  /** A process that stops for a moment sees what came meanwhile in any order. */
+  private void hiccups() {
+    while (!over) {
+      client.sleep(random.nextLong(SECOND / 5));
+      SimEnv env = cluster.env(random.nextInt(cluster.size()));
+      if (!env.killed() && !env.paused()) {
+        env.pause();
+        client.sleep(random.nextLong(40 * MILLI));
+        env.resume();
       }
     }
   }

@@ -46,6 +46,7 @@ final class SimCluster {
   private final SimWorld world;
   private final SimLinks links;
   private final RandomGenerator random;
+  private final RandomGenerator clocks;
   private final Judge judge;
   private final LeaseSettings leases;
   private final Map<NodeId, String> voters = new TreeMap<>();
@@ -62,6 +63,7 @@ final class SimCluster {
     this.leases = leases;
     this.links = new SimLinks(world);
     this.random = world.stream("cluster");
+    this.clocks = world.stream("clocks");
     this.judge = judge;
     links.observe(judge::answered);
     for (int i = 0; i < voterCount; i++) {
@@ -162,6 +164,9 @@ final class SimCluster {
   private Running start(int index) {
     NodeId id = name(index);
     SimEnv env = world.env("n" + index + "." + ++starts);
+    if (leases.on()) {
+      env.clockRate(clocks.nextDouble(0.91, 1.09));
+    }
     var network = new SimNetwork(links, env, id);
     var volume = new CheckedVolume(env, new MemoryVolume(env, disks.get(index)), judge);
     var node =

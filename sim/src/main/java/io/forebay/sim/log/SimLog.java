@@ -209,7 +209,11 @@ public final class SimLog {
   private void tell(SimConsensus seat, long now) {
     NodeId known = leader;
     NodeId voter = seat.self();
-    if (known != null && (known.equals(voter) || links.open(known, voter))) {
+    // What a stopped voter has missed, it hears again a tick after it goes on: until then it may
+    // take itself for the leader.
+    if (known != null
+        && !seat.env().paused()
+        && (known.equals(voter) || links.open(known, voter))) {
       long to = entries.size();
       long at = term;
       seat.env().deliver(() -> seat.hear(at, Optional.of(known), to));

@@ -26,6 +26,7 @@ public final class SimEnv implements Env {
   private long nextThread;
   private long standsSinceNanos = -1; // not: -1
   private long stoodNanos;
+  private double rate = 1;
 
   SimEnv(SimWorld world, String process, RandomGenerator random) {
     this.world = world;
@@ -36,6 +37,11 @@ public final class SimEnv implements Env {
   /** The process's name. */
   public String process() {
     return process;
+  }
+
+  /** Makes the monotonic clock fast (above 1) or slow, before anything has looked at it. */
+  public void clockRate(double times) {
+    rate = times;
   }
 
   /** Whether the process was stopped and has not been resumed. */
@@ -50,7 +56,8 @@ public final class SimEnv implements Env {
 
   @Override
   public long nanoTime() {
-    return (standsSinceNanos < 0 ? world.nanoTime() : standsSinceNanos) - stoodNanos;
+    long nanos = (standsSinceNanos < 0 ? world.nanoTime() : standsSinceNanos) - stoodNanos;
+    return rate == 1 ? nanos : (long) (nanos * rate);
   }
 
   @Override
@@ -93,7 +100,8 @@ public final class SimEnv implements Env {
   @Override
   public Timer schedule(long delayNanos, Runnable callback) {
     checkAlive();
-    return world.at(world.nanoTime() + delayNanos, () -> deliver(callback));
+    long delay = rate == 1 ? delayNanos : (long) Math.ceil(delayNanos / rate);
+    return world.at(world.nanoTime() + delay, () -> deliver(callback));
   }
 
   @Override
