@@ -49,8 +49,8 @@ public final class LeaseBench implements Callable<Integer> {
   private static final String SECRET_KEY = "bench-key-that-never-leaves-loopback";
   private static final int KEYS = 256;
   private static final long CONNECT_SECONDS = 30;
-  private static final String OFF = "off";
-  private static final String ON = "on";
+  private static final String OFF = "leases-off"; // not YAML's false
+  private static final String ON = "leases-on";
 
   @Option(
       names = "--connections",
