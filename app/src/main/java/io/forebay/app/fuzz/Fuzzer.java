@@ -98,7 +98,7 @@ final class Fuzzer implements AutoCloseable {
         new Servers(
             root,
             List.of(NODE),
-            List.of(
+            any -> List.of(
                 "s3: {listen: '"
                     + listen
                     + "', accessKeyId: "

@@ -98,6 +98,7 @@ final class AdminDoor implements HttpHandler {
         "forebay.memory.tier.hits",
         "reads answered from there since the start of this process",
         NodeStatus::memoryTierHits);
+    gauge(
         "forebay.leases.hits",
         "keys answered from memory, under a lease on their directory",
         s -> s.leases().hits());
