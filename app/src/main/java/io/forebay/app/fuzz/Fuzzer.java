@@ -98,14 +98,15 @@ final class Fuzzer implements AutoCloseable {
         new Servers(
             root,
             List.of(NODE),
-            any -> List.of(
-                "s3: {listen: '"
-                    + listen
-                    + "', accessKeyId: "
-                    + ACCESS_KEY
-                    + ", secretAccessKey: "
-                    + SECRET_KEY
-                    + "}"),
+            any ->
+                List.of(
+                    "s3: {listen: '"
+                        + listen
+                        + "', accessKeyId: "
+                        + ACCESS_KEY
+                        + ", secretAccessKey: "
+                        + SECRET_KEY
+                        + "}"),
             // Every buffer is followed, and one that nobody gave back is an ERROR in the log.
             Map.of(
                 "FOREBAY_JAVA_OPTS",
