@@ -4,10 +4,14 @@ import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
-import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
+import java.nio.channels.GatheringByteChannel;
+import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.SocketChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -20,16 +24,33 @@ final class HttpLine implements Closeable {
   private static final int BUFFER_BYTES = 256 << 10;
   private static final int MAX_HEAD_BYTES = 16 << 10;
 
-  private final SocketChannel channel;
+  private final Closeable socket;
+  private final ReadableByteChannel source;
+  private final WritableByteChannel sink;
   private final ByteBuffer in = ByteBuffer.allocateDirect(BUFFER_BYTES).flip();
   private final byte[] head = new byte[MAX_HEAD_BYTES];
   private int headBytes;
 
-  HttpLine(InetSocketAddress to) throws IOException {
-    channel = SocketChannel.open();
+  HttpLine(HttpEnd to) throws IOException {
+    SocketChannel channel = SocketChannel.open();
     try {
       channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
-      channel.connect(to);
+      channel.connect(to.address());
+      if (to.tls().isEmpty()) {
+        socket = channel;
+        source = channel;
+        sink = channel;
+      } else {
+        Socket secure =
+            to.tls()
+                .get()
+                .getSocketFactory()
+                .createSocket(
+                    channel.socket(), to.address().getHostString(), to.address().getPort(), true);
+        socket = secure;
+        source = Channels.newChannel(secure.getInputStream());
+        sink = Channels.newChannel(secure.getOutputStream());
+      }
     } catch (IOException failure) {
       channel.close();
       throw failure;
@@ -63,14 +84,15 @@ final class HttpLine implements Closeable {
       @Nullable ByteArrayOutputStream keep)
       throws IOException {
     ByteBuffer first = ByteBuffer.wrap(request);
-    if (body == null) {
-      while (first.hasRemaining()) {
-        channel.write(first);
-      }
-    } else {
+    if (body != null && sink instanceof GatheringByteChannel together) {
       ByteBuffer[] both = {first, body};
       while (first.hasRemaining() || body.hasRemaining()) {
-        channel.write(both);
+        together.write(both);
+      }
+    } else {
+      send(first);
+      if (body != null) {
+        send(body);
       }
     }
     readHead();
@@ -88,6 +110,12 @@ final class HttpLine implements Closeable {
               + (told == null ? "" : told.toString(StandardCharsets.UTF_8)));
     }
     return length;
+  }
+
+  private void send(ByteBuffer bytes) throws IOException {
+    while (bytes.hasRemaining()) {
+      sink.write(bytes);
+    }
   }
 
   /** For {@link #exchange}: any status from 200 to 299. */
@@ -162,7 +190,7 @@ final class HttpLine implements Closeable {
 
   private void fill() throws IOException {
     in.clear();
-    int count = channel.read(in);
+    int count = source.read(in);
     in.flip();
     if (count < 0) {
       throw new EOFException("the server has closed the connection in the middle of an answer");
@@ -171,6 +199,6 @@ final class HttpLine implements Closeable {
 
   @Override
   public void close() throws IOException {
-    channel.close();
+    socket.close();
   }
 }

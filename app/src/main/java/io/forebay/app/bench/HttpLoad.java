@@ -3,7 +3,6 @@ package io.forebay.app.bench;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import java.io.IOException;
-import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -80,12 +79,7 @@ final class HttpLoad {
    * @throws ForebayException INTERNAL with what the server answered; TIMEOUT when it hangs
    */
   static Sample measure(
-      InetSocketAddress server,
-      Work work,
-      int connections,
-      double seconds,
-      long maxBytes,
-      Clock cpu)
+      HttpEnd server, Work work, int connections, double seconds, long maxBytes, Clock cpu)
       throws IOException, InterruptedException {
     var lines = new ArrayList<HttpLine>();
     var failure = new AtomicReference<@Nullable Throwable>();
@@ -96,7 +90,7 @@ final class HttpLoad {
     var end = new AtomicLong();
     try {
       for (int i = 0; i < connections; i++) {
-        var line = new HttpLine(server);
+        var line = server.open();
         lines.add(line);
         var mine = new Latencies();
         latencies.add(mine);
@@ -137,7 +131,8 @@ final class HttpLoad {
       }
       if (!ended) {
         throw new ForebayException(
-            ErrorCode.TIMEOUT, server + " did not answer within " + PATIENCE_SECONDS + " s");
+            ErrorCode.TIMEOUT,
+            server.address() + " did not answer within " + PATIENCE_SECONDS + " s");
       }
       long[] sorted = Latencies.sorted(latencies);
       return new Sample(

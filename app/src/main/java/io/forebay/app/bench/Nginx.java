@@ -115,8 +115,8 @@ final class Nginx implements AutoCloseable {
   }
 
   /** Where it listens. */
-  InetSocketAddress address() {
-    return address;
+  HttpEnd address() {
+    return HttpEnd.plain(address);
   }
 
   /** Whether it was built with WebDAV's PUT. */

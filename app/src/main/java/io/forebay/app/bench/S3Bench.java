@@ -4,6 +4,7 @@ import io.forebay.app.command.Connection;
 import io.forebay.app.command.Json;
 import io.forebay.app.demo.Servers;
 import io.forebay.app.runtime.Launcher;
+import io.forebay.app.runtime.LoopbackTrust;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
@@ -45,6 +46,7 @@ import picocli.CommandLine.Option;
     footer = {
       "  forebay bench s3 --json rows.json",
       "  forebay bench s3 --cases get-1k,range-128k --connections 32 --rounds 5",
+      "  forebay bench s3 --cases get-1k,get-8m,put-8m --no-nginx --tls",
       "  forebay bench s3 --cases get-8m --no-nginx --seconds 30 --rounds 1"
     })
 public final class S3Bench implements Callable<Integer> {
@@ -96,6 +98,11 @@ public final class S3Bench implements Callable<Integer> {
       description = "Only these cases: ${COMPLETION-CANDIDATES} (default: all).",
       completionCandidates = CaseNames.class)
   private List<String> cases = List.of();
+
+  @Option(
+      names = "--tls",
+      description = "The node's door speaks TLS; nginx does not. Take turns with a run without it.")
+  private boolean tls;
 
   @Option(names = "--no-nginx", description = "Measures the node alone, without what to compare.")
   private boolean withoutNginx;
@@ -180,7 +187,8 @@ public final class S3Bench implements Callable<Integer> {
             : Files.createTempDirectory(parent.toAbsolutePath(), "forebay-bench-");
     int port = Servers.freePort();
     String host = "127.0.0.1:" + port;
-    Servers servers = new Servers(root, List.of(NODE), any -> settings(host), environment());
+    String listen = (tls ? "https://" : "") + host;
+    Servers servers = new Servers(root, List.of(NODE), any -> settings(listen), environment());
     List<AutoCloseable> started = new ArrayList<>(List.of(servers));
     var reaper = new Thread(() -> close(started), "bench-reaper");
     Runtime.getRuntime().addShutdownHook(reaper);
@@ -195,7 +203,10 @@ public final class S3Bench implements Callable<Integer> {
                 Nginx.start(nginxProgram.get(), root.resolve("nginx"), files, Servers.freePort()));
         started.add(nginx.get());
       }
-      var forebay = new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
+      var forebay =
+          new HttpEnd(
+              new InetSocketAddress(InetAddress.getLoopbackAddress(), port),
+              tls ? Optional.of(LoopbackTrust.context()) : Optional.empty());
       var made = new S3Cases(host, ACCESS_KEY, SECRET_KEY, shrink);
       made.fill(forebay, files);
       long pid = servers.pid(NODE);
@@ -270,10 +281,10 @@ public final class S3Bench implements Callable<Integer> {
                     + " install it, or measure the node alone with --no-nginx"));
   }
 
-  private static List<String> settings(String host) {
+  private static List<String> settings(String listen) {
     return List.of(
         "s3: {listen: '"
-            + host
+            + listen
             + "', anonymous: true, accessKeyId: "
             + ACCESS_KEY
             + ", secretAccessKey: "
@@ -334,8 +345,7 @@ public final class S3Bench implements Callable<Integer> {
         1_000);
   }
 
-  private Row run(
-      S3Cases.Case what, InetSocketAddress forebay, long pid, Optional<Nginx> nginx, Path root)
+  private Row run(S3Cases.Case what, HttpEnd forebay, long pid, Optional<Nginx> nginx, Path root)
       throws IOException, InterruptedException {
     int lines = Math.min(connections, what.maxConnections());
     long maxBytes = what.writes() ? MAX_WRITTEN_BYTES / shrink : Long.MAX_VALUE;
@@ -388,8 +398,7 @@ public final class S3Bench implements Callable<Integer> {
   }
 
   /** Lasts until the compiler rests; gives how long that was. */
-  private double warmUp(
-      S3Cases.Case what, InetSocketAddress forebay, long pid, int lines, long maxBytes)
+  private double warmUp(S3Cases.Case what, HttpEnd forebay, long pid, int lines, long maxBytes)
       throws IOException, InterruptedException {
     double warm = 0;
     double bytes = 0;
@@ -455,6 +464,7 @@ public final class S3Bench implements Callable<Integer> {
     document.put("rounds", rounds);
     document.put("secondsPerRound", seconds);
     document.put("shrink", shrink);
+    document.put("tls", tls);
     document.put("processors", Runtime.getRuntime().availableProcessors());
     document.put("tookSeconds", tookSeconds);
     return document;

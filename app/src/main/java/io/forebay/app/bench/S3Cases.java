@@ -4,7 +4,6 @@ import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -107,7 +106,7 @@ final class S3Cases {
    * Puts the objects that are read into the node and into the directory that nginx serves, reads
    * some of them back from the node, and compares.
    */
-  void fill(InetSocketAddress forebay, Path files) throws IOException {
+  void fill(HttpEnd forebay, Path files) throws IOException {
     for (Objects objects : List.of(small, ofMiB, of8MiB, of64MiB)) {
       Files.createDirectories(files.resolve(objects.path(0).substring(1)).getParent());
       for (int i = 0; i < objects.count(); i++) {
@@ -122,7 +121,7 @@ final class S3Cases {
           }
         }
       }
-      try (var line = new HttpLine(forebay)) {
+      try (var line = forebay.open()) {
         for (int i = 0; i < objects.count(); i++) {
           put(line, objects.path(i), content(i, objects.lengthBytes()));
         }

@@ -8,6 +8,7 @@ import io.forebay.app.command.Json;
 import io.forebay.app.config.Addresses;
 import io.forebay.app.demo.Servers;
 import io.forebay.app.fuzz.DoorTalk.Ending;
+import io.forebay.app.runtime.LoopbackTrust;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
@@ -117,7 +118,7 @@ final class Fuzzer implements AutoCloseable {
             root,
             servers,
             new InetSocketAddress(InetAddress.getLoopbackAddress(), port),
-            secure ? Optional.of(Line.trusting()) : Optional.empty());
+            secure ? Optional.of(LoopbackTrust.context()) : Optional.empty());
     try {
       servers.start(NODE);
       servers.awaitReady(NODE);
