@@ -181,7 +181,12 @@ public final class LeaseBench implements Callable<Integer> {
       for (String bucket : List.of(OFF, ON)) {
         HttpLoad.Sample sample =
             HttpLoad.measure(
-                server, heads(targets, bucket), connections, seconds, Long.MAX_VALUE, cpu);
+                HttpEnd.plain(server),
+                heads(targets, bucket),
+                connections,
+                seconds,
+                Long.MAX_VALUE,
+                cpu);
         if (round >= 0) {
           samples.computeIfAbsent(bucket, any -> new ArrayList<>()).add(sample);
         }
