@@ -15,9 +15,10 @@ import picocli.CommandLine.Spec;
     footer = {
       "  forebay bench checkpoint",
       "  forebay bench s3 --json rows.json",
-      "  forebay bench leases"
+      "  forebay bench leases",
+      "  forebay bench meta --json rows.json"
     },
-    subcommands = {CheckpointBench.class, S3Bench.class, LeaseBench.class})
+    subcommands = {CheckpointBench.class, S3Bench.class, LeaseBench.class, MetaBench.class})
 public final class BenchCommand implements Runnable {
   @Spec private @Nullable CommandSpec spec;
 
@@ -25,7 +26,7 @@ public final class BenchCommand implements Runnable {
   public void run() {
     if (spec != null) {
       throw new ParameterException(
-          spec.commandLine(), "a benchmark is missing: checkpoint, s3 or leases");
+          spec.commandLine(), "a benchmark is missing: checkpoint, s3, leases or meta");
     }
   }
 }
