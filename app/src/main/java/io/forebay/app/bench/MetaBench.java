@@ -12,6 +12,8 @@ import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BucketSpec;
 import io.forebay.core.file.ListPage;
 import io.forebay.core.file.ListQuery;
+import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -25,6 +27,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -47,6 +50,9 @@ public final class MetaBench implements Callable<Integer> {
   private static final String BUCKET = "meta";
   private static final int CONNECTIONS = 4;
   private static final int BODY_BYTES = 100;
+  private static final WriteOptions OPTIONS =
+      new WriteOptions(
+          ObjectMetadata.NONE, WriteConditions.NONE, OptionalLong.of(BODY_BYTES), false);
   private static final int PER_DIRECTORY = 1_000;
   private static final long PATIENCE_SECONDS = 120;
 
@@ -284,7 +290,7 @@ public final class MetaBench implements Callable<Integer> {
         BUCKET,
         key,
         new ByteArrayInputStream(new byte[BODY_BYTES]),
-        WriteOptions.DEFAULT,
+        OPTIONS,
         bytes -> {});
   }
 

@@ -10,8 +10,10 @@ import io.forebay.core.file.BodyWriter;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.PartPage;
+import io.forebay.core.file.WriteOptions;
 import io.forebay.core.net.FileMessage;
 import io.forebay.core.net.Message;
+import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
 import java.util.ArrayList;
 import java.util.List;
@@ -31,6 +33,7 @@ import java.util.function.Supplier;
  */
 public final class FileEndpoint {
   private static final int MAX_HANDLES = 4096;
+  static final int WINDOW_CALLS = 8;
   private static final long SWEEP_NANOS = 1_000_000_000L;
   private static final long PAUSE_NANOS = 2_000_000_000L;
   private static final long IDLE_NANOS = 600_000_000_000L;
@@ -42,7 +45,9 @@ public final class FileEndpoint {
   private final FileService files;
   private final Supplier<String> report;
   private final Function<byte[], byte[]> operator;
-  private final Permits writers;
+  private final Permits slices;
+  // Whoever has it takes slices next: short bodies, which need few, do not pass by a long one.
+  private final Permits turn;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<Long, Handle> handles = new TreeMap<>(); // guarded by lock
   private boolean closed; // guarded by lock
@@ -50,8 +55,9 @@ public final class FileEndpoint {
   /**
    * @param report what the node says of its state, as JSON
    * @param operator logs an encoded ClusterCommand, returns the encoded result
-   * @param writersAtOnce bodies that may be on their way in at once, at least 1; further ones wait
-   *     to begin. Each has up to 8 slices under way in buffers of the transport
+   * @param writersAtOnce long bodies that may be on their way in at once, at least 1; further ones
+   *     wait to begin. Each has up to 8 slices under way in buffers of the transport; one that is
+   *     announced to be shorter counts as much less
    */
   public FileEndpoint(
       Env env,
@@ -63,7 +69,8 @@ public final class FileEndpoint {
     this.files = files;
     this.report = report;
     this.operator = operator;
-    this.writers = new Permits(env, writersAtOnce);
+    this.slices = new Permits(env, (long) writersAtOnce * WINDOW_CALLS);
+    this.turn = new Permits(env, 1);
     scheduleSweep();
   }
 
@@ -89,10 +96,14 @@ public final class FileEndpoint {
           done(() -> remove(handle).ifPresent(Handle::close));
       case FileMessage.Create(var bucket, var key, var options) ->
           begin(
+              options,
               () -> files.create(bucket, key, options),
               info -> new FileMessage.Objects(List.of(info)));
       case FileMessage.CreatePart(var bucket, var key, var upload, int part, var options) ->
-          begin(() -> files.createPart(bucket, key, upload, part, options), FileMessage.Part::new);
+          begin(
+              options,
+              () -> files.createPart(bucket, key, upload, part, options),
+              FileMessage.Part::new);
       case FileMessage.WriteBody(long handle, long offset, int crc) ->
           use(
               find(handle, Writing.class),
@@ -227,7 +238,7 @@ public final class FileEndpoint {
         return;
       }
       long now = env.nanoTime();
-      boolean wanted = writers.available() == 0;
+      boolean wanted = slices.available() < WINDOW_CALLS;
       handles
           .values()
           .removeIf(handle -> {
@@ -269,21 +280,45 @@ public final class FileEndpoint {
     return Reply.of(new FileMessage.Done());
   }
 
+  /** Slices of a body that its client has under way at most. */
+  static int window(WriteOptions options) {
+    if (options.expectedLengthBytes().isEmpty()) {
+      return WINDOW_CALLS;
+    }
+    long length = options.expectedLengthBytes().getAsLong();
+    return Math.clamp(Math.ceilDiv(length, Network.MAX_PAYLOAD_BYTES), 1, WINDOW_CALLS);
+  }
+
   /** Opens a writer once there is memory for one more. */
-  private <T> Reply begin(Supplier<BodyWriter<T>> create, Function<T, Message> answer) {
-    if (!writers.acquire(1, env.nanoTime() + TURN_NANOS)) {
+  private <T> Reply begin(
+      WriteOptions options, Supplier<BodyWriter<T>> create, Function<T, Message> answer) {
+    int window = window(options);
+    if (!takeSlices(window)) {
       throw new ForebayException(
           ErrorCode.BUSY, "as many bodies as there is memory for are being written; try again");
     }
     Optional<Writing<T>> writing = Optional.empty();
     try {
-      writing = Optional.of(new Writing<T>(env, create.get(), answer, writers));
+      writing =
+          Optional.of(new Writing<T>(env, create.get(), answer, () -> slices.release(window)));
     } finally {
       if (writing.isEmpty()) {
-        writers.release(1);
+        slices.release(window);
       }
     }
-    return Reply.of(new FileMessage.Writing(add(writing.get()))); // it gives the permit back
+    return Reply.of(new FileMessage.Writing(add(writing.get()))); // it gives them back
+  }
+
+  private boolean takeSlices(int count) {
+    long deadline = env.nanoTime() + TURN_NANOS;
+    if (!turn.acquire(1, deadline)) {
+      return false;
+    }
+    try {
+      return slices.acquire(count, deadline);
+    } finally {
+      turn.release(1);
+    }
   }
 
   private long add(Handle handle) {
@@ -434,18 +469,18 @@ public final class FileEndpoint {
     private final ReentrantLock lock = new ReentrantLock();
     private final Map<Long, Outcome<Boolean>> waiting = new TreeMap<>(); // guarded by lock
     private long offset; // guarded by lock
-    private final Permits writers;
+    private final Runnable end;
     // One thread at a time uses the writer; whoever closes it does not wait for one that does.
     private final ReentrantLock using = new ReentrantLock();
     private volatile boolean over;
     private boolean left; // guarded by using
 
     /**
-     * @param writers gets one permit back when this is over
+     * @param end called once, when this is over
      */
-    Writing(Env env, BodyWriter<T> writer, Function<T, Message> answer, Permits writers) {
+    Writing(Env env, BodyWriter<T> writer, Function<T, Message> answer, Runnable end) {
       super(env);
-      this.writers = writers;
+      this.end = end;
       this.env = env;
       this.writer = writer;
       this.answer = answer;
@@ -528,7 +563,7 @@ public final class FileEndpoint {
           if (!left) {
             left = true;
             writer.close();
-            writers.release(1);
+            end.run();
           }
         } finally {
           using.unlock();

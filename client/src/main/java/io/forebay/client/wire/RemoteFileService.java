@@ -48,7 +48,7 @@ public final class RemoteFileService implements FileService {
   private static final long CALL_TIMEOUT_NANOS = 30_000_000_000L;
   // Several slices on their way hide the round trip; with a call of 1 MiB each, 8 fill 10 Gbit/s at
   // 6 ms.
-  private static final int WINDOW_CALLS = 8;
+  private static final int WINDOW_CALLS = FileEndpoint.WINDOW_CALLS;
   // How long a writer waits for others of its node to end.
   private static final long BEGIN_NANOS = 300_000_000_000L;
   private static final long BUSY_NANOS = 100_000_000L;
@@ -106,6 +106,7 @@ public final class RemoteFileService implements FileService {
   public BodyWriter<ObjectInfo> create(String bucket, String key, WriteOptions options) {
     return new Writer<>(
         begin(new FileMessage.Create(bucket, ObjectKey.check(key), options)),
+        FileEndpoint.window(options),
         reply -> expect(reply, FileMessage.Objects.class).objects().getFirst());
   }
 
@@ -114,7 +115,10 @@ public final class RemoteFileService implements FileService {
       String bucket, String key, UploadId upload, int partNumber, WriteOptions options) {
     var request =
         new FileMessage.CreatePart(bucket, ObjectKey.check(key), upload, partNumber, options);
-    return new Writer<>(begin(request), reply -> expect(reply, FileMessage.Part.class).part());
+    return new Writer<>(
+        begin(request),
+        FileEndpoint.window(options),
+        reply -> expect(reply, FileMessage.Part.class).part());
   }
 
   @Override
@@ -345,20 +349,25 @@ public final class RemoteFileService implements FileService {
   /** A body on its way out: several slices under way, ordered by their offsets. */
   private final class Writer<T> implements BodyWriter<T> {
     private final long handle;
+    private final int window;
     private final Function<Reply, T> answer;
     private final ArrayDeque<Outcome<Reply>> underWay = new ArrayDeque<>();
     private long offset;
     private boolean ended;
 
-    Writer(long handle, Function<Reply, T> answer) {
+    /**
+     * @param window calls that may be under way
+     */
+    Writer(long handle, int window, Function<Reply, T> answer) {
       this.handle = handle;
+      this.window = window;
       this.answer = answer;
     }
 
     @Override
     public void awaitRoom(int lengthBytes) {
       // The node admits no more writers than it has memory for.
-      while (underWay.size() >= WINDOW_CALLS) {
+      while (underWay.size() >= window) {
         expect(underWay.remove().await(), FileMessage.Done.class);
       }
     }

@@ -15,6 +15,8 @@ import io.forebay.core.file.FileService;
 import io.forebay.core.file.FileServiceContract;
 import io.forebay.core.file.MemoryFileService;
 import io.forebay.core.file.ObjectInfo;
+import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.net.FileMessage;
@@ -24,8 +26,10 @@ import io.forebay.core.net.Reply;
 import io.forebay.transport.tcp.TcpNetwork;
 import io.forebay.transport.tcp.TcpSettings;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -112,6 +116,41 @@ final class RemoteFilesTest extends FileServiceContract {
       a.publish(Optional.empty());
       b.publish(Optional.empty());
     }
+  }
+
+  @Test
+  void bodiesThatAreAnnouncedToBeShortTakeAnEighthOfALongOnesPlace() {
+    FileService remote = new RemoteFileService(env, client, node);
+    var options =
+        new WriteOptions(ObjectMetadata.NONE, WriteConditions.NONE, OptionalLong.of(10), false);
+    var open = new ArrayList<BodyWriter<ObjectInfo>>();
+    open.add(remote.create(BUCKET, "long", WriteOptions.DEFAULT));
+    for (int i = 0; i < 8; i++) {
+      open.add(remote.create(BUCKET, "short" + i, options));
+    }
+    var next = new Outcome<String>(env);
+    var _ =
+        env.spawn(
+            "next",
+            () -> {
+              try (var writer = remote.create(BUCKET, "next", options)) {
+                next.complete(write(writer).key());
+              }
+            });
+    assertThat(next.awaitUntil(env.nanoTime() + 200_000_000L)).isFalse();
+    write(open.getLast());
+    assertThat(next.await()).isEqualTo("next");
+    open.forEach(BodyWriter::close);
+    try (var a = remote.create(BUCKET, "a", WriteOptions.DEFAULT);
+        var b = remote.create(BUCKET, "b", WriteOptions.DEFAULT)) {
+      a.publish(Optional.empty());
+      b.publish(Optional.empty());
+    }
+  }
+
+  private static ObjectInfo write(BodyWriter<ObjectInfo> writer) {
+    writer.write(new Synthetic(1, 0, 10));
+    return writer.publish(Optional.empty());
   }
 
   @Test
