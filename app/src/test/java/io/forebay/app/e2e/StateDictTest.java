@@ -68,7 +68,7 @@ final class StateDictTest {
 
   /** One object, taken up by one node, goes to the store from every node that has its bytes. */
   private void isFlushedByAllWhoHoldIt(TestCluster cluster) throws IOException {
-    int length = 64 << 20;
+    int length = 160 << 20; // ten parts, so that hardly ever all of them are the flusher's own
     try (Connection connection = cluster.connect(0)) {
       FileService files = connection.files();
       files.createBucket(
@@ -90,17 +90,13 @@ final class StateDictTest {
       assertThat(files.flush("flushed", "", 60_000_000_000L).complete()).isTrue();
     }
     long parts = 0;
-    int nodes = 0;
     for (int node = 0; node < TestCluster.NODES; node++) {
       try (Connection connection = cluster.connect(node)) {
         JsonNode flush = Json.parse(connection.files().report()).path("flush");
-        long staged = flush.path("partsStagedForOthers").asLong();
-        parts += staged;
-        nodes += staged > 0 ? 1 : 0;
+        parts += flush.path("partsStagedForOthers").asLong();
       }
     }
-    assertThat(parts).isBetween(1L, 3L); // of four; the rest is the flusher's own
-    assertThat(nodes).as("nodes that staged for another").isPositive();
+    assertThat(parts).as("parts that a node staged for another").isPositive();
     ByteBuffer written = ByteBuffer.allocate(length);
     new Synthetic(7, 0, length).copyTo(written);
     byte[] stored = Files.readAllBytes(temp.resolve("store/flushed.d/shard"));
