@@ -26,5 +26,5 @@ public record FlushSettings(
     long clockMillis) {
   /** Landing: what stores promise, ObjectStore.MAX_CHANGE_MILLIS, and what the clocks differ by. */
   public static final FlushSettings DEFAULT =
-      new FlushSettings(12, 8, 6, 64L << 20, 8 << 20, 16 << 20, 60_000, 90_000, 5_000);
+      new FlushSettings(12, 8, 3, 64L << 20, 8 << 20, 16 << 20, 60_000, 90_000, 5_000);
 }
