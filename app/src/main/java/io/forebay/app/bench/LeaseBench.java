@@ -26,7 +26,6 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.function.ToDoubleFunction;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -103,7 +102,7 @@ public final class LeaseBench implements Callable<Integer> {
     } finally {
       servers.close();
       Runtime.getRuntime().removeShutdownHook(reaper);
-      remove(root);
+      Servers.remove(root);
     }
   }
 
@@ -234,15 +233,5 @@ public final class LeaseBench implements Callable<Integer> {
         .skip(samples.size() / 2)
         .findFirst()
         .orElseThrow();
-  }
-
-  private static void remove(Path directory) throws IOException {
-    List<Path> all;
-    try (Stream<Path> tree = Files.walk(directory)) {
-      all = tree.toList();
-    }
-    for (Path path : all.reversed()) {
-      Files.deleteIfExists(path);
-    }
   }
 }
