@@ -219,7 +219,7 @@ final class RaftMachine extends BaseStateMachine {
     }
     var batch = new Batch();
     byte[] answer;
-    try (SortedMap.View view = map.view()) {
+    try (SortedMap.View view = map.current()) {
       answer = machine.apply(entry.getTerm(), entry.getIndex(), content.toByteArray(), view, batch);
     }
     map.write(batch, Optional.of(new RocksSortedMap.Applied(entry.getTerm(), entry.getIndex())));

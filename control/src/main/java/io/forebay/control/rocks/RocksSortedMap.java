@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 import org.rocksdb.BlockBasedTableConfig;
 import org.rocksdb.BloomFilter;
 import org.rocksdb.FlushOptions;
@@ -39,6 +40,7 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
   private static final byte[] APPLIED = {(byte) 0xFF};
   private static final long CACHE_BYTES = 32L << 20;
   private static final long MEMTABLE_BYTES = 16L << 20;
+  private static final long ROW_BYTES = 16L << 20;
   private static final int WIPE_COUNT = 10_000;
 
   static {
@@ -53,6 +55,8 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
   private final RocksDB db;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition viewClosed = lock.newCondition();
+  private final ReentrantLock writeLock = new ReentrantLock();
+  private final RowCache rows = new RowCache(ROW_BYTES);
   private int openViews; // guarded by lock
   private boolean closed; // guarded by lock
 
@@ -87,6 +91,35 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
 
   @Override
   public View view() {
+    begin();
+    return new SnapshotView();
+  }
+
+  /**
+   * The map as it is, for the thread that writes: nothing may be written while it is open. Costs no
+   * snapshot.
+   */
+  public View current() {
+    begin();
+    return new CurrentView(rows.version());
+  }
+
+  /** Without a snapshot, and with one when a write came between. */
+  @Override
+  public <T> T read(Function<View, T> reading) {
+    long version = rows.version();
+    if (RowCache.stands(version)) {
+      begin();
+      try (View view = new CurrentView(version)) {
+        return reading.apply(view);
+      } catch (Moved moved) {
+        // again, below
+      }
+    }
+    return SortedMap.super.read(reading);
+  }
+
+  private void begin() {
     lock.lock();
     try {
       if (closed) {
@@ -97,7 +130,16 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
     } finally {
       lock.unlock();
     }
-    return new RocksView();
+  }
+
+  private void end() {
+    lock.lock();
+    try {
+      openViews--;
+      viewClosed.signalAll();
+    } finally {
+      lock.unlock();
+    }
   }
 
   @Override
@@ -107,8 +149,11 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
 
   /** Applies a batch together with the position that it brings the map to. */
   public void write(Batch batch, Optional<Applied> applied) {
+    writeLock.lock();
     try (WriteBatch out = new WriteBatch()) {
+      rows.beginWrite();
       for (Batch.Change change : batch.changes()) {
+        rows.forget(change.key());
         if (change.value().isPresent()) {
           out.put(change.key(), change.value().get());
         } else {
@@ -126,6 +171,9 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
       db.write(unsynced, out);
     } catch (RocksDBException failure) {
       throw fault("written", failure);
+    } finally {
+      rows.endWrite();
+      writeLock.unlock();
     }
   }
 
@@ -198,9 +246,86 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
     cache.close();
   }
 
-  private final class RocksView implements View {
-    private final Snapshot snapshot = db.getSnapshot();
-    private final ReadOptions read = new ReadOptions().setSnapshot(snapshot);
+  /** Thrown through a reading whose picture is gone. */
+  private static final class Moved extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    Moved() {
+      super("the map has changed", null, false, false);
+    }
+  }
+
+  /** The map itself, for as long as nothing is written. */
+  private final class CurrentView implements View {
+    private final long version;
+
+    CurrentView(long version) {
+      this.version = version;
+    }
+
+    @Override
+    public Optional<byte[]> get(byte[] key) {
+      try {
+        Optional<byte[]> value = Optional.ofNullable(db.get(key));
+        requireUnmoved();
+        return value;
+      } catch (RocksDBException failure) {
+        throw fault("read", failure);
+      }
+    }
+
+    @Override
+    public <T> Optional<T> get(byte[] key, Function<byte[], T> decoding) {
+      return rows.get(version, key, decoding, this::get);
+    }
+
+    private void requireUnmoved() {
+      if (rows.version() != version) {
+        throw new Moved();
+      }
+    }
+
+    @Override
+    public void scan(byte[] from, byte[] to, Visitor visitor) {
+      try (Slice end = new Slice(to);
+          ReadOptions bounded = new ReadOptions().setIterateUpperBound(end);
+          RocksIterator entries = db.newIterator(bounded)) {
+        // An iterator stays with the picture that it began with.
+        requireUnmoved();
+        visit(entries, from, visitor);
+      } catch (RocksDBException failure) {
+        throw fault("read", failure);
+      }
+    }
+
+    @Override
+    public void close() {
+      end();
+    }
+  }
+
+  private static void visit(RocksIterator entries, byte[] from, SortedMap.Visitor visitor)
+      throws RocksDBException {
+    for (entries.seek(from); entries.isValid(); entries.next()) {
+      if (!visitor.visit(entries.key(), entries.value())) {
+        return;
+      }
+    }
+    entries.status();
+  }
+
+  /** What was, however much is written. */
+  private final class SnapshotView implements View {
+    private final long version;
+    private final Snapshot snapshot;
+    private final ReadOptions read;
+
+    SnapshotView() {
+      long before = rows.version();
+      snapshot = db.getSnapshot();
+      read = new ReadOptions().setSnapshot(snapshot);
+      version = rows.version() == before ? before : RowCache.NEVER;
+    }
 
     @Override
     public Optional<byte[]> get(byte[] key) {
@@ -212,16 +337,16 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
     }
 
     @Override
+    public <T> Optional<T> get(byte[] key, Function<byte[], T> decoding) {
+      return rows.get(version, key, decoding, this::get);
+    }
+
+    @Override
     public void scan(byte[] from, byte[] to, Visitor visitor) {
       try (Slice end = new Slice(to);
           ReadOptions bounded = new ReadOptions().setSnapshot(snapshot).setIterateUpperBound(end);
           RocksIterator entries = db.newIterator(bounded)) {
-        for (entries.seek(from); entries.isValid(); entries.next()) {
-          if (!visitor.visit(entries.key(), entries.value())) {
-            return;
-          }
-        }
-        entries.status();
+        visit(entries, from, visitor);
       } catch (RocksDBException failure) {
         throw fault("read", failure);
       }
@@ -232,13 +357,7 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
       read.close();
       db.releaseSnapshot(snapshot);
       snapshot.close();
-      lock.lock();
-      try {
-        openViews--;
-        viewClosed.signalAll();
-      } finally {
-        lock.unlock();
-      }
+      end();
     }
   }
 }

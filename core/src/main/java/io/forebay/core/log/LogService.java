@@ -120,10 +120,11 @@ public final class LogService implements AutoCloseable {
     long term = requireLeader().term();
     confirm();
     Optional<Grant> given = leases.flatMap(leased -> leased.grant(term, query, holder));
-    try (SortedMap.View view = consensus.map().view()) {
-      return new ControlMessage.LeasedAnswer(
-          commands.query(view, query), given.filter(grant -> LeasedLog.covers(view, grant)));
-    }
+    return consensus
+        .map()
+        .read(view ->
+            new ControlMessage.LeasedAnswer(
+                commands.query(view, query), given.filter(grant -> LeasedLog.covers(view, grant))));
   }
 
   /**
@@ -134,9 +135,7 @@ public final class LogService implements AutoCloseable {
   public <T> T read(Function<SortedMap.View, T> reading) {
     requireLeader();
     confirm();
-    try (SortedMap.View view = consensus.map().view()) {
-      return reading.apply(view);
-    }
+    return consensus.map().read(reading);
   }
 
   private Leadership requireLeader() {

@@ -81,7 +81,7 @@ final class Rows {
   record CompletedRow(BucketId bucket, String key, Generation generation) {}
 
   static <T> Optional<T> get(SortedMap.View view, byte[] key, Class<T> type) {
-    return view.get(key).map(RecordCodec.of(type)::decode);
+    return view.get(key, RecordCodec.of(type)::decode);
   }
 
   static <T> byte[] bytes(Class<T> type, T value) {

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Function;
 
 /**
  * A view with changes on top that nobody else sees yet: what a state machine writes into while it
@@ -34,6 +35,12 @@ public final class Overlay implements SortedMap.View {
   public Optional<byte[]> get(byte[] key) {
     Optional<byte[]> changed = changes.get(key);
     return changed == null ? base.get(key) : changed.map(byte[]::clone);
+  }
+
+  @Override
+  public <T> Optional<T> get(byte[] key, Function<byte[], T> decoding) {
+    Optional<byte[]> changed = changes.get(key);
+    return changed == null ? base.get(key, decoding) : changed.map(decoding);
   }
 
   /** What is written while a scan runs may or may not be visited by it. */

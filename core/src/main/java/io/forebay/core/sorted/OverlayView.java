@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * A view as it will be when a batch is applied: a command of a log entry sees what the commands
@@ -25,6 +26,12 @@ public final class OverlayView implements SortedMap.View {
         .latest(key)
         .map(change -> change.value().map(byte[]::clone))
         .orElseGet(() -> below.get(key));
+  }
+
+  @Override
+  public <T> Optional<T> get(byte[] key, Function<byte[], T> decoding) {
+    Optional<Batch.Change> change = batch.latest(key);
+    return change.isPresent() ? change.get().value().map(decoding) : below.get(key, decoding);
   }
 
   @Override

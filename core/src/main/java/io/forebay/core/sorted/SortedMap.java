@@ -1,6 +1,7 @@
 package io.forebay.core.sorted;
 
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * An ordered map from byte strings to byte strings, ordered as unsigned bytes: what the control
@@ -14,6 +15,18 @@ public interface SortedMap {
   /** A consistent picture as of now, which later writes do not change. Close it soon. */
   View view();
 
+  /**
+   * Reads from a consistent picture, not older than the call.
+   *
+   * @param reading may be called twice, where a write came between: without effects of its own.
+   *     What it does not understand it must let pass
+   */
+  default <T> T read(Function<View, T> reading) {
+    try (View view = view()) {
+      return reading.apply(view);
+    }
+  }
+
   /** Applies all changes of the batch in one step: views see all of them or none. */
   void write(Batch batch);
 
@@ -21,6 +34,14 @@ public interface SortedMap {
   interface View extends AutoCloseable {
     /** The value of a key. The array belongs to the caller. */
     Optional<byte[]> get(byte[] key);
+
+    /**
+     * The value of a key, decoded, which may be remembered and be given to others, too: it must not
+     * be changed, and a key's value is always decoded in the same way.
+     */
+    default <T> Optional<T> get(byte[] key, Function<byte[], T> decoding) {
+      return get(key).map(decoding);
+    }
 
     /**
      * Visits entries in ascending order from {@code from} (inclusive) to {@code to} (exclusive)
