@@ -56,6 +56,19 @@ public final class JdkEnv implements Env, AutoCloseable {
   }
 
   @Override
+  public Thread spawnHere(String name, Runnable task) {
+    return HereFirst.start(
+        name,
+        () -> {
+          try {
+            task.run();
+          } catch (Throwable escaped) {
+            onEscape.accept(escaped);
+          }
+        });
+  }
+
+  @Override
   public Timer schedule(long delayNanos, Runnable callback) {
     ScheduledFuture<?> future =
         timers.schedule(

@@ -32,6 +32,22 @@ public interface Env {
   Thread spawn(String name, Runnable task);
 
   /**
+   * As {@link #spawn}, but the task may begin on the calling thread, before this returns, and goes
+   * on elsewhere once it has waited: saves the hand-overs where most tasks never wait. A wait of
+   * the task does not hold up the caller, but its computing does: before a long one comes {@link
+   * #leaveStarter}.
+   */
+  default Thread spawnHere(String name, Runnable task) {
+    return spawn(name, task);
+  }
+
+  /** The calling virtual thread goes on elsewhere, if it is still on the thread that started it. */
+  @SuppressWarnings("ThreadPriorityCheck") // nothing relies on who goes on first
+  default void leaveStarter() {
+    Thread.yield();
+  }
+
+  /**
    * Runs a callback once after a delay, on a thread that must not block: a callback completes an
    * outcome, unparks or spawns, and returns.
    *

@@ -7,6 +7,7 @@ import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.channel.socket.DuplexChannel;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.HttpContent;
@@ -34,8 +35,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * One client's connection: requests one after the other, also when they are pipelined. The socket
- * is read only on demand: for a head while no request is under way, for a body while its queue has
- * room.
+ * is read only on demand: for a body while its queue has room, else while nothing waits, so that
+ * one read of the next request may come early (to go on waiting for it costs no call of the kernel;
+ * to end and begin the wait would).
  *
  * <p>States: no request ({@code current} null) → request under way → its answer sent, the rest of
  * its body being discarded → no request; or → closing (half closed, discarding for a moment, so
@@ -62,12 +64,14 @@ final class Connection extends ChannelInboundHandlerAdapter {
   private final ArrayDeque<Object> pending = new ArrayDeque<>();
   private volatile @Nullable ChannelHandlerContext context;
   private @Nullable HttpExchange current;
+  private @Nullable HttpExchange unstarted;
   private @Nullable BodyQueue body;
   private boolean reading;
   private boolean answerSent;
   private boolean closing;
   private boolean plain;
   private long phaseBeganNanos;
+  private boolean inputEnded;
   private boolean headBegan;
   private long headBeganNanos;
   private @Nullable ScheduledFuture<?> watch;
@@ -108,6 +112,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
     if (current != null) {
       current.signalWritable();
     }
+    start();
   }
 
   @Override
@@ -123,6 +128,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
   @Override
   public void channelReadComplete(ChannelHandlerContext ctx) {
     reading = false;
+    start();
     readIfWanted();
   }
 
@@ -130,6 +136,28 @@ final class Connection extends ChannelInboundHandlerAdapter {
   public void channelWritabilityChanged(ChannelHandlerContext ctx) {
     if (current != null && ctx.channel().isWritable()) {
       current.signalWritable();
+    }
+  }
+
+  /** A client that only ends its side still gets its answers. */
+  @Override
+  public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+    if (event == ChannelInputShutdownEvent.INSTANCE) {
+      inputEnded = true;
+      if (body != null && !body.ended()) {
+        body.fail(
+            new ForebayException(
+                ErrorCode.INCOMPLETE_BODY, "the client ended before its body was whole"));
+        closeAfterAnswer = true;
+      }
+      closeIfNothingIsLeft();
+    }
+    ctx.fireUserEventTriggered(event);
+  }
+
+  private void closeIfNothingIsLeft() {
+    if (inputEnded && current == null && pending.isEmpty()) {
+      live().close();
     }
   }
 
@@ -231,7 +259,16 @@ final class Connection extends ChannelInboundHandlerAdapter {
     body = queue;
     answerSent = false;
     closeAfterAnswer = false;
-    var _ = env.spawn(config.name() + "-request", () -> handle(exchange));
+    unstarted = exchange;
+  }
+
+  /** Starts the request that has begun, now that what came with its head is in its queue. */
+  private void start() {
+    HttpExchange exchange = unstarted;
+    if (exchange != null) {
+      unstarted = null;
+      var _ = env.spawnHere(config.name() + "-request", () -> handle(exchange));
+    }
   }
 
   private void handle(HttpExchange exchange) {
@@ -292,6 +329,8 @@ final class Connection extends ChannelInboundHandlerAdapter {
       answerSent = false;
       beginsToWait();
       pump();
+      start();
+      closeIfNothingIsLeft();
     }
     readIfWanted();
   }
@@ -352,6 +391,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
     BodyQueue unwanted = body;
     if (unwanted == null
         || unwanted.ended()
+        || inputEnded
         || !(live().channel() instanceof DuplexChannel duplex)) {
       live().close();
       return;
@@ -366,10 +406,12 @@ final class Connection extends ChannelInboundHandlerAdapter {
   }
 
   private void readIfWanted() {
-    if (reading || context == null || !context.channel().isActive()) {
+    if (reading || inputEnded || context == null || !context.channel().isActive()) {
       return;
     }
-    if (closing || (current == null ? pending.isEmpty() : body != null && body.wantsMore())) {
+    BodyQueue receiving = body;
+    if (closing
+        || ((receiving == null || receiving.ended()) ? pending.isEmpty() : receiving.wantsMore())) {
       reading = true;
       context.read();
     }

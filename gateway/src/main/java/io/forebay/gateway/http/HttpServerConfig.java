@@ -40,7 +40,8 @@ public record HttpServerConfig(
 
   /** The usual bounds: 10,000 connections, 1,024 requests, idle 75 s, head 15 s, stall 30 s. */
   public static HttpServerConfig of(String name, InetSocketAddress listen) {
-    int threads = Math.clamp(Runtime.getRuntime().availableProcessors() / 2, 1, 8);
+    // Most requests are answered on the event loop that read them.
+    int threads = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, 32);
     return new HttpServerConfig(
         name,
         listen,

@@ -71,7 +71,15 @@ public final class S3Door implements HttpHandler {
   private final Cors cors;
 
   /** What answers a call, S3's name of it, and the right that it takes in the bucket. */
-  private record Operation(String name, KeyRight right, Work work) {}
+  private record Operation(String name, KeyRight right, Work work) {
+    /** Whether it may compute for long before it first waits: not on an event loop, then. */
+    boolean computes() {
+      return switch (name) {
+        case "HeadObject", "GetObject", "PutObject", "UploadPart", "HeadBucket" -> false;
+        default -> true;
+      };
+    }
+  }
 
   /** Answers a call. */
   interface Work {
@@ -124,6 +132,9 @@ public final class S3Door implements HttpHandler {
         operation = found.name;
         if (!request.bucket().isEmpty()) {
           caller.rights().require(found.right, request.bucket());
+        }
+        if (found.computes()) {
+          env.leaveStarter();
         }
         found.work.run(new S3Call(exchange, request, caller, requestId, always));
       }

@@ -14,6 +14,9 @@ public final class Sha256 {
   public static final String EMPTY_HEX =
       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
+  /** Cloned, since finding one costs as much as a short hash. */
+  private static final MessageDigest SHA_256 = digest("SHA-256");
+
   private Sha256() {}
 
   static MessageDigest digest(String algorithm) {
@@ -26,17 +29,35 @@ public final class Sha256 {
 
   /** Of some bytes, in lower-case hex. */
   public static String hex(byte[] bytes) {
-    return HexFormat.of().formatHex(digest("SHA-256").digest(bytes));
+    try {
+      return HexFormat.of().formatHex(((MessageDigest) SHA_256.clone()).digest(bytes));
+    } catch (CloneNotSupportedException impossible) {
+      throw new IllegalStateException("the JDK's SHA-256 can be cloned", impossible);
+    }
   }
 
   /** HMAC-SHA256 of a text of Latin-1. */
   public static byte[] hmac(byte[] key, String text) {
+    return mac(key).doFinal(text.getBytes(StandardCharsets.ISO_8859_1));
+  }
+
+  /** HMAC-SHA256 under a key, to be given to {@link #hmac(Mac, String)} any number of times. */
+  static Mac mac(byte[] key) {
     try {
       Mac mac = Mac.getInstance("HmacSHA256");
       mac.init(new SecretKeySpec(key, "HmacSHA256"));
-      return mac.doFinal(text.getBytes(StandardCharsets.ISO_8859_1));
+      return mac;
     } catch (NoSuchAlgorithmException | InvalidKeyException impossible) {
       throw new IllegalStateException("every JDK has HmacSHA256", impossible);
+    }
+  }
+
+  /** The same under a key that is ready; from any thread. */
+  static byte[] hmac(Mac ready, String text) {
+    try {
+      return ((Mac) ready.clone()).doFinal(text.getBytes(StandardCharsets.ISO_8859_1));
+    } catch (CloneNotSupportedException impossible) {
+      throw new IllegalStateException("the JDK's HmacSHA256 can be cloned", impossible);
     }
   }
 

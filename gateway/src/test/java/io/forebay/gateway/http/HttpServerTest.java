@@ -60,6 +60,48 @@ final class HttpServerTest {
   }
 
   @Test
+  void aClientThatEndsItsSideBehindItsRequestsGetsAllAnswers() throws Exception {
+    start(exchange -> {
+      env.sleep(SECOND / 20);
+      exchange.answer(text(exchange.head().target()));
+    });
+    try (Socket socket = connect()) {
+      write(socket, "GET /one HTTP/1.1\r\n\r\nGET /two HTTP/1.1\r\n\r\n");
+      socket.shutdownOutput();
+      String all = new String(socket.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
+      assertThat(all).contains("\r\n\r\n/one").endsWith("\r\n\r\n/two");
+    }
+  }
+
+  @Test
+  void aBodyThatItsClientEndsTooEarlyIsAnsweredAndClosed() throws Exception {
+    start(exchange -> {
+      try {
+        exchange.answer(text("" + count(exchange.body())));
+      } catch (ForebayException failed) {
+        exchange.answer(text(failed.code().name()));
+      }
+    });
+    long begun = System.nanoTime();
+    try (Socket socket = connect()) {
+      write(socket, "PUT / HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf");
+      socket.shutdownOutput();
+      String all = new String(socket.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
+      assertThat(all).endsWith("\r\n\r\nINCOMPLETE_BODY");
+    }
+    assertThat(System.nanoTime() - begun).isLessThan(4 * SECOND);
+  }
+
+  @Test
+  void aSilentClientThatEndsItsSideIsClosed() throws Exception {
+    start(exchange -> exchange.answer(text("never")));
+    try (Socket socket = connect()) {
+      socket.shutdownOutput();
+      assertThat(socket.getInputStream().read()).isEqualTo(-1);
+    }
+  }
+
+  @Test
   void anAnswerWaitsForAClientThatReadsLater() throws Exception {
     int pieces = 32;
     start(exchange -> {
