@@ -27,6 +27,7 @@ import org.apache.ratis.server.protocol.TermIndex;
 import org.apache.ratis.server.raftlog.RaftLog;
 import org.apache.ratis.server.storage.FileInfo;
 import org.apache.ratis.server.storage.RaftStorage;
+import org.apache.ratis.statemachine.SnapshotRetentionPolicy;
 import org.apache.ratis.statemachine.StateMachineStorage;
 import org.apache.ratis.statemachine.TransactionContext;
 import org.apache.ratis.statemachine.impl.BaseStateMachine;
@@ -51,7 +52,20 @@ final class RaftMachine extends BaseStateMachine {
   private final Machine machine;
   private final Consumer<SortedMap> onLoad;
   private final RaftVoter.Retention retention;
-  private final SimpleStateMachineStorage storage = new SimpleStateMachineStorage();
+  private final SnapshotFiles storage = new SnapshotFiles();
+
+  /** Ratis cleans up after every entry for which it asked for a snapshot, taken or not. */
+  private static final class SnapshotFiles extends SimpleStateMachineStorage {
+    private boolean added = true; // of the applying thread; one of an earlier run may be too many
+
+    @Override
+    public void cleanupOldSnapshots(SnapshotRetentionPolicy policy) throws IOException {
+      if (added) {
+        added = false;
+        super.cleanupOldSnapshots(policy);
+      }
+    }
+  }
 
   /** Up to where the map has applied the log; of Ratis' applying thread, after initialize. */
   private long mapIndex = RaftLog.INVALID_LOG_INDEX;
@@ -193,6 +207,7 @@ final class RaftMachine extends BaseStateMachine {
         StandardCopyOption.REPLACE_EXISTING);
     MD5FileUtil.saveMD5File(file, digest);
     sinceSnapshot = 0;
+    storage.added = true;
     storage.updateLatestSnapshot(
         new SingleFileSnapshotInfo(new FileInfo(file.toPath(), digest), position));
     return position.getIndex();

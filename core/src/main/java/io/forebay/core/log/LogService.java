@@ -29,7 +29,7 @@ public final class LogService implements AutoCloseable {
   private static final int QUEUED_COMMANDS = 8192;
   private static final int COMMANDS_PER_ENTRY = 1024;
   private static final int BYTES_PER_ENTRY = 1 << 20;
-  private static final int ENTRIES_UNDER_WAY = 4;
+  private static final int ENTRIES_UNDER_WAY = 2;
   private static final long READ_TIMEOUT_NANOS = 2_000_000_000L;
   private static final RecordCodec<Submission.Entry> ENTRIES =
       RecordCodec.of(Submission.Entry.class);

@@ -13,9 +13,10 @@ import java.util.Optional;
  * Applies entries of many submissions to the {@link Commands} of a group, each once.
  *
  * <p>Answers are kept in the map until their client has them, or has been silent for an hour: keys
- * {@code 0xF0 clientId sequence}; {@code 0xF1 clientId} holds when the client was last heard of;
- * {@code 0xF2} holds the wall time of the newest entry and of the last cleaning; {@code 0xF3} how
- * long leases may be, and is absent where there are none. Commands use keys below 0xF0.
+ * {@code 0xF0 clientId sequence}; {@code 0xF1 clientId} holds when the client was last heard of,
+ * below what its answers are gone, and the highest sequence that it has had; {@code 0xF2} holds the
+ * wall time of the newest entry and of the last cleaning; {@code 0xF3} how long leases may be, and
+ * is absent where there are none. Commands use keys below 0xF0.
  */
 public final class LoggedMachine implements Machine {
   /** Most commands of an entry: positions are index × this + place. */
@@ -84,39 +85,70 @@ public final class LoggedMachine implements Machine {
   private byte[] once(
       long position, long wallMillis, Submission submission, OverlayView view, Batch out) {
     byte[] key = answerKey(submission.clientId(), submission.sequence());
-    Optional<byte[]> before = view.get(key);
-    if (before.isPresent()) {
-      return before.get();
-    }
     byte[] clientKey =
         ByteBuffer.allocate(1 + Long.BYTES).put(CLIENTS).putLong(submission.clientId()).array();
-    ByteBuffer client =
-        ByteBuffer.wrap(view.get(clientKey).orElseGet(() -> new byte[2 * Long.BYTES]));
-    client.getLong();
-    long forgottenBelow = client.getLong();
-    if (submission.sequence() < forgottenBelow) {
+    Client client = view.get(clientKey, Client::of).orElse(Client.NEW);
+    if (submission.sequence() <= client.highest) {
+      Optional<byte[]> before = view.get(key);
+      if (before.isPresent()) {
+        return before.get();
+      }
+    }
+    if (submission.sequence() < client.forgottenBelow) {
       // A late duplicate of what its client has the answer to: nobody waits for this one.
       return new byte[0];
     }
     byte[] answer = commands.apply(position, wallMillis, submission.command(), view, out);
     out.put(key, answer);
-    long answeredBelow = Math.max(forgottenBelow, submission.answeredBelow());
-    // Only what is new to be forgotten: below lie nothing but the traces of what was removed.
-    for (byte[] old :
-        keys(
-            view,
-            answerKey(submission.clientId(), forgottenBelow),
-            answerKey(submission.clientId(), answeredBelow))) {
-      out.remove(old);
-    }
-    out.put(clientKey, ByteBuffer.allocate(16).putLong(wallMillis).putLong(answeredBelow).array());
+    long answeredBelow = Math.max(client.forgottenBelow, submission.answeredBelow());
+    long highest = Math.max(client.highest, submission.sequence());
+    forget(view, out, submission.clientId(), client.forgottenBelow, answeredBelow, highest);
+    out.put(clientKey, new Client(wallMillis, answeredBelow, highest).bytes());
     return answer;
+  }
+
+  /** Answers that their client has are not needed any more. */
+  private static void forget(
+      OverlayView view, Batch out, long clientId, long from, long below, long highest) {
+    long end = Math.min(below, highest + 1);
+    if (end - from <= MAX_COMMANDS) {
+      // Without a look for which there are: a scan costs more than removing what may be gone.
+      for (long sequence = from; sequence < end; sequence++) {
+        out.remove(answerKey(clientId, sequence));
+      }
+    } else {
+      keys(view, answerKey(clientId, from), answerKey(clientId, end)).forEach(out::remove);
+    }
+  }
+
+  /**
+   * What is known of a client.
+   *
+   * @param wallMillis when it was last heard of
+   * @param forgottenBelow answers to lower sequences are gone
+   * @param highest sequence of its that was applied
+   */
+  private record Client(long wallMillis, long forgottenBelow, long highest) {
+    static final Client NEW = new Client(0, 0, 0);
+
+    static Client of(byte[] bytes) {
+      ByteBuffer in = ByteBuffer.wrap(bytes);
+      return new Client(in.getLong(), in.getLong(), in.getLong());
+    }
+
+    byte[] bytes() {
+      return ByteBuffer.allocate(3 * Long.BYTES)
+          .putLong(wallMillis)
+          .putLong(forgottenBelow)
+          .putLong(highest)
+          .array();
+    }
   }
 
   private static void clean(OverlayView view, Batch out, long wallMillis) {
     for (byte[] clientKey : keys(view, new byte[] {CLIENTS}, CLOCK)) {
-      long lastMillis = ByteBuffer.wrap(view.get(clientKey).orElseThrow()).getLong();
-      if (wallMillis - lastMillis > SILENT_MILLIS) {
+      Client client = view.get(clientKey, Client::of).orElseThrow();
+      if (wallMillis - client.wallMillis > SILENT_MILLIS) {
         long clientId = ByteBuffer.wrap(clientKey).getLong(1);
         keys(view, answerKey(clientId, 0), answerKey(clientId, Long.MAX_VALUE))
             .forEach(out::remove);
