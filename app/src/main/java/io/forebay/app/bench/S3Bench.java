@@ -58,6 +58,9 @@ public final class S3Bench implements Callable<Integer> {
   /** What a measurement of writes sends at most, so that disks do not fill up. */
   private static final long MAX_WRITTEN_BYTES = 1L << 30;
 
+  /** And a warm-up: what is overwritten makes room meanwhile. */
+  private static final int WARM_UP_FACTOR = 12;
+
   /** The compiler rests when it takes less of the server's time than this. */
   private static final double RESTING_COMPILER_SHARE = 0.05;
 
@@ -404,7 +407,9 @@ public final class S3Bench implements Callable<Integer> {
     double bytes = 0;
     double compilerShare = 1;
     double slice = Math.min(1, warmUpSeconds);
-    while (warm < warmUpSeconds && bytes < maxBytes && compilerShare > RESTING_COMPILER_SHARE) {
+    while (warm < warmUpSeconds
+        && bytes < WARM_UP_FACTOR * (double) maxBytes
+        && compilerShare > RESTING_COMPILER_SHARE) {
       double before = ThreadCpu.compilerSeconds(pid);
       HttpLoad.Sample sample =
           HttpLoad.measure(

@@ -3,13 +3,15 @@ package io.forebay.app.runtime;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.Method;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Virtual threads that begin on the platform thread that starts them, and go on in the JDK's pool
- * once they have waited. What never waits is done when {@link #start} returns, without a hand-over.
+ * Virtual threads that begin on the platform thread that starts them, and go on there after waits
+ * that this thread has ended; after others, in the JDK's pool. What never waits is done when {@link
+ * #start} returns.
  *
  * <p>The JDK's virtual threads take a scheduler, but not in its public API: it is opened by
  * reflection and needs {@code --add-opens java.base/java.lang=ALL-UNNAMED}. Without it they are
@@ -21,12 +23,18 @@ final class HereFirst implements Executor {
 
   private record Internals(Constructor<?> builder, Executor pool) {}
 
+  private static final ThreadLocal<@Nullable HereFirst> OF_THREAD = new ThreadLocal<>();
+
   private final Internals internals;
+  private final Thread starter = Thread.currentThread();
+  private final Executor loop;
   // Written by whoever starts the thread, before anybody else can see it.
   private boolean begun;
+  private volatile boolean leaving;
 
-  private HereFirst(Internals internals) {
+  private HereFirst(Internals internals, Executor loop) {
     this.internals = internals;
+    this.loop = loop;
   }
 
   private static @Nullable Internals open() {
@@ -45,27 +53,49 @@ final class HereFirst implements Executor {
   }
 
   /** Starts a thread. When the caller is a virtual thread itself, it begins in the pool. */
-  static Thread start(String name, Runnable task) {
+  static Thread start(String name, Executor loop, Runnable task) {
     Internals internals = INTERNALS;
     if (internals == null || Thread.currentThread().isVirtual()) {
       return Thread.ofVirtual().name(name).start(task);
     }
     try {
-      var builder =
-          (Thread.Builder.OfVirtual) internals.builder.newInstance(new HereFirst(internals));
-      return builder.name(name).start(task);
+      var scheduler = new HereFirst(internals, loop);
+      var builder = (Thread.Builder.OfVirtual) internals.builder.newInstance(scheduler);
+      return builder
+          .name(name)
+          .start(() -> {
+            OF_THREAD.set(scheduler);
+            task.run();
+          });
     } catch (ReflectiveOperationException failure) {
       throw new IllegalStateException("a virtual thread could not be made", failure);
     }
   }
 
+  /** The calling thread goes on in the pool, if it is one of these. */
+  @SuppressWarnings("ThreadPriorityCheck") // nothing relies on who goes on first
+  static void leave() {
+    HereFirst mine = OF_THREAD.get();
+    if (mine != null) {
+      mine.leaving = true;
+      Thread.yield();
+    }
+  }
+
   @Override
   public void execute(Runnable continuation) {
-    if (begun) {
-      internals.pool.execute(continuation);
-    } else {
+    if (!begun) {
       begun = true;
       continuation.run();
+    } else if (leaving || !Thread.currentThread().equals(starter)) {
+      leaving = false;
+      internals.pool.execute(continuation);
+    } else {
+      try {
+        loop.execute(continuation);
+      } catch (RejectedExecutionException ending) {
+        internals.pool.execute(continuation);
+      }
     }
   }
 }

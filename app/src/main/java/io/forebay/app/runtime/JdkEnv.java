@@ -1,6 +1,7 @@
 package io.forebay.app.runtime;
 
 import io.forebay.core.env.Env;
+import java.util.concurrent.Executor;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadLocalRandom;
@@ -56,9 +57,10 @@ public final class JdkEnv implements Env, AutoCloseable {
   }
 
   @Override
-  public Thread spawnHere(String name, Runnable task) {
+  public Thread spawnHere(String name, Executor loop, Runnable task) {
     return HereFirst.start(
         name,
+        loop,
         () -> {
           try {
             task.run();
@@ -66,6 +68,11 @@ public final class JdkEnv implements Env, AutoCloseable {
             onEscape.accept(escaped);
           }
         });
+  }
+
+  @Override
+  public void leaveStarter() {
+    HereFirst.leave();
   }
 
   @Override

@@ -3,7 +3,11 @@ package io.forebay.app.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.forebay.core.env.Outcome;
+import java.util.Deque;
+import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
@@ -14,6 +18,8 @@ import org.junit.jupiter.api.Test;
 final class HereFirstTest {
   private final AtomicReference<Throwable> escaped = new AtomicReference<>();
   private final JdkEnv env = new JdkEnv(escaped::set);
+  private final Deque<Runnable> later = new ConcurrentLinkedDeque<>();
+  private final Executor loop = later::add;
 
   @AfterEach
   void close() {
@@ -23,7 +29,7 @@ final class HereFirstTest {
   @Test
   void whatNeverWaitsIsDoneAtOnceInAVirtualThread() {
     var ran = new AtomicReference<Thread>();
-    Thread thread = env.spawnHere("here", () -> ran.set(Thread.currentThread()));
+    Thread thread = env.spawnHere("here", loop, () -> ran.set(Thread.currentThread()));
     assertThat(ran.get()).isSameAs(thread);
     assertThat(thread.isVirtual()).isTrue();
     assertThat(thread.getState()).isEqualTo(Thread.State.TERMINATED);
@@ -38,6 +44,7 @@ final class HereFirstTest {
     Thread thread =
         env.spawnHere(
             "here",
+            loop,
             () -> {
               begun.set(true);
               waited.await();
@@ -46,10 +53,47 @@ final class HereFirstTest {
             });
     assertThat(begun.get()).isTrue();
     assertThat(done.getCount()).isEqualTo(1);
-    waited.complete(true);
+    Thread.ofPlatform().start(() -> waited.complete(true)).join();
     assertThat(done.await(10, TimeUnit.SECONDS)).isTrue();
     assertThat(carrier.get()).contains("ForkJoinPool");
+    assertThat(later).isEmpty();
     thread.join();
+  }
+
+  @Test
+  void aWaitThatTheStarterEndsGoesOnThereLater() {
+    var waited = new Outcome<Boolean>(env);
+    var carrier = new AtomicReference<String>();
+    Thread thread =
+        env.spawnHere(
+            "here",
+            loop,
+            () -> {
+              waited.await();
+              carrier.set(Thread.currentThread().toString());
+            });
+    waited.complete(true);
+    assertThat(carrier.get()).isNull();
+    later.remove().run();
+    assertThat(carrier.get()).doesNotContain("ForkJoinPool");
+    assertThat(thread.getState()).isEqualTo(Thread.State.TERMINATED);
+  }
+
+  @Test
+  void aLoopThatHasEndedHoldsNobodyUp() throws Exception {
+    var waited = new Outcome<Boolean>(env);
+    var done = new CountDownLatch(1);
+    env.spawnHere(
+        "here",
+        task -> {
+          throw new RejectedExecutionException("ended");
+        },
+        () -> {
+          waited.await();
+          done.countDown();
+        });
+    waited.complete(true);
+    assertThat(done.await(10, TimeUnit.SECONDS)).isTrue();
   }
 
   @Test
@@ -58,6 +102,7 @@ final class HereFirstTest {
     var done = new CountDownLatch(1);
     env.spawnHere(
         "here",
+        loop,
         () -> {
           env.leaveStarter();
           while (go.getCount() > 0) {
@@ -72,7 +117,7 @@ final class HereFirstTest {
   @Test
   void fromAVirtualThreadItIsAnOrdinaryOne() throws Exception {
     var done = new CountDownLatch(1);
-    env.spawn("outer", () -> env.spawnHere("inner", done::countDown));
+    env.spawn("outer", () -> env.spawnHere("inner", loop, done::countDown));
     assertThat(done.await(10, TimeUnit.SECONDS)).isTrue();
     assertThat(escaped.get()).isNull();
   }
@@ -82,6 +127,7 @@ final class HereFirstTest {
     var bug = new IllegalStateException("a bug");
     env.spawnHere(
         "here",
+        loop,
         () -> {
           throw bug;
         });

@@ -1,5 +1,6 @@
 package io.forebay.core.env;
 
+import java.util.concurrent.Executor;
 import java.util.random.RandomGenerator;
 
 /**
@@ -32,20 +33,20 @@ public interface Env {
   Thread spawn(String name, Runnable task);
 
   /**
-   * As {@link #spawn}, but the task may begin on the calling thread, before this returns, and goes
-   * on elsewhere once it has waited: saves the hand-overs where most tasks never wait. A wait of
-   * the task does not hold up the caller, but its computing does: before a long one comes {@link
-   * #leaveStarter}.
+   * As {@link #spawn}, for a calling thread that must not block, such as an event loop: the task
+   * may begin on it, before this returns, and after a wait that it has ended it may go on there.
+   * Saves the hand-overs where the two mostly talk to each other, and finds what the loop has read
+   * in the processor's cache. A wait of the task does not hold up the loop, but its computing does:
+   * before a long one comes {@link #leaveStarter}.
+   *
+   * @param loop runs what it is given on the calling thread, later
    */
-  default Thread spawnHere(String name, Runnable task) {
+  default Thread spawnHere(String name, Executor loop, Runnable task) {
     return spawn(name, task);
   }
 
-  /** The calling virtual thread goes on elsewhere, if it is still on the thread that started it. */
-  @SuppressWarnings("ThreadPriorityCheck") // nothing relies on who goes on first
-  default void leaveStarter() {
-    Thread.yield();
-  }
+  /** The calling virtual thread goes on elsewhere, if it is on the thread that started it. */
+  default void leaveStarter() {}
 
   /**
    * Runs a callback once after a delay, on a thread that must not block: a callback completes an

@@ -267,7 +267,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
     HttpExchange exchange = unstarted;
     if (exchange != null) {
       unstarted = null;
-      var _ = env.spawnHere(config.name() + "-request", () -> handle(exchange));
+      var _ = env.spawnHere(config.name() + "-request", live().executor(), () -> handle(exchange));
     }
   }
 
