@@ -145,7 +145,7 @@ public final class NodeCluster implements AutoCloseable {
                 Map.of(VOTER, voterAddress),
                 64L << 20,
                 16,
-                0,
+                16L << 20,
                 600_000,
                 600_000,
                 LeaseSettings.OFF));

@@ -1,8 +1,22 @@
 package io.forebay.node;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Synthetic;
+import io.forebay.core.cluster.Durability;
+import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.file.BucketSpec;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.FileServiceContract;
+import io.forebay.core.file.ObjectReader;
+import io.forebay.core.file.ReadConditions;
+import io.forebay.core.file.WriteOptions;
+import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
 
 /** The contract of the file service, kept by a whole node. */
 class OneNodeFilesTest extends FileServiceContract {
@@ -12,6 +26,48 @@ class OneNodeFilesTest extends FileServiceContract {
   protected FileService service() {
     cluster = new NodeCluster(1);
     return cluster.node(0).files();
+  }
+
+  @Test
+  void aRangeAcrossTheEndOfASliceIsKeptInMemoryToo() {
+    FileService files = service();
+    files.createBucket(
+        new BucketSpec(
+            "models",
+            new Family(1, 1, Durability.REPLICATED),
+            "",
+            FlushMode.CACHE_ONLY,
+            List.of(),
+            4 << 20,
+            0,
+            1_000));
+    int slice = 1 << 20;
+    try (var body = files.create("models", "key", WriteOptions.DEFAULT)) {
+      for (int i = 0; i < 12; i++) {
+        Bytes bytes = new Synthetic(7, i * (slice / 4L), slice / 4);
+        body.write(bytes);
+        bytes.release();
+      }
+      var _ = body.publish(Optional.empty());
+    }
+    int length = 2_000;
+    for (int time = 1; time <= 3; time++) {
+      long before = cluster.node(0).status().memoryTierHits();
+      try (ObjectReader reader = files.open("models", "key", ReadConditions.NONE)) {
+        int from = slice - length / 2;
+        for (int at = 0; at < length; ) {
+          Bytes read = reader.read(from + at, length - at);
+          var expected = new Synthetic(7, from + at, read.length());
+          assertThat(read.toArray()).isEqualTo(expected.toArray());
+          expected.release();
+          at += read.length();
+          read.release();
+        }
+      }
+      // Named by the first read, kept by the second, found by the third.
+      long hits = cluster.node(0).status().memoryTierHits() - before;
+      assertThat(hits).isEqualTo(time == 3 ? 2 : 0);
+    }
   }
 
   @AfterEach

@@ -115,7 +115,9 @@ public final class ManifestReader {
 
     private static int length(Place at, long offset, int maxLengthBytes) {
       long left = at.manifest().lengthBytes() - offset;
-      return (int) Math.min(Math.min(maxLengthBytes, Network.MAX_PAYLOAD_BYTES), left);
+      // Not across a slice's end: what is in memory is there slice by slice (MemoryTier).
+      long ofSlice = Network.MAX_PAYLOAD_BYTES - offset % Network.MAX_PAYLOAD_BYTES;
+      return (int) Math.min(Math.min(maxLengthBytes, ofSlice), left);
     }
 
     private Bytes read(Place at, long offset, int maxLengthBytes) {
