@@ -1,9 +1,11 @@
 package io.forebay.app.runtime;
 
+import io.forebay.core.env.Outcome;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.Method;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -28,9 +30,10 @@ final class HereFirst implements Executor {
   private final Internals internals;
   private final Thread starter = Thread.currentThread();
   private final Executor loop;
+  private volatile @Nullable Thread thread;
   // Written by whoever starts the thread, before anybody else can see it.
-  private boolean begun;
-  private volatile boolean leaving;
+  private @Nullable Runnable own;
+  private volatile boolean left;
 
   private HereFirst(Internals internals, Executor loop) {
     this.internals = internals;
@@ -61,41 +64,57 @@ final class HereFirst implements Executor {
     try {
       var scheduler = new HereFirst(internals, loop);
       var builder = (Thread.Builder.OfVirtual) internals.builder.newInstance(scheduler);
-      return builder
-          .name(name)
-          .start(() -> {
-            OF_THREAD.set(scheduler);
-            task.run();
-          });
+      Thread thread =
+          builder
+              .name(name)
+              .unstarted(() -> {
+                OF_THREAD.set(scheduler);
+                task.run();
+              });
+      scheduler.thread = thread;
+      thread.start();
+      return thread;
     } catch (ReflectiveOperationException failure) {
       throw new IllegalStateException("a virtual thread could not be made", failure);
     }
   }
 
-  /** The calling thread goes on in the pool, if it is one of these. */
+  /** The calling thread goes on in the pool from now on, if it is one of these. */
   @SuppressWarnings("ThreadPriorityCheck") // nothing relies on who goes on first
   static void leave() {
     HereFirst mine = OF_THREAD.get();
     if (mine != null) {
-      mine.leaving = true;
+      mine.left = true;
       Thread.yield();
     }
   }
 
+  /** Of the one thread, and of those that it starts: they inherit it, and belong to the pool. */
   @Override
   public void execute(Runnable continuation) {
-    if (!begun) {
-      begun = true;
+    if (own == null) {
+      own = continuation;
       continuation.run();
-    } else if (leaving || !Thread.currentThread().equals(starter)) {
-      leaving = false;
-      internals.pool.execute(continuation);
-    } else {
+    } else if (continuation.equals(own) && belongsHere()) {
       try {
         loop.execute(continuation);
       } catch (RejectedExecutionException ending) {
         internals.pool.execute(continuation);
       }
+    } else {
+      internals.pool.execute(continuation);
     }
+  }
+
+  /**
+   * Whether the starter has ended a wait for an {@link Outcome}. Never one for a lock: the thread
+   * would be the lock's next owner while it waits for the starter, which may block on that lock.
+   */
+  private boolean belongsHere() {
+    Thread waiter = thread;
+    return !left
+        && waiter != null
+        && Thread.currentThread().equals(starter)
+        && LockSupport.getBlocker(waiter) instanceof Outcome;
   }
 }

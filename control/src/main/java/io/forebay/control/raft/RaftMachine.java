@@ -61,8 +61,8 @@ final class RaftMachine extends BaseStateMachine {
     @Override
     public void cleanupOldSnapshots(SnapshotRetentionPolicy policy) throws IOException {
       if (added) {
-        added = false;
         super.cleanupOldSnapshots(policy);
+        added = false;
       }
     }
   }
@@ -106,6 +106,7 @@ final class RaftMachine extends BaseStateMachine {
   @Override
   public void reinitialize() throws IOException {
     storage.loadLatestSnapshot();
+    storage.added = true; // the leader's
     load();
     if (getLifeCycleState() == LifeCycle.State.PAUSED) {
       getLifeCycle().transition(LifeCycle.State.STARTING);

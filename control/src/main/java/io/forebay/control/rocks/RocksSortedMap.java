@@ -150,8 +150,8 @@ public final class RocksSortedMap implements SortedMap, AutoCloseable {
   /** Applies a batch together with the position that it brings the map to. */
   public void write(Batch batch, Optional<Applied> applied) {
     writeLock.lock();
+    rows.beginWrite();
     try (WriteBatch out = new WriteBatch()) {
-      rows.beginWrite();
       for (Batch.Change change : batch.changes()) {
         rows.forget(change.key());
         if (change.value().isPresent()) {

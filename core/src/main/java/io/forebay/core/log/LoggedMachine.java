@@ -110,7 +110,7 @@ public final class LoggedMachine implements Machine {
   /** Answers that their client has are not needed any more. */
   private static void forget(
       OverlayView view, Batch out, long clientId, long from, long below, long highest) {
-    long end = Math.min(below, highest + 1);
+    long end = Math.min(below - 1, highest) + 1;
     if (end - from <= MAX_COMMANDS) {
       // Without a look for which there are: a scan costs more than removing what may be gone.
       for (long sequence = from; sequence < end; sequence++) {
@@ -133,7 +133,9 @@ public final class LoggedMachine implements Machine {
 
     static Client of(byte[] bytes) {
       ByteBuffer in = ByteBuffer.wrap(bytes);
-      return new Client(in.getLong(), in.getLong(), in.getLong());
+      // Rows of an older version end before the highest, so that each sequence is looked for.
+      return new Client(
+          in.getLong(), in.getLong(), in.hasRemaining() ? in.getLong() : Long.MAX_VALUE);
     }
 
     byte[] bytes() {

@@ -53,6 +53,9 @@ final class Connection extends ChannelInboundHandlerAdapter {
 
   private static final long MAX_DISCARD_NANOS = 5_000_000_000L;
 
+  /** Requests, and ends of theirs, that wait behind the one under way. */
+  private static final int MAX_PENDING = 4_096;
+
   private static final long SPEAKS = Long.MIN_VALUE;
 
   private final Env env;
@@ -73,6 +76,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
   private long phaseBeganNanos;
   private boolean inputEnded;
   private boolean headBegan;
+  private boolean early; // a part of the next head has come while a request is under way
   private long headBeganNanos;
   private @Nullable ScheduledFuture<?> watch;
   private volatile boolean closeAfterAnswer;
@@ -121,8 +125,12 @@ final class Connection extends ChannelInboundHandlerAdapter {
       ReferenceCountUtil.release(message);
       return;
     }
+    early = false;
     pending.add(message);
     pump();
+    if (pending.size() > MAX_PENDING) {
+      ctx.close(); // a client that ends its side is read to its end, however much it has sent
+    }
   }
 
   @Override
@@ -149,6 +157,9 @@ final class Connection extends ChannelInboundHandlerAdapter {
             new ForebayException(
                 ErrorCode.INCOMPLETE_BODY, "the client ended before its body was whole"));
         closeAfterAnswer = true;
+      }
+      if (answerSent) {
+        ctx.close(); // what was left of the body is all that was waited for
       }
       closeIfNothingIsLeft();
     }
@@ -195,11 +206,17 @@ final class Connection extends ChannelInboundHandlerAdapter {
 
   /** Bytes came that are not parsed yet; between requests they begin a head. Event loop. */
   void bytesCame() {
-    if (current == null && !headBegan) {
-      headBegan = true;
-      silentSinceNanos = SPEAKS;
-      headBeganNanos = env.nanoTime();
+    if (current != null) {
+      early = true;
+    } else if (!headBegan) {
+      headBegins();
     }
+  }
+
+  private void headBegins() {
+    headBegan = true;
+    silentSinceNanos = SPEAKS;
+    headBeganNanos = env.nanoTime();
   }
 
   private void begin(HttpRequest request) {
@@ -267,7 +284,14 @@ final class Connection extends ChannelInboundHandlerAdapter {
     HttpExchange exchange = unstarted;
     if (exchange != null) {
       unstarted = null;
-      var _ = env.spawnHere(config.name() + "-request", live().executor(), () -> handle(exchange));
+      try {
+        var _ =
+            env.spawnHere(config.name() + "-request", live().executor(), () -> handle(exchange));
+      } catch (RuntimeException | Error none) {
+        server.finished();
+        live().close();
+        throw none;
+      }
     }
   }
 
@@ -328,6 +352,9 @@ final class Connection extends ChannelInboundHandlerAdapter {
       body = null;
       answerSent = false;
       beginsToWait();
+      if (early && pending.isEmpty()) {
+        headBegins();
+      }
       pump();
       start();
       closeIfNothingIsLeft();

@@ -125,6 +125,7 @@ public final class S3Door implements HttpHandler {
           && request.query().isEmpty()
           && FormBody.isForm(request)) {
         operation = "PostObject";
+        env.leaveStarter();
         forms.post(exchange, request, requestId, always);
       } else {
         Caller caller = signatures.verify(request, env.wallMillis());

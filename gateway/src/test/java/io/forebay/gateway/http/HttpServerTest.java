@@ -93,6 +93,19 @@ final class HttpServerTest {
   }
 
   @Test
+  void aClientThatEndsItsSideBehindAnAnswerToHalfABodyIsClosedAtOnce() throws Exception {
+    start(exchange -> exchange.answer(text("no")));
+    long begun = System.nanoTime();
+    try (Socket socket = connect()) {
+      write(socket, "PUT / HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf");
+      assertThat(response(socket)).endsWith("\r\n\r\nno");
+      socket.shutdownOutput();
+      assertThat(socket.getInputStream().read()).isEqualTo(-1);
+    }
+    assertThat(System.nanoTime() - begun).isLessThan(4 * SECOND);
+  }
+
+  @Test
   void aSilentClientThatEndsItsSideIsClosed() throws Exception {
     start(exchange -> exchange.answer(text("never")));
     try (Socket socket = connect()) {
