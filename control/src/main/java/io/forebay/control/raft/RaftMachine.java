@@ -36,6 +36,7 @@ import org.apache.ratis.statemachine.impl.SingleFileSnapshotInfo;
 import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
 import org.apache.ratis.util.LifeCycle;
 import org.apache.ratis.util.MD5FileUtil;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Our {@link Machine} as Ratis sees one. The map itself is the state and knows up to where it has
@@ -73,6 +74,12 @@ final class RaftMachine extends BaseStateMachine {
   /** Entries that changed the map since the last snapshot of this run; the applying thread's. */
   private long sinceSnapshot;
 
+  /** Their bytes. */
+  private long bytesSinceSnapshot;
+
+  /** One that is under way. */
+  private volatile @Nullable Dump dump;
+
   /**
    * @param onLoad told when the map holds what a restart or a snapshot has brought
    */
@@ -105,6 +112,7 @@ final class RaftMachine extends BaseStateMachine {
 
   @Override
   public void reinitialize() throws IOException {
+    abandonDump(); // what the leader has sent is newer
     storage.loadLatestSnapshot();
     storage.added = true; // the leader's
     load();
@@ -157,11 +165,18 @@ final class RaftMachine extends BaseStateMachine {
       // The map is ahead of what Ratis has given again: a dump would hold more than its name says.
       return RaftLog.INVALID_LOG_INDEX;
     }
+    if (dump != null) {
+      return finish(dump);
+    }
     SingleFileSnapshotInfo last = storage.getLatestSnapshot();
     long since = position.getIndex() - (last == null ? 0 : last.getIndex());
+    // Mostly confirmations of reads: a dump of the state would cost more than their few bytes. And
+    // one of a long state would cost more than giving the log again.
     if (sinceSnapshot < retention.snapshotEntries()
-        && since < READS_PER_CHANGE * retention.snapshotEntries()) {
-      // Mostly confirmations of reads: a dump of the state would cost more than their few bytes.
+        && since < READS_PER_CHANGE * retention.snapshotEntries()
+        && bytesSinceSnapshot
+            < Math.max(
+                retention.snapshotBytes(), last == null ? 0 : last.getFile().getFileSize())) {
       return RaftLog.INVALID_LOG_INDEX;
     }
     // Entries of Ratis' own may have followed the last one of ours: with them counted, a restart
@@ -170,12 +185,86 @@ final class RaftMachine extends BaseStateMachine {
         new Batch(),
         Optional.of(new RocksSortedMap.Applied(position.getTerm(), position.getIndex())));
     mapIndex = position.getIndex();
-    File file = storage.getSnapshotFile(position.getTerm(), position.getIndex());
-    File part = new File(file.getPath() + ".part");
-    try (SortedMap.View view = map.view()) {
+    sinceSnapshot = 0;
+    bytesSinceSnapshot = 0;
+    dump = new Dump(position, map.view());
+    dump.start();
+    return RaftLog.INVALID_LOG_INDEX;
+  }
+
+  /** The log goes on while the state is dumped; the snapshot is there when that is done. */
+  private long finish(Dump begun) throws IOException {
+    if (begun.thread.isAlive()) {
+      return RaftLog.INVALID_LOG_INDEX;
+    }
+    dump = null;
+    IOException failure = begun.failure;
+    if (failure != null) {
+      throw failure;
+    }
+    FileInfo file = begun.file;
+    if (file == null) {
+      return RaftLog.INVALID_LOG_INDEX;
+    }
+    storage.added = true;
+    storage.updateLatestSnapshot(new SingleFileSnapshotInfo(file, begun.position));
+    return begun.position.getIndex();
+  }
+
+  /** A state on its way into a file, in a thread of its own. */
+  private final class Dump {
+    final TermIndex position;
+    final Thread thread;
+    private final SortedMap.View view;
+    volatile boolean abandoned;
+    volatile @Nullable FileInfo file;
+    volatile @Nullable IOException failure;
+
+    /**
+     * @param view the state at the position; closed when it is dumped
+     */
+    Dump(TermIndex position, SortedMap.View view) {
+      this.position = position;
+      this.view = view;
+      this.thread = Thread.ofPlatform().name("raft-snapshot").daemon(true).unstarted(this::run);
+    }
+
+    void start() {
+      thread.start();
+    }
+
+    private void run() {
+      File target = storage.getSnapshotFile(position.getTerm(), position.getIndex());
+      File part = new File(target.getPath() + ".part");
+      try {
+        try (view) {
+          write(part);
+        }
+        if (!abandoned) {
+          // A restart finds the map no older than its snapshot.
+          map.flush();
+          MD5Hash digest = MD5FileUtil.computeMd5ForFile(part);
+          Files.move(
+              part.toPath(),
+              target.toPath(),
+              StandardCopyOption.ATOMIC_MOVE,
+              StandardCopyOption.REPLACE_EXISTING);
+          MD5FileUtil.saveMD5File(target, digest);
+          file = new FileInfo(target.toPath(), digest);
+        }
+      } catch (IOException wrong) {
+        failure = wrong;
+      } catch (ForebayException wrong) {
+        failure = new IOException(wrong);
+      } finally {
+        var _ = part.delete();
+      }
+    }
+
+    private void write(File part) throws IOException {
       try (var stream = new FileOutputStream(part);
           DataOutputStream out = new DataOutputStream(new BufferedOutputStream(stream, 1 << 16))) {
-        var failure = new IOException[1];
+        var wrong = new IOException[1];
         view.scan(
             new byte[0],
             new byte[] {(byte) 0xFF},
@@ -185,33 +274,45 @@ final class RaftMachine extends BaseStateMachine {
                 out.write(key);
                 out.writeInt(value.length);
                 out.write(value);
-                return true;
-              } catch (IOException wrong) {
-                failure[0] = wrong;
+                return !abandoned;
+              } catch (IOException failed) {
+                wrong[0] = failed;
                 return false;
               }
             });
-        if (failure[0] != null) {
-          throw failure[0];
+        if (wrong[0] != null) {
+          throw wrong[0];
         }
         out.writeInt(-1);
         out.flush();
         stream.getFD().sync();
       }
     }
-    map.flush();
-    MD5Hash digest = MD5FileUtil.computeMd5ForFile(part);
-    Files.move(
-        part.toPath(),
-        file.toPath(),
-        StandardCopyOption.ATOMIC_MOVE,
-        StandardCopyOption.REPLACE_EXISTING);
-    MD5FileUtil.saveMD5File(file, digest);
-    sinceSnapshot = 0;
-    storage.added = true;
-    storage.updateLatestSnapshot(
-        new SingleFileSnapshotInfo(new FileInfo(file.toPath(), digest), position));
-    return position.getIndex();
+
+    /** Stops soon, and leaves no file. */
+    void abandon() {
+      abandoned = true;
+      boolean interrupted = false;
+      while (true) {
+        try {
+          thread.join();
+          break;
+        } catch (InterruptedException again) {
+          interrupted = true;
+        }
+      }
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  private void abandonDump() {
+    Dump begun = dump;
+    dump = null;
+    if (begun != null) {
+      begun.abandon();
+    }
   }
 
   @Override
@@ -241,12 +342,14 @@ final class RaftMachine extends BaseStateMachine {
     map.write(batch, Optional.of(new RocksSortedMap.Applied(entry.getTerm(), entry.getIndex())));
     mapIndex = entry.getIndex();
     sinceSnapshot++;
+    bytesSinceSnapshot += content.size();
     updateLastAppliedTermIndex(entry.getTerm(), entry.getIndex());
     return CompletableFuture.completedFuture(Message.valueOf(ByteString.copyFrom(answer)));
   }
 
   @Override
   public void close() throws IOException {
+    abandonDump();
     try {
       map.close();
     } catch (ForebayException failure) {

@@ -60,10 +60,17 @@ public final class RaftVoter implements AutoCloseable {
    * How much of a log is kept.
    *
    * @param segmentBytes of one file; the log is purged in whole files
-   * @param snapshotEntries between two snapshots, those of reads not counted
+   * @param snapshotEntries between two snapshots at most, those of reads not counted
+   * @param snapshotBytes of entries between two snapshots, or as many as the last one had if that
+   *     is more: a restart gives them again
    */
-  record Retention(long segmentBytes, long snapshotEntries) {
-    static final Retention NORMAL = new Retention(8L << 20, 20_000);
+  record Retention(long segmentBytes, long snapshotEntries, long snapshotBytes) {
+    static final Retention NORMAL = new Retention(8L << 20, 20_000, 64L << 20);
+
+    /** How often the machine is asked whether a snapshot is due, in entries. */
+    long askedEvery() {
+      return Math.min(snapshotEntries, 500);
+    }
   }
 
   private final Env env;
@@ -257,7 +264,7 @@ public final class RaftVoter implements AutoCloseable {
     RaftServerConfigKeys.Log.setPurgeGap(
         properties, (int) Math.min(1_024, retention.snapshotEntries()));
     RaftServerConfigKeys.Snapshot.setAutoTriggerEnabled(properties, true);
-    RaftServerConfigKeys.Snapshot.setAutoTriggerThreshold(properties, retention.snapshotEntries());
+    RaftServerConfigKeys.Snapshot.setAutoTriggerThreshold(properties, retention.askedEvery());
     RaftServerConfigKeys.Snapshot.setRetentionFileNum(properties, 2);
     return properties;
   }

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** The contract on voters of Ratis and RocksDB in this process, which can be stopped one by one. */
 abstract class RaftContract extends ConsensusContract {
   // Small files and few entries, so that a log is purged within a test.
-  static final RaftVoter.Retention SHORT = new RaftVoter.Retention(16 << 10, 50);
+  static final RaftVoter.Retention SHORT = new RaftVoter.Retention(16 << 10, 50, 1 << 20);
 
   @TempDir Path directory;
   private final int count;

@@ -66,8 +66,12 @@ class ThreeVotersTest extends RaftContract {
       System.arraycopy(text, 0, command, 0, text.length);
       client.submit(command.clone(), PATIENCE_NANOS);
     }
-    // What the voter lacks is in nobody's log any more.
-    assertThat(RaftLogFiles.firstIndex(directory.resolve(leader().name()))).isGreaterThan(100);
+    eventually(
+        "what the voter lacks is in nobody's log any more",
+        () -> {
+          client.query(new byte[0], PATIENCE_NANOS); // an entry, after which a snapshot is noticed
+          return RaftLogFiles.firstIndex(directory.resolve(leader().name())) > 100;
+        });
     start(behind);
     eventually("it catches up", () -> Ledger.texts(voters.get(behind).map()).size() == 301);
     converged();
