@@ -317,7 +317,9 @@ final class DoorTalks {
           }
         }
         case 2 -> chunks.remove(at);
-        default -> chunks.set(at, joined(List.of(text(dice.number()), chunk)));
+        // Behind a letter that no number has: nothing, or a zero, in front of a size changes
+        // nothing.
+        default -> chunks.set(at, joined(List.of(text("g" + dice.number()), chunk)));
       }
       return chunked(target, NOTHING, coded, Expected.REFUSAL, "chunks-wrong").ending(Ending.END);
     }

@@ -66,12 +66,14 @@ public sealed interface DataMessage extends Message {
    * {@link ChunkList}; the source adopts the join epoch first, or fails with STALE_EPOCH.
    *
    * @param after lists what is greater than this
-   * @param max entries, 1–10,000
+   * @param max entries, 1 to {@link #MOST}
    */
   @Tag(8)
   record ListChunks(
       VolumeId volume, GroupId group, Epoch joinEpoch, Optional<ChunkId> after, int max)
-      implements DataMessage {}
+      implements DataMessage {
+    public static final int MOST = 10_000;
+  }
 
   /**
    * A page of a list, ascending by id.

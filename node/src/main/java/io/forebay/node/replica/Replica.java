@@ -288,6 +288,11 @@ public final class Replica implements ChunkReceiver {
   }
 
   private DataMessage.ChunkList list(DataMessage.ListChunks list) {
+    if (list.max() < 1 || list.max() > DataMessage.ListChunks.MOST) {
+      throw new ForebayException(
+          ErrorCode.INVALID_ARGUMENT,
+          "1 to " + DataMessage.ListChunks.MOST + " chunks at once, not " + list.max());
+    }
     awaitEpoch(list.group(), list.joinEpoch());
     Optional<Group> known = plane.image().group(list.group());
     if (known.isEmpty() || known.get().epoch().compareTo(list.joinEpoch()) < 0) {
