@@ -122,7 +122,7 @@ public final class S3Bench implements Callable<Integer> {
       names = "--dir",
       paramLabel = "DIR",
       description =
-          "On the disk that is to be measured; some 15 GiB must be free. What is made there is removed at the end"
+          "On the disk that is to be measured; some 20 GiB must be free. What is made there is removed at the end"
               + " (default: the directory for temporary files).")
   private @Nullable Path parent;
 

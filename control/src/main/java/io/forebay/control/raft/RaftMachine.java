@@ -49,6 +49,9 @@ final class RaftMachine extends BaseStateMachine {
   /** How many entries are kept beyond the retention's count when they confirm reads only. */
   private static final long READS_PER_CHANGE = 10;
 
+  /** Ends the names of snapshots that are being written. */
+  private static final String PART = ".part";
+
   private final RocksSortedMap map;
   private final Machine machine;
   private final Consumer<SortedMap> onLoad;
@@ -100,8 +103,23 @@ final class RaftMachine extends BaseStateMachine {
     getLifeCycle().transition(LifeCycle.State.STARTING);
     super.initialize(server, group, raftStorage);
     storage.init(raftStorage);
+    removeUnfinished();
     load();
     getLifeCycle().transition(LifeCycle.State.RUNNING);
+  }
+
+  /** What a process that was killed in the middle of a dump has left may be as long as the map. */
+  private void removeUnfinished() throws IOException {
+    File[] left =
+        storage
+            .getSnapshotFile(0, 0)
+            .getParentFile()
+            .listFiles((directory, name) -> name.endsWith(PART));
+    if (left != null) {
+      for (File part : left) {
+        Files.delete(part.toPath());
+      }
+    }
   }
 
   @Override
@@ -235,7 +253,7 @@ final class RaftMachine extends BaseStateMachine {
 
     private void run() {
       File target = storage.getSnapshotFile(position.getTerm(), position.getIndex());
-      File part = new File(target.getPath() + ".part");
+      File part = new File(target.getPath() + PART);
       try {
         try (view) {
           write(part);

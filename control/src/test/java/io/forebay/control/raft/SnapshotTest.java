@@ -12,9 +12,12 @@ import io.forebay.core.log.LoggedMachine;
 import io.forebay.core.log.Submitter;
 import io.forebay.core.log.VoterEndpoint;
 import io.forebay.core.log.VoterNetwork;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -29,9 +32,14 @@ class SnapshotTest {
   private final String address = RaftContract.free(1).getFirst();
 
   @Test
-  void aLogOfManyBytesIsPurgedAndAStopInTheMiddleOfADumpLosesNothing() {
+  void aLogOfManyBytesIsPurgedAndAStopInTheMiddleOfADumpLosesNothing() throws IOException {
     int perRun = 700;
+    Path left = directory;
     for (int run = 1; run <= 4; run++) {
+      if (run == 4) {
+        left = machineDirectory().resolve("snapshot.1_17.part");
+        Files.writeString(left, "half a dump");
+      }
       try (var env = new TestEnv(run);
           var voter =
               new RaftVoter(
@@ -58,5 +66,12 @@ class SnapshotTest {
       }
     }
     assertThat(RaftLogFiles.firstIndex(directory)).isGreaterThan(perRun);
+    assertThat(left).as("what a killed process left").doesNotExist();
+  }
+
+  private Path machineDirectory() throws IOException {
+    try (Stream<Path> all = Files.walk(directory.resolve("raft"))) {
+      return all.filter(path -> path.endsWith("sm")).findFirst().orElseThrow();
+    }
   }
 }
