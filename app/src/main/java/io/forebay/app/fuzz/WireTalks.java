@@ -29,6 +29,7 @@ import io.forebay.transport.tcp.Handshake;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.zip.CRC32C;
 
@@ -165,7 +166,7 @@ final class WireTalks {
     String key = dice.word(1 + dice.below(3));
     long handle = dice.oneIn(3) ? dice.below(1 << 30) : dice.below(8);
     long offset = dice.of(0L, 1L, -1L, 1L << 40, Long.MAX_VALUE);
-    return switch (dice.below(20)) {
+    return switch (dice.below(21)) {
       case 0 -> new FileMessage.ListBuckets();
       case 1 -> new FileMessage.Stat(dice.of(bucket, "", "none"), key);
       case 2 -> new FileMessage.Open(bucket, dice.of("canary", key), ReadConditions.NONE);
@@ -173,7 +174,7 @@ final class WireTalks {
       case 4 -> new FileMessage.CloseHandle(handle);
       case 5 -> new FileMessage.Create(bucket, "wire/" + key, WriteOptions.DEFAULT);
       case 6 -> new FileMessage.WriteBody(handle, offset, number());
-      case 7 -> new FileMessage.Publish(handle, Optional.empty(), java.util.Map.of());
+      case 7 -> new FileMessage.Publish(handle, Optional.empty(), Map.of());
       case 8 ->
           new FileMessage.CreatePart(
               bucket, key, new UploadId(handle), number(), WriteOptions.DEFAULT);
@@ -194,6 +195,9 @@ final class WireTalks {
           new ControlMessage.Submit(dice.of("ns-0", "cluster", key), dice.bytes(dice.below(200)));
       case 18 ->
           new ControlMessage.Query(dice.of("ns-0", "cluster", key), dice.bytes(dice.below(200)));
+      case 19 ->
+          new FileMessage.Put(
+              bucket, "wire/" + key, WriteOptions.DEFAULT, number(), Optional.empty(), Map.of());
       default -> new ControlMessage.Heartbeat(new NodeId("fuzz"), offset, offset, List.of());
     };
   }

@@ -8,6 +8,7 @@ import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BodyWriter;
 import io.forebay.core.file.FileService;
+import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.PartPage;
 import io.forebay.core.file.WriteOptions;
@@ -99,6 +100,7 @@ public final class FileEndpoint {
               options,
               () -> files.create(bucket, key, options),
               info -> new FileMessage.Objects(List.of(info)));
+      case FileMessage.Put put -> put(put, payload);
       case FileMessage.CreatePart(var bucket, var key, var upload, int part, var options) ->
           begin(
               options,
@@ -289,14 +291,33 @@ public final class FileEndpoint {
     return Math.clamp(Math.ceilDiv(length, Network.MAX_PAYLOAD_BYTES), 1, WINDOW_CALLS);
   }
 
+  /** Writes and publishes a body that came with its request. */
+  private Reply put(FileMessage.Put put, Optional<Bytes> payload) {
+    if (payload.isPresent()) {
+      check(payload.get(), put.crc32c(), 0);
+    }
+    takeSlices(1);
+    try (BodyWriter<ObjectInfo> writer = files.create(put.bucket(), put.key(), put.options())) {
+      payload.ifPresent(writer::write);
+      return Reply.of(
+          new FileMessage.Objects(List.of(writer.publish(put.md5Hex(), put.headers()))));
+    } finally {
+      slices.release(1);
+    }
+  }
+
+  private static void check(Bytes slice, int crc32c, long at) {
+    if (slice.crc32c() != crc32c) {
+      throw new ForebayException(
+          ErrorCode.CHECKSUM_MISMATCH, "the slice at " + at + " arrived with another CRC32C");
+    }
+  }
+
   /** Opens a writer once there is memory for one more. */
   private <T> Reply begin(
       WriteOptions options, Supplier<BodyWriter<T>> create, Function<T, Message> answer) {
     int window = window(options);
-    if (!takeSlices(window)) {
-      throw new ForebayException(
-          ErrorCode.BUSY, "as many bodies as there is memory for are being written; try again");
-    }
+    takeSlices(window);
     Optional<Writing<T>> writing = Optional.empty();
     try {
       writing =
@@ -309,15 +330,19 @@ public final class FileEndpoint {
     return Reply.of(new FileMessage.Writing(add(writing.get()))); // it gives them back
   }
 
-  private boolean takeSlices(int count) {
+  private void takeSlices(int count) {
     long deadline = env.nanoTime() + TURN_NANOS;
-    if (!turn.acquire(1, deadline)) {
-      return false;
+    boolean taken = false;
+    if (turn.acquire(1, deadline)) {
+      try {
+        taken = slices.acquire(count, deadline);
+      } finally {
+        turn.release(1);
+      }
     }
-    try {
-      return slices.acquire(count, deadline);
-    } finally {
-      turn.release(1);
+    if (!taken) {
+      throw new ForebayException(
+          ErrorCode.BUSY, "as many bodies as there is memory for are being written; try again");
     }
   }
 
@@ -487,10 +512,7 @@ public final class FileEndpoint {
     }
 
     void write(long at, int crc32c, Bytes bytes) {
-      if (bytes.crc32c() != crc32c) {
-        throw new ForebayException(
-            ErrorCode.CHECKSUM_MISMATCH, "the slice at " + at + " arrived with another CRC32C");
-      }
+      check(bytes, crc32c, at);
       if (!awaitTurn(at)) {
         throw new ForebayException(
             ErrorCode.INCOMPLETE_BODY, "the slice at " + at + " came without those before it");

@@ -42,6 +42,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /** A {@link FileService} that a node serves over the wire. */
 public final class RemoteFileService implements FileService {
@@ -104,8 +105,16 @@ public final class RemoteFileService implements FileService {
 
   @Override
   public BodyWriter<ObjectInfo> create(String bucket, String key, WriteOptions options) {
+    ObjectKey.check(key);
+    long length = options.expectedLengthBytes().orElse(Long.MAX_VALUE);
+    return length <= Network.MAX_PAYLOAD_BYTES
+        ? new ShortWriter(bucket, key, options)
+        : begin(bucket, key, options);
+  }
+
+  private Writer<ObjectInfo> begin(String bucket, String key, WriteOptions options) {
     return new Writer<>(
-        begin(new FileMessage.Create(bucket, ObjectKey.check(key), options)),
+        begin(new FileMessage.Create(bucket, key, options)),
         FileEndpoint.window(options),
         reply -> expect(reply, FileMessage.Objects.class).objects().getFirst());
   }
@@ -314,10 +323,14 @@ public final class RemoteFileService implements FileService {
 
   /** Opens a writer; waits while the node has no memory for one more. */
   private long begin(Message request) {
+    return whenThereIsRoom(() -> ask(request, FileMessage.Writing.class).handle());
+  }
+
+  private <T> T whenThereIsRoom(Supplier<T> asked) {
     long deadline = env.nanoTime() + BEGIN_NANOS;
     while (true) {
       try {
-        return ask(request, FileMessage.Writing.class).handle();
+        return asked.get();
       } catch (ForebayException refused) {
         if (refused.code() != ErrorCode.BUSY || env.nanoTime() >= deadline) {
           throw refused;
@@ -328,8 +341,11 @@ public final class RemoteFileService implements FileService {
   }
 
   private <T extends Message> T ask(Message request, Class<T> expected) {
-    return expect(
-        network.call(server, request, Optional.empty(), CALL_TIMEOUT_NANOS).await(), expected);
+    return ask(request, Optional.empty(), expected);
+  }
+
+  private <T extends Message> T ask(Message request, Optional<Bytes> payload, Class<T> expected) {
+    return expect(network.call(server, request, payload, CALL_TIMEOUT_NANOS).await(), expected);
   }
 
   private static <T extends Message> T expect(Reply reply, Class<T> expected) {
@@ -344,6 +360,78 @@ public final class RemoteFileService implements FileService {
             + " where "
             + expected.getSimpleName()
             + " was expected");
+  }
+
+  /**
+   * A body that is announced to fit into one call: it is kept until it is published, and goes with
+   * that. One that comes in several pieces, or is longer, goes as all others do.
+   */
+  private final class ShortWriter implements BodyWriter<ObjectInfo> {
+    private final String bucket;
+    private final String key;
+    private final WriteOptions options;
+    private Optional<Bytes> body = Optional.empty();
+    private Optional<Writer<ObjectInfo>> pieces = Optional.empty();
+    private boolean ended;
+
+    ShortWriter(String bucket, String key, WriteOptions options) {
+      this.bucket = bucket;
+      this.key = key;
+      this.options = options;
+    }
+
+    @Override
+    public void awaitRoom(int lengthBytes) {
+      pieces.ifPresent(writer -> writer.awaitRoom(lengthBytes));
+    }
+
+    @Override
+    public void write(Bytes bytes) {
+      if (pieces.isEmpty() && body.isEmpty() && bytes.length() <= Network.MAX_PAYLOAD_BYTES) {
+        bytes.retain();
+        body = Optional.of(bytes);
+        return;
+      }
+      if (pieces.isEmpty()) {
+        pieces = Optional.of(begin(bucket, key, options));
+        body.ifPresent(pieces.get()::write);
+        dropBody();
+      }
+      pieces.get().write(bytes);
+    }
+
+    @Override
+    public ObjectInfo publish(Optional<String> md5Hex, Map<String, String> headers) {
+      if (pieces.isPresent()) {
+        return pieces.get().publish(md5Hex, headers);
+      }
+      if (ended) {
+        throw new IllegalStateException("a writer that was closed or published is used again");
+      }
+      ended = true;
+      try {
+        var request =
+            new FileMessage.Put(
+                bucket, key, options, body.map(Bytes::crc32c).orElse(0), md5Hex, headers);
+        return whenThereIsRoom(() -> ask(request, body, FileMessage.Objects.class))
+            .objects()
+            .getFirst();
+      } finally {
+        dropBody();
+      }
+    }
+
+    private void dropBody() {
+      body.ifPresent(Bytes::release);
+      body = Optional.empty();
+    }
+
+    @Override
+    public void close() {
+      ended = true;
+      dropBody();
+      pieces.ifPresent(Writer::close);
+    }
   }
 
   /** A body on its way out: several slices under way, ordered by their offsets. */

@@ -118,14 +118,18 @@ final class RemoteFilesTest extends FileServiceContract {
     }
   }
 
+  private static WriteOptions announced(long length) {
+    return new WriteOptions(
+        ObjectMetadata.NONE, WriteConditions.NONE, OptionalLong.of(length), false);
+  }
+
   @Test
-  void bodiesThatAreAnnouncedToBeShortTakeAnEighthOfALongOnesPlace() {
+  void bodiesThatAreAnnouncedToBeShortTakeAQuarterOfALongOnesPlace() {
     FileService remote = new RemoteFileService(env, client, node);
-    var options =
-        new WriteOptions(ObjectMetadata.NONE, WriteConditions.NONE, OptionalLong.of(10), false);
+    WriteOptions options = announced(2L * Network.MAX_PAYLOAD_BYTES);
     var open = new ArrayList<BodyWriter<ObjectInfo>>();
     open.add(remote.create(BUCKET, "long", WriteOptions.DEFAULT));
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 4; i++) {
       open.add(remote.create(BUCKET, "short" + i, options));
     }
     var next = new Outcome<String>(env);
@@ -133,12 +137,12 @@ final class RemoteFilesTest extends FileServiceContract {
         env.spawn(
             "next",
             () -> {
-              try (var writer = remote.create(BUCKET, "next", options)) {
-                next.complete(write(writer).key());
+              try (var writer = remote.create(BUCKET, "next", announced(10))) {
+                next.complete(write(writer, 10).key());
               }
             });
     assertThat(next.awaitUntil(env.nanoTime() + 200_000_000L)).isFalse();
-    write(open.getLast());
+    write(open.getLast(), 2 * Network.MAX_PAYLOAD_BYTES);
     assertThat(next.await()).isEqualTo("next");
     open.forEach(BodyWriter::close);
     try (var a = remote.create(BUCKET, "a", WriteOptions.DEFAULT);
@@ -148,9 +152,74 @@ final class RemoteFilesTest extends FileServiceContract {
     }
   }
 
-  private static ObjectInfo write(BodyWriter<ObjectInfo> writer) {
-    writer.write(new Synthetic(1, 0, 10));
+  private static ObjectInfo write(BodyWriter<ObjectInfo> writer, int length) {
+    writer.write(new Synthetic(1, 0, length));
     return writer.publish(Optional.empty());
+  }
+
+  @Test
+  void aShortBodyGoesInOneCallAndInPiecesAndByAnotherLengthAllTheSame() {
+    FileService remote = new RemoteFileService(env, client, node);
+    try (var writer = remote.create(BUCKET, "whole", announced(1000))) {
+      assertThat(remote.stat(BUCKET, "whole")).isEmpty();
+      assertThat(write(writer, 1000).lengthBytes()).isEqualTo(1000);
+      assertThatThrownBy(() -> writer.publish(Optional.empty()))
+          .isInstanceOf(IllegalStateException.class);
+    }
+    try (var writer = remote.create(BUCKET, "empty", announced(0))) {
+      assertThat(writer.publish(Optional.empty()).lengthBytes()).isZero();
+    }
+    try (var writer = remote.create(BUCKET, "pieces", announced(1000))) {
+      writer.write(new Synthetic(1, 0, 400));
+      writer.write(new Synthetic(1, 400, 600));
+      assertThat(writer.publish(Optional.empty()).etag())
+          .isEqualTo(remote.stat(BUCKET, "whole").orElseThrow().etag());
+    }
+    for (int length : new int[] {0, 10, 2000}) {
+      try (var writer = remote.create(BUCKET, "other", announced(1000))) {
+        assertThatThrownBy(() -> write(writer, length))
+            .isInstanceOfSatisfying(
+                ForebayException.class,
+                failure -> assertThat(failure.code()).isEqualTo(ErrorCode.INCOMPLETE_BODY));
+      }
+    }
+    try (var writer = remote.create(BUCKET, "dropped", announced(1000))) {
+      writer.write(new Synthetic(1, 0, 1000));
+    }
+    assertThat(remote.stat(BUCKET, "other")).isEmpty();
+    assertThat(remote.stat(BUCKET, "dropped")).isEmpty();
+    assertThatThrownBy(() -> write(remote.create("none", "a", announced(10)), 10))
+        .isInstanceOfSatisfying(
+            ForebayException.class,
+            failure -> assertThat(failure.code()).isEqualTo(ErrorCode.NO_SUCH_BUCKET));
+  }
+
+  @Test
+  void aWholeBodyThatIsDamagedOrFindsNoRoomIsRefusedAndNothingIsVisible() {
+    var body = new Synthetic(1, 0, 1000);
+    refused(ErrorCode.CHECKSUM_MISMATCH, put(1), body);
+    FileService remote = new RemoteFileService(env, client, node);
+    var open = new ArrayList<BodyWriter<ObjectInfo>>();
+    for (int i = 0; i < WRITERS; i++) {
+      open.add(remote.create(BUCKET, "long" + i, WriteOptions.DEFAULT));
+    }
+    var done = new Outcome<ObjectInfo>(env);
+    var _ =
+        env.spawn(
+            "put",
+            () -> {
+              try (var writer = remote.create(BUCKET, "put", announced(1000))) {
+                done.complete(write(writer, 1000));
+              }
+            });
+    assertThat(done.awaitUntil(env.nanoTime() + 200_000_000L)).isFalse();
+    assertThat(remote.stat(BUCKET, "put")).isEmpty();
+    open.forEach(BodyWriter::close);
+    assertThat(done.await().key()).isEqualTo("put");
+  }
+
+  private static FileMessage put(int crc32c) {
+    return new FileMessage.Put(BUCKET, "put", announced(1000), crc32c, Optional.empty(), Map.of());
   }
 
   @Test

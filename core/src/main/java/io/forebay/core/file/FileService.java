@@ -55,7 +55,8 @@ public interface FileService {
 
   /**
    * Begins a new generation. Nothing is visible before {@link BodyWriter#publish}. Preconditions
-   * that fail already now are refused now, and are evaluated again when publishing.
+   * that fail already now are refused now, and are evaluated again when publishing. Where the
+   * announced length is short, an implementation may put all of this off until publishing.
    *
    * @throws io.forebay.core.error.ForebayException PRECONDITION_FAILED; NOT_FOUND (If-Match on an
    *     absent key); NO_SPACE; ENTITY_TOO_LARGE

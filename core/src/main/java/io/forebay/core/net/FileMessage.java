@@ -253,4 +253,21 @@ public sealed interface FileMessage extends Message {
   /** The encoded ClusterResult. */
   @Tag(303)
   record OperatorAnswer(byte[] result) implements FileMessage {}
+
+  /**
+   * A whole body that fits into one payload, from its beginning to its publishing; without a
+   * payload the body is empty. Answered by {@link Objects}, or refused with BUSY before anything
+   * was done.
+   *
+   * @param crc32c over the payload; 0 without one
+   */
+  @Tag(246)
+  record Put(
+      String bucket,
+      String key,
+      WriteOptions options,
+      int crc32c,
+      Optional<String> md5Hex,
+      Map<String, String> headers)
+      implements FileMessage {}
 }
