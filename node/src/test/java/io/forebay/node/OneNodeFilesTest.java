@@ -13,6 +13,8 @@ import io.forebay.core.file.FileServiceContract;
 import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.WriteOptions;
+import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.namespace.NamespaceQuery;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
@@ -69,6 +71,32 @@ class OneNodeFilesTest extends FileServiceContract {
       long hits = cluster.node(0).status().memoryTierHits() - before;
       assertThat(hits).isGreaterThanOrEqualTo(time == 3 ? 2 : 0);
     }
+  }
+
+  @Test
+  void theAnswersOfBodiesWithoutChunksAreForgotten() {
+    FileService files = service();
+    files.createBucket(
+        new BucketSpec(
+            "small",
+            new Family(1, 1, Durability.REPLICATED),
+            "",
+            FlushMode.CACHE_ONLY,
+            List.of(),
+            BucketSpec.DEFAULT_CHUNK_BYTES,
+            0,
+            1_000));
+    for (int i = 0; i < 20; i++) {
+      try (var body = files.create("small", "key" + i, WriteOptions.DEFAULT)) {
+        var _ = body.publish(Optional.empty());
+      }
+    }
+    cluster.await(
+        "the session's report that 20 publishes are over",
+        () ->
+            cluster.node(0).plane().query(new NamespaceQuery.Sessions())
+                    instanceof NamespaceAnswer.OpenSessions open
+                && open.sessions().stream().anyMatch(session -> session.answeredBelow() == 21));
   }
 
   @AfterEach

@@ -96,6 +96,7 @@ public final class Session {
     final TreeMap<Long, Integer> openBodies = new TreeMap<>();
     final TreeSet<Long> openPublishes = new TreeSet<>();
     long reportedMark = 1;
+    long reportedAnswered = 1;
 
     Numbers(SessionId id) {
       this.id = id;
@@ -166,7 +167,10 @@ public final class Session {
     };
   }
 
-  /** Reports the low-water mark every few seconds, until interrupted. */
+  /**
+   * Reports every few seconds which chunks and publishes are over, until interrupted: what small
+   * bodies leave are answers of publishes, and no chunks.
+   */
   public void report() {
     while (true) {
       env.sleep(REPORT_NANOS);
@@ -182,7 +186,7 @@ public final class Session {
         mark = numbers.openBodies.isEmpty() ? numbers.nextChunk : numbers.openBodies.firstKey();
         answeredBelow =
             numbers.openPublishes.isEmpty() ? numbers.nextPublish : numbers.openPublishes.first();
-        if (mark == numbers.reportedMark) {
+        if (mark == numbers.reportedMark && answeredBelow == numbers.reportedAnswered) {
           continue;
         }
       } finally {
@@ -193,6 +197,7 @@ public final class Session {
         lock.lock();
         try {
           numbers.reportedMark = mark;
+          numbers.reportedAnswered = answeredBelow;
         } finally {
           lock.unlock();
         }
