@@ -13,8 +13,27 @@ finish() {
 }
 trap finish EXIT
 
+free_port() {
+  local port
+  while true; do
+    port=$((20000 + RANDOM % 12000)) # below those that Linux gives to connections
+    (exec 3<> "/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+  done
+  echo "$port"
+}
+
+# With a file, as servers start: what reads it belongs into the cache, too.
+cat > "$work/forebay.yaml" <<END
+node: a
+secret: training-secret-of-a-server-that-ends-soon
+voters: {a: {address: '127.0.0.1:$(free_port)', consensus: '127.0.0.1:$(free_port)'}}
+data: '$work/data/disk0'
+meta: '$work/data/meta'
+s3: {listen: '127.0.0.1:0', anonymous: true}
+END
+
 FOREBAY_JAVA_OPTS="-XX:AOTCacheOutput=$work/forebay.aot -Xlog:disable" \
-  ./forebay serve --data "$work/data" --s3 127.0.0.1:0 --anonymous > "$work/out" 2>&1 &
+  ./forebay serve --config "$work/forebay.yaml" > "$work/out" 2>&1 &
 server=$!
 for _ in $(seq 300); do
   port="$(sed -n 's|^S3 endpoint .*:\([0-9]*\)$|\1|p' "$work/out")"

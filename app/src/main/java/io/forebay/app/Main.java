@@ -10,6 +10,8 @@ import io.forebay.core.error.ForebayException;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.NoSuchFileException;
+import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -22,25 +24,26 @@ import picocli.CommandLine.Spec;
     name = "forebay",
     description = "A distributed cache in front of cloud object storage, for AI clusters.",
     mixinStandardHelpOptions = true,
-    versionProvider = Version.class,
-    subcommands = {
-      ServeCommand.class,
-      DemoCommand.class,
-      BenchCommand.class,
-      FuzzCommand.class,
-      OperatorCommands.StatusCommand.class,
-      OperatorCommands.BucketCommand.class,
-      DataCommands.Ls.class,
-      DataCommands.Cp.class,
-      DataCommands.Cat.class,
-      DataCommands.StatCommand.class,
-      DataCommands.Rm.class,
-      DataCommands.Mv.class,
-      OperatorCommands.FlushCommand.class,
-      OperatorCommands.ConflictCommand.class,
-      OperatorCommands.NodeCommand.class
-    })
+    versionProvider = Version.class)
 public final class Main implements Runnable {
+
+  private static final List<Class<?>> COMMANDS =
+      List.of(
+          ServeCommand.class,
+          DemoCommand.class,
+          BenchCommand.class,
+          FuzzCommand.class,
+          OperatorCommands.StatusCommand.class,
+          OperatorCommands.BucketCommand.class,
+          DataCommands.Ls.class,
+          DataCommands.Cp.class,
+          DataCommands.Cat.class,
+          DataCommands.StatCommand.class,
+          DataCommands.Rm.class,
+          DataCommands.Mv.class,
+          OperatorCommands.FlushCommand.class,
+          OperatorCommands.ConflictCommand.class,
+          OperatorCommands.NodeCommand.class);
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
@@ -48,12 +51,20 @@ public final class Main implements Runnable {
 
   /** Runs one command and ends the JVM with its exit code. */
   public static void main(String[] args) {
-    System.exit(commandLine().execute(args));
+    System.exit(commandLine(args.length == 0 ? "" : args[0]).execute(args));
   }
 
-  static CommandLine commandLine() {
-    return new CommandLine(new Main())
-        .setCaseInsensitiveEnumValuesAllowed(true)
+  /**
+   * The command line.
+   *
+   * @param first the first word of what is asked; when it names a command, the others are left out,
+   *     for to describe them all takes a third of a second, which is half of a start
+   */
+  static CommandLine commandLine(String first) {
+    CommandLine line = new CommandLine(new Main());
+    Optional<Class<?>> asked = COMMANDS.stream().filter(each -> name(each).equals(first)).findAny();
+    asked.map(List::<Class<?>>of).orElse(COMMANDS).forEach(line::addSubcommand);
+    return line.setCaseInsensitiveEnumValuesAllowed(true)
         .setExecutionExceptionHandler((failure, command, parsed) -> {
           if (failure instanceof ForebayException known) {
             System.err.println("forebay: " + known.code() + ": " + known.getMessage());
@@ -71,6 +82,10 @@ public final class Main implements Runnable {
           }
           throw failure;
         });
+  }
+
+  private static String name(Class<?> command) {
+    return command.getAnnotation(Command.class).name();
   }
 
   /** A failure with files of this machine, in words. */

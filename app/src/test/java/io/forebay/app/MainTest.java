@@ -16,7 +16,7 @@ final class MainTest {
   private final StringWriter err = new StringWriter();
 
   private int execute(String... args) {
-    CommandLine commandLine = Main.commandLine();
+    CommandLine commandLine = Main.commandLine(args.length == 0 ? "" : args[0]);
     commandLine.setOut(new PrintWriter(out));
     commandLine.setErr(new PrintWriter(err));
     return commandLine.execute(args);
@@ -39,7 +39,7 @@ final class MainTest {
   void everyCommandHasAnExampleThatIsALegalCommandLine() {
     int[] examples = {0};
     everyCommand(
-        Main.commandLine(),
+        Main.commandLine(""),
         command -> {
           CommandSpec spec = command.getCommandSpec();
           assertThat(spec.usageMessage().description()).as(spec.qualifiedName()).isNotEmpty();
@@ -47,7 +47,8 @@ final class MainTest {
           for (String line : spec.usageMessage().footer()) {
             assertThat(line.strip() + " ").contains(" " + spec.name() + " ");
             List<String> words = List.of(line.strip().split(" "));
-            Main.commandLine().parseArgs(words.subList(1, words.size()).toArray(String[]::new));
+            Main.commandLine(words.get(1))
+                .parseArgs(words.subList(1, words.size()).toArray(String[]::new));
             examples[0]++;
           }
         });
@@ -59,6 +60,12 @@ final class MainTest {
       each.accept(child);
       everyCommand(child, each);
     }
+  }
+
+  @Test
+  void ofACommandThatIsNamedNoOtherIsDescribed() {
+    assertThat(Main.commandLine("serve").getSubcommands()).containsOnlyKeys("serve");
+    assertThat(Main.commandLine("--help").getSubcommands()).containsKeys("serve", "bench", "ls");
   }
 
   @Test

@@ -111,9 +111,9 @@ public final class MetaBench implements Callable<Integer> {
 
   private void one() throws IOException, InterruptedException {
     try (var cluster = new Cluster(List.of("a"))) {
-      long emptyBytes = residentBytes(cluster.servers.pid("a"));
+      long emptyBytes = ProcessMemory.residentBytes(cluster.servers.pid("a"));
       row("create", 1, created(cluster, files, renamed));
-      long fullBytes = residentBytes(cluster.servers.pid("a"));
+      long fullBytes = ProcessMemory.residentBytes(cluster.servers.pid("a"));
       row(
           "memory",
           1,
@@ -314,15 +314,6 @@ public final class MetaBench implements Callable<Integer> {
 
   private static double rounded(double value) {
     return Double.parseDouble(String.format(Locale.ROOT, "%.3g", value));
-  }
-
-  private static long residentBytes(long pid) throws IOException {
-    for (String line : Files.readAllLines(Path.of("/proc/" + pid + "/status"))) {
-      if (line.startsWith("VmRSS:")) {
-        return Long.parseLong(line.replaceAll("[^0-9]", "")) << 10;
-      }
-    }
-    throw new ForebayException(ErrorCode.INTERNAL, "the memory of process " + pid + " is not told");
   }
 
   private static long directoryBytes(Path directory) throws IOException {

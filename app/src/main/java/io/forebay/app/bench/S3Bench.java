@@ -232,13 +232,19 @@ public final class S3Bench implements Callable<Integer> {
           "CPU us/op",
           "CPU-s/GB",
           "nginx: ops/s    p50 us CPU us/op CPU-s/GB; ratio of CPU");
-      List<Row> rows = new ArrayList<>();
+      List<Map<String, Object>> rows = new ArrayList<>();
       for (S3Cases.Case each : made.all()) {
         if (cases.isEmpty() || cases.contains(each.name())) {
           Row row = run(each, forebay, pid, nginx, root);
           print(row);
-          rows.add(row);
+          rows.add(fields(row));
         }
+      }
+      if (cases.isEmpty() || cases.contains(StartCase.NAME)) {
+        var start =
+            StartCase.measure(root, ACCESS_KEY, SECRET_KEY, connections, 3 * seconds, shrink);
+        System.out.println(start.text());
+        rows.add(start.fields());
       }
       if (json != null) {
         Files.writeString(json, Json.of(document(rows, secondsSince(begun))) + "\n");
@@ -284,7 +290,7 @@ public final class S3Bench implements Callable<Integer> {
                     + " install it, or measure the node alone with --no-nginx"));
   }
 
-  private static List<String> settings(String listen) {
+  static List<String> settings(String listen) {
     return List.of(
         "s3: {listen: '"
             + listen
@@ -452,20 +458,20 @@ public final class S3Bench implements Callable<Integer> {
             .orElse("-"));
   }
 
-  private Map<String, Object> document(List<Row> rows, double tookSeconds) {
-    List<Map<String, Object>> out = new ArrayList<>();
-    for (Row row : rows) {
-      var fields = new LinkedHashMap<String, Object>();
-      fields.put("case", row.name());
-      fields.put("connections", row.connections());
-      put(fields, "", row.forebay());
-      row.nginx().ifPresent(theirs -> put(fields, "nginx", theirs));
-      fields.put("warmUpSeconds", row.warmUpSeconds());
-      fields.put("compilerShare", row.compilerShare());
-      out.add(fields);
-    }
+  private static Map<String, Object> fields(Row row) {
+    var fields = new LinkedHashMap<String, Object>();
+    fields.put("case", row.name());
+    fields.put("connections", row.connections());
+    put(fields, "", row.forebay());
+    row.nginx().ifPresent(theirs -> put(fields, "nginx", theirs));
+    fields.put("warmUpSeconds", row.warmUpSeconds());
+    fields.put("compilerShare", row.compilerShare());
+    return fields;
+  }
+
+  private Map<String, Object> document(List<Map<String, Object>> rows, double tookSeconds) {
     var document = new LinkedHashMap<String, Object>();
-    document.put("rows", out);
+    document.put("rows", rows);
     document.put("rounds", rounds);
     document.put("secondsPerRound", seconds);
     document.put("shrink", shrink);

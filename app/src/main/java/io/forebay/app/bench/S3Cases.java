@@ -40,7 +40,8 @@ final class S3Cases {
           "put-8m",
           "put-64m",
           "multipart",
-          "list");
+          "list",
+          StartCase.NAME);
 
   private static final long SEED = 42;
   private static final int KIB = 1 << 10;
@@ -137,7 +138,17 @@ final class S3Cases {
     }
   }
 
-  /** All cases, in the order of {@link #NAMES}. */
+  /** Makes the bucket as a client of S3 does, with the node's defaults. */
+  void makeBucket(HttpLine line) throws IOException {
+    line.exchange(get("PUT", "/" + BUCKET, Map.of()), null, HttpLine.ANY_SUCCESS, false, null);
+  }
+
+  /** Puts a small object. */
+  void putOne(HttpLine line, ByteBuffer body) throws IOException {
+    put(line, "/" + BUCKET + "/one", body);
+  }
+
+  /** All cases but {@link StartCase}, in the order of {@link #NAMES}. */
   List<Case> all() {
     var all = new ArrayList<Case>();
     all.add(

@@ -1,6 +1,7 @@
 package io.forebay.core.codec;
 
 import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodType;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -207,12 +208,19 @@ sealed interface Shape {
 
   /** The fields of a record one after the other. Filled after creation, since types may recur. */
   final class Product implements Shape {
-    /** A component: its name in messages, its accessor as Object → Object, its shape. */
+    /** A component: its name in messages, its accessor of its own type, its shape. */
     record Field(String name, MethodHandle accessor, Shape shape) {}
+
+    /** Accessors as Object → Object, by field, and the constructor as Object[] → Object. */
+    private record Handles(MethodHandle[] accessors, MethodHandle constructor) {}
 
     private final Class<?> type;
     private List<Field> fields = List.of();
-    private @Nullable MethodHandle constructor; // Object[] → Object
+    private @Nullable MethodHandle constructor; // of its own type
+
+    // Made at first use: most records of a family are of no use to a process that starts, and the
+    // JDK makes classes for them. Made twice by two threads they are the same.
+    private volatile @Nullable Handles handles;
 
     Product(Class<?> type) {
       this.type = type;
@@ -223,11 +231,33 @@ sealed interface Shape {
       constructor = canonicalConstructor;
     }
 
+    @SuppressWarnings("NullAway") // the codec is handed out only when every product is filled
+    private Handles handles() {
+      Handles made = handles;
+      if (made == null) {
+        var accessors = new MethodHandle[fields.size()];
+        for (int i = 0; i < accessors.length; i++) {
+          accessors[i] =
+              fields.get(i).accessor().asType(MethodType.methodType(Object.class, Object.class));
+        }
+        made =
+            new Handles(
+                accessors,
+                constructor
+                    .asSpreader(Object[].class, accessors.length)
+                    .asType(MethodType.methodType(Object.class, Object[].class)));
+        handles = made;
+      }
+      return made;
+    }
+
     @Override
     public void write(Writer out, Object value) {
       out.enter();
-      for (Field field : fields) {
-        Object part = get(field, value);
+      MethodHandle[] accessors = handles().accessors();
+      for (int i = 0; i < accessors.length; i++) {
+        Field field = fields.get(i);
+        Object part = get(field, accessors[i], value);
         if (part == null) {
           throw new IllegalArgumentException(field.name() + " is null");
         }
@@ -279,10 +309,9 @@ sealed interface Shape {
       return create(parts, begin);
     }
 
-    @SuppressWarnings("NullAway") // the codec is handed out only when every product is filled
     private Object create(Object[] parts, int begin) {
       try {
-        return (Object) constructor.invokeExact(parts);
+        return (Object) handles().constructor().invokeExact(parts);
       } catch (RuntimeException refused) {
         throw new Malformed("impossible value (" + refused.getMessage() + ")", begin, refused)
             .in(type.getSimpleName());
@@ -291,9 +320,9 @@ sealed interface Shape {
       }
     }
 
-    private static @Nullable Object get(Field field, Object value) {
+    private static @Nullable Object get(Field field, MethodHandle accessor, Object value) {
       try {
-        return (Object) field.accessor().invokeExact(value);
+        return (Object) accessor.invokeExact(value);
       } catch (RuntimeException failed) {
         throw failed;
       } catch (Throwable other) {

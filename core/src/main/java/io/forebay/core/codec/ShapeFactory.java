@@ -152,16 +152,10 @@ final class ShapeFactory {
             lookup.findVirtual(
                 type, component.getName(), MethodType.methodType(component.getType()));
         fields.add(
-            new Shape.Product.Field(
-                name,
-                accessor.asType(MethodType.methodType(Object.class, Object.class)),
-                shape(component.getGenericType(), name)));
+            new Shape.Product.Field(name, accessor, shape(component.getGenericType(), name)));
       }
       MethodHandle constructor =
-          lookup
-              .findConstructor(type, MethodType.methodType(void.class, parameters))
-              .asSpreader(Object[].class, parameters.length)
-              .asType(MethodType.methodType(Object.class, Object[].class));
+          lookup.findConstructor(type, MethodType.methodType(void.class, parameters));
       product.fill(fields, constructor);
     } catch (ReflectiveOperationException denied) {
       throw new IllegalArgumentException("no access to the record " + type.getName(), denied);
