@@ -37,6 +37,7 @@ import io.forebay.node.replica.Replica;
 import io.forebay.node.replica.Volumes;
 import io.forebay.node.resync.Repair;
 import io.forebay.node.resync.Resync;
+import io.forebay.node.resync.Scrubber;
 import io.forebay.node.service.NodeFileService;
 import io.forebay.node.write.ChunkSender;
 import io.forebay.node.write.Session;
@@ -61,6 +62,7 @@ public final class Node implements AutoCloseable {
   private final ManifestReader manifests;
   private final Resync resync;
   private final Repair repair;
+  private final List<Scrubber> scrubbers = new ArrayList<>();
   private final Collector collector;
   private final NodeAgent agent;
   private final NodeFileService files;
@@ -113,6 +115,9 @@ public final class Node implements AutoCloseable {
     this.manifests = new ManifestReader(chunks, store, pool);
     this.resync = new Resync(env, network, this.volumes, replica, plane, chunks);
     this.repair = new Repair(env, network, this.volumes, plane, chunks, doubts, pool);
+    for (Volume volume : this.volumes.all()) {
+      scrubbers.add(new Scrubber(env, network, plane, volume, pool, doubts, config.scrub()));
+    }
     this.collector =
         new Collector(env, this.volumes, replica, plane, config.collectMillis() * 1_000_000L);
     this.agent =
@@ -172,6 +177,7 @@ public final class Node implements AutoCloseable {
     leasedLog.ifPresent(each -> run("leases", each::run));
     run("resync", resync::run);
     run("repair", repair::run);
+    scrubbers.forEach(each -> run("scrub", each::run));
     run("collector", collector::run);
     run("session", session::report);
     return agent.ready();
@@ -272,6 +278,10 @@ public final class Node implements AutoCloseable {
         collector.garbageBytes(),
         collector.evictedBytes(),
         repair.counters(),
+        scrubbers.stream()
+            .map(Scrubber::counters)
+            .reduce(Scrubber.Counters::plus)
+            .orElse(Scrubber.Counters.NONE),
         writeMemory.available(),
         readMemory.available(),
         memoryTier.heldBytes(),

@@ -2,6 +2,7 @@ package io.forebay.node;
 
 import io.forebay.core.id.NodeId;
 import io.forebay.core.lease.LeaseSettings;
+import io.forebay.node.resync.Scrubber;
 import java.util.Collections;
 import java.util.Map;
 import java.util.TreeMap;
@@ -17,6 +18,7 @@ import java.util.TreeMap;
  * @param memoryTierBytes what is kept in memory of what is read often; 0: nothing
  * @param graceMillis how long a lost volume is waited for before it is replaced
  * @param collectMillis between two rounds of collecting garbage
+ * @param scrub how volumes are looked through for damage that no read meets
  * @param leases whether keys are answered from memory, and, at a voter, whether others may
  */
 public record NodeConfig(
@@ -28,6 +30,7 @@ public record NodeConfig(
     long memoryTierBytes,
     long graceMillis,
     long collectMillis,
+    Scrubber.Settings scrub,
     LeaseSettings leases) {
   public NodeConfig {
     voters = Collections.unmodifiableMap(new TreeMap<>(voters));

@@ -8,6 +8,7 @@ import io.forebay.core.lease.LeaseTable;
 import io.forebay.core.volume.VolumeUsage;
 import io.forebay.node.resync.Repair;
 import io.forebay.node.resync.Resync;
+import io.forebay.node.resync.Scrubber;
 import java.util.List;
 import java.util.Optional;
 
@@ -18,6 +19,7 @@ import java.util.Optional;
  * @param clusterLeader whom it takes for the leader of the cluster's log
  * @param namespaceLeader likewise of the namespace's
  * @param rehomedChunks chunks that were written again elsewhere
+ * @param scrub what looking through its volumes came to
  * @param writeMemoryFreeBytes of what bodies may hold
  * @param readSlicesFree of what readers may hold
  * @param memoryTierBytes held in memory of what is read often
@@ -37,6 +39,7 @@ public record NodeStatus(
     long garbageBytes,
     long evictedBytes,
     Repair.Counters repair,
+    Scrubber.Counters scrub,
     long writeMemoryFreeBytes,
     long readSlicesFree,
     long memoryTierBytes,

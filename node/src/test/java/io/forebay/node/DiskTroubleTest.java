@@ -19,6 +19,7 @@ import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.volume.MemoryVolume;
 import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
+import io.forebay.node.resync.Scrubber;
 import io.forebay.store.disk.DiskSettings;
 import io.forebay.store.disk.DiskVolume;
 import java.io.IOException;
@@ -104,6 +105,46 @@ class DiskTroubleTest {
       cluster.start(1);
       assertThat(chunks(cluster.volume(1))).hasSize(damaged);
       assertWhole(cluster.volume(1), cluster.bodies());
+    }
+  }
+
+  private static NodeCluster scrubbed() {
+    return new NodeCluster(
+        3,
+        (env, node, directory) -> DiskVolume.open(env, directory, NodeCluster.DISK),
+        new Scrubber.Settings(256L << 20, 1_000_000_000L));
+  }
+
+  @Test
+  void damageThatNobodyReadsIsFoundAndMended() throws IOException {
+    try (var cluster = scrubbed()) {
+      var objects = new TestObjects(cluster, 2, 2);
+      objects.write(0, "a", CHUNKS);
+      int damaged = chunks(cluster.volume(1)).size();
+      assertThat(damaged).isPositive();
+      flipBits(cluster, 1);
+      cluster.await(
+          "all is repaired", () -> cluster.node(1).status().repair().repairedChunks() == damaged);
+      assertWhole(cluster.volume(1), cluster.bodies());
+      assertThat(cluster.node(1).status().scrub().damagedChunks()).isGreaterThanOrEqualTo(damaged);
+      assertThat(cluster.node(0).status().scrub().damagedChunks()).isZero();
+      assertThat(cluster.node(1).status().repair().failedRepairs()).isZero();
+    }
+  }
+
+  @Test
+  void whatADiskHasLostAndNobodyReadsIsFetched() {
+    try (var cluster = scrubbed()) {
+      var objects = new TestObjects(cluster, 2, 2);
+      objects.write(0, "a", CHUNKS);
+      List<StoredChunk> held = chunks(cluster.volume(1));
+      List<ChunkId> lost = held.stream().map(StoredChunk::id).toList();
+      assertThat(lost).isNotEmpty();
+      cluster.volume(1).delete(lost); // behind everybody's back
+      cluster.await("all is there again", () -> chunks(cluster.volume(1)).size() == held.size());
+      assertWhole(cluster.volume(1), cluster.bodies());
+      assertThat(cluster.node(1).status().scrub().absentChunks())
+          .isGreaterThanOrEqualTo(lost.size());
     }
   }
 

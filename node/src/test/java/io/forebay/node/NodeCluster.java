@@ -18,6 +18,7 @@ import io.forebay.core.volume.Volume;
 import io.forebay.node.flush.BucketStores;
 import io.forebay.node.flush.Flusher;
 import io.forebay.node.life.ClusterLog;
+import io.forebay.node.resync.Scrubber;
 import io.forebay.store.disk.DiskSettings;
 import io.forebay.store.disk.DiskVolume;
 import io.forebay.transport.tcp.TcpNetwork;
@@ -39,7 +40,7 @@ import java.util.stream.Stream;
  * transport's buffers for ever); the first node is the only voter.
  */
 public final class NodeCluster implements AutoCloseable {
-  private static final DiskSettings DISK = new DiskSettings(1L << 30, 64 << 20, 2, true);
+  static final DiskSettings DISK = new DiskSettings(1L << 30, 64 << 20, 2, true);
   private static final long PATIENCE_NANOS = 60_000_000_000L;
   private static final NodeId VOTER = new NodeId("n0");
 
@@ -56,6 +57,7 @@ public final class NodeCluster implements AutoCloseable {
   private final List<Path> disks = new ArrayList<>();
   private final List<Optional<Running>> nodes = new ArrayList<>();
   private final Disks kind;
+  private final Scrubber.Settings scrub;
   private final MemoryObjectStore store = new MemoryObjectStore(env);
   private String voterAddress = "";
 
@@ -66,7 +68,13 @@ public final class NodeCluster implements AutoCloseable {
 
   /** As above, with other disks. */
   public NodeCluster(int count, Disks kind) {
+    this(count, kind, Scrubber.Settings.OFF);
+  }
+
+  /** As above, with disks that are looked through. */
+  public NodeCluster(int count, Disks kind, Scrubber.Settings scrub) {
     this.kind = kind;
+    this.scrub = scrub;
     for (int i = 0; i < count; i++) {
       disks.add(newDirectory());
       nodes.add(Optional.empty());
@@ -148,6 +156,7 @@ public final class NodeCluster implements AutoCloseable {
                 16L << 20,
                 600_000,
                 600_000,
+                scrub,
                 LeaseSettings.OFF));
     stores.bind(node.plane());
     nodes.set(index, Optional.of(new Running(network, node, volume)));

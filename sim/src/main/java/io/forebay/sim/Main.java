@@ -10,32 +10,66 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Stream;
 
 /** Runs a scenario over many seeds and says what broke, and how to see it again. */
 public final class Main {
   private static final String USAGE =
       """
-      Usage: ./forebay sim [--seeds N] [--start S] [--nodes N] [--operations N] [--json FILE] [--log] [--stop] [--readers]
+      Usage: ./forebay sim [--scenario NAME] [--seeds N | --seed S | --minutes M] [--start S] [--nodes N]
+                           [--operations N] [--json FILE] [--log] [--stop]
+        --scenario NAME  checkpoint: writers, readers and all faults, bit rot too; readers: directory leases, many
+                         readers, leaders that come and go; all: both, seed by seed (checkpoint)
         --seeds N        how many seeds to run (10)
+        --seed S         this one only
+        --minutes M      as many seeds as fit, instead of a number of them
         --start S        the first seed (1)
-        --nodes N        nodes of each cluster, 3 to 9 (5)
-        --operations N   operations of each seed (1000)
+        --nodes N        nodes of each cluster, 3 to 1000 (5)
+        --operations N   operations of each seed (checkpoint: 1000, readers: 6000)
         --json FILE      write the facts there: seeds, operations, faults, violations, ...
         --log            print what happened before a violation in full, messages included
-        --readers        run the scenario of directory leases: many readers, leaders that come and go
         --stop           run no further seed after one that broke a promise
+      Examples:
+        ./forebay sim --scenario all --minutes 10
+        ./forebay sim --seed 34 --log
       Exit status: 0 when no promise was broken, 1 when one was, 2 for wrong arguments.\
       """;
   private static final int SCENE_LINES = 60;
+  private static final double SECONDS_OF_A_MINUTE = 60;
+
+  /** What a world plays. */
+  private enum Scenario {
+    CHECKPOINT(1_000),
+    READERS(6_000);
+
+    final int operations;
+
+    Scenario(int operations) {
+      this.operations = operations;
+    }
+
+    Checkpoint.Report run(Checkpoint.Plan plan) {
+      return switch (this) {
+        case CHECKPOINT -> Checkpoint.run(plan);
+        case READERS -> Readers.run(plan);
+      };
+    }
+
+    String word() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
 
   private long seeds = 10;
   private long start = 1;
   private int nodes = 5;
-  private int operations = 1_000;
+  private int operations; // 0: the scenario's own number
+  private double minutes; // 0: so many seeds
   private String json = "";
   private boolean full;
   private boolean stop;
-  private boolean readers;
+  private List<Scenario> scenarios = List.of(Scenario.CHECKPOINT);
 
   private Main() {}
 
@@ -58,10 +92,6 @@ public final class Main {
         full = true;
         continue;
       }
-      if (args[i].equals("--readers")) {
-        readers = true;
-        continue;
-      }
       if (args[i].equals("--stop")) {
         stop = true;
         continue;
@@ -77,40 +107,66 @@ public final class Main {
       switch (args[i - 1]) {
         case "--seeds" -> seeds = Long.parseLong(value);
         case "--start" -> start = Long.parseLong(value);
+        case "--seed" -> {
+          start = Long.parseLong(value);
+          seeds = 1;
+        }
+        case "--minutes" -> {
+          minutes = Double.parseDouble(value);
+          seeds = Long.MAX_VALUE - start;
+        }
+        case "--scenario" -> scenarios = scenarios(value);
         case "--nodes" -> nodes = Integer.parseInt(value);
         case "--operations" -> operations = Integer.parseInt(value);
         case "--json" -> json = value;
         default -> throw new IllegalArgumentException("there is no option " + args[i - 1]);
       }
     }
-    if (seeds < 1 || nodes < 3 || nodes > 9 || operations < 1) {
+    if (seeds < 1 || nodes < 3 || nodes > 1_000 || operations < 0 || minutes < 0) {
       throw new IllegalArgumentException("a number is out of its range");
     }
+  }
+
+  private static List<Scenario> scenarios(String name) {
+    if (name.equals("all")) {
+      return List.of(Scenario.values());
+    }
+    List<Scenario> named =
+        Stream.of(Scenario.values()).filter(each -> each.word().equals(name)).toList();
+    if (named.isEmpty()) {
+      throw new IllegalArgumentException(
+          "there is no scenario '" + name + "'; there are checkpoint, readers and all");
+    }
+    return named;
   }
 
   private boolean run() throws IOException {
     long began = System.nanoTime();
     var total = new Total();
-    for (long seed = start; seed < start + seeds; seed++) {
-      var plan = new Checkpoint.Plan(seed, nodes, operations);
-      Checkpoint.Report report = readers ? Readers.run(plan) : Checkpoint.run(plan);
-      total.add(report);
-      if (!report.violations().isEmpty()) {
-        tell(report);
-        if (stop) {
-          break;
+    boolean go = true;
+    for (long seed = start; go && seed - start < seeds; seed++) {
+      for (Scenario scenario : scenarios) {
+        int wanted = operations == 0 ? scenario.operations : operations;
+        var plan = new Checkpoint.Plan(seed, nodes, wanted);
+        Checkpoint.Report report = scenario.run(plan);
+        total.add(scenario, report);
+        if (!report.violations().isEmpty()) {
+          tell(scenario, wanted, report);
+          go &= !stop;
         }
       }
+      double wall = (System.nanoTime() - began) / 1e9;
+      go &= minutes == 0 || wall < minutes * SECONDS_OF_A_MINUTE;
       long ran = seed - start + 1;
-      if (ran % 25 == 0 && ran < seeds) {
+      if (go && ran % 25 == 0 && ran < seeds) {
         System.out.println(
-            ran + " of " + seeds + " seeds: " + total.line((System.nanoTime() - began) / 1e9));
+            ran + (minutes > 0 ? "" : " of " + seeds) + " seeds: " + total.line(wall));
       }
     }
     double wall = (System.nanoTime() - began) / 1e9;
-    System.out.println(total.ran + " seeds: " + total.line(wall));
+    System.out.println(total.seeds.size() + " seeds: " + total.line(wall));
     System.out.println("faults: " + total.faults);
-    if (readers) {
+    if (scenarios.contains(Scenario.READERS)) {
       System.out.println("answered from leases: " + total.fromMemory);
     }
     if (!json.isEmpty()) {
@@ -119,8 +175,8 @@ public final class Main {
     return total.violations.isEmpty();
   }
 
-  private void tell(Checkpoint.Report report) {
-    System.out.println("seed " + report.seed() + " broke a promise:");
+  private void tell(Scenario scenario, int wanted, Checkpoint.Report report) {
+    System.out.println("seed " + report.seed() + " of " + scenario.word() + " broke a promise:");
     report.violations().forEach(violation -> System.out.println("  " + violation));
     System.out.println("what had happened:");
     List<String> scene = report.scene();
@@ -128,24 +184,25 @@ public final class Main {
     shown
         .subList(full ? 0 : Math.max(0, shown.size() - SCENE_LINES), shown.size())
         .forEach(line -> System.out.println("  " + line));
-    System.out.println("again: " + again(report.seed()));
+    System.out.println("again: " + again(scenario, wanted, report.seed()));
   }
 
-  private String again(long seed) {
-    return "./forebay sim --seeds 1 --start "
+  private String again(Scenario scenario, int wanted, long seed) {
+    return "./forebay sim --scenario "
+        + scenario.word()
+        + " --seed "
         + seed
         + " --nodes "
         + nodes
         + " --operations "
-        + operations
-        + (readers ? " --readers" : "")
+        + wanted
         + " --log";
   }
 
   private final class Total {
     final Map<String, Long> faults = new TreeMap<>();
     final List<String> violations = new ArrayList<>();
-    long ran;
+    final TreeSet<Long> seeds = new TreeSet<>();
     long done;
     long acknowledged;
     long checks;
@@ -153,8 +210,8 @@ public final class Main {
     long fromMemory;
     long simulatedNanos;
 
-    void add(Checkpoint.Report report) {
-      ran++;
+    void add(Scenario scenario, Checkpoint.Report report) {
+      seeds.add(report.seed());
       done += report.operations();
       acknowledged += report.acknowledged();
       checks += report.checks();
@@ -162,7 +219,10 @@ public final class Main {
       fromMemory += report.fromMemory();
       simulatedNanos += report.simulatedNanos();
       report.faults().forEach((kind, count) -> faults.merge(kind, count, Long::sum));
-      report.violations().forEach(each -> violations.add("seed " + report.seed() + ": " + each));
+      report
+          .violations()
+          .forEach(
+              each -> violations.add(scenario.word() + ", seed " + report.seed() + ": " + each));
     }
 
     String line(double wallSeconds) {
@@ -185,11 +245,14 @@ public final class Main {
       faults.forEach((kind, count) -> kinds.add(quoted(kind) + ": " + count));
       return "{\n"
           + "  \"seeds\": "
-          + ran
+          + seeds.size()
           + ",\n"
           + "  \"firstSeed\": "
           + start
           + ",\n"
+          + "  \"scenarios\": ["
+          + String.join(", ", scenarios.stream().map(each -> quoted(each.word())).toList())
+          + "],\n"
           + "  \"nodes\": "
           + nodes
           + ",\n"

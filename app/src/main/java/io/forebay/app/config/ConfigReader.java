@@ -6,6 +6,7 @@ import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.lease.LeaseSettings;
 import io.forebay.gateway.s3.CorsRule;
+import io.forebay.node.resync.Scrubber;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -109,6 +110,16 @@ public final class ConfigReader {
           new Setting(
               "grace", "SPAN", "2m", "how long a lost volume is waited for before it is replaced"),
           new Setting("flushDelay", "SPAN", "5s", "from publish to flush, for new buckets"),
+          new Setting(
+              "scrub.rate",
+              "SIZE",
+              "32MiB",
+              "what is read of each disk in a second to find damage that no reader meets; 0: nothing"),
+          new Setting(
+              "scrub.cycle",
+              "SPAN",
+              "1d",
+              "a disk is not looked through again before; one of 10 TB takes 4 days at 32MiB"),
           new Setting(
               "leases.length",
               "SPAN",
@@ -246,7 +257,16 @@ public final class ConfigReader {
           text("flushDelay")
               .map(written -> Span.parseMillis(file + ": flushDelay", written))
               .orElse(5_000L),
+          scrub(),
           leases());
+    }
+
+    private Scrubber.Settings scrub() {
+      return new Scrubber.Settings(
+          text("scrub.rate")
+              .map(written -> Size.parse(file + ": scrub.rate", written))
+              .orElse(ServerConfig.DEFAULT_SCRUB.bytesPerSecond()),
+          nanos("scrub.cycle", ServerConfig.DEFAULT_SCRUB.cycleNanos()));
     }
 
     private LeaseSettings leases() {

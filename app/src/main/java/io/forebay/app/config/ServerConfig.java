@@ -4,6 +4,7 @@ import io.forebay.core.cluster.KeyGrant;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.lease.LeaseSettings;
 import io.forebay.gateway.s3.CorsRule;
+import io.forebay.node.resync.Scrubber;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -32,6 +33,7 @@ import java.util.SortedMap;
  *     default
  * @param replicas default of new buckets; 0: 1 on a cluster of one, else 2
  * @param graceMillis how long a lost volume is waited for before it is replaced
+ * @param scrub how disks are looked through for damage
  * @param leases whether keys are answered from memory
  */
 public record ServerConfig(
@@ -54,7 +56,12 @@ public record ServerConfig(
     int replicas,
     long graceMillis,
     long flushDelayMillis,
+    Scrubber.Settings scrub,
     LeaseSettings leases) {
+  /** Of each disk 32 MiB a second, and each disk once a day. */
+  public static final Scrubber.Settings DEFAULT_SCRUB =
+      new Scrubber.Settings(32L << 20, 86_400_000_000_000L);
+
   public ServerConfig {
     data = List.copyOf(data);
     s3Keys = List.copyOf(s3Keys);

@@ -240,6 +240,7 @@ public final class ServeCommand implements Callable<Integer> {
         1,
         120_000,
         5_000,
+        ServerConfig.DEFAULT_SCRUB,
         LeaseSettings.OFF);
   }
 

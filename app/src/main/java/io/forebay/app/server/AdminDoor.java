@@ -78,6 +78,19 @@ final class AdminDoor implements HttpHandler {
         "forebay.chunks.repairs.failed",
         "tries to put a copy right for which nobody gave a good one",
         s -> s.repair().failedRepairs());
+    gauge("forebay.scrub.bytes", "bytes read to find damage", s -> s.scrub().bytes());
+    gauge(
+        "forebay.scrub.damaged",
+        "copies that scrubbing found damaged",
+        s -> s.scrub().damagedChunks());
+    gauge(
+        "forebay.scrub.absent",
+        "chunks of other members in sync that scrubbing did not find here",
+        s -> s.scrub().absentChunks());
+    gauge(
+        "forebay.scrub.cycles",
+        "times that every volume of this node was looked through",
+        s -> s.scrub().cycles());
     gauge(
         "forebay.volumes.turned.out",
         "volumes of this node that cannot be written",

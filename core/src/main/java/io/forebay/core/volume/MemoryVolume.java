@@ -128,6 +128,29 @@ public final class MemoryVolume implements Volume {
       }
     }
 
+    /** What is held and was made corrupt since, ascending. For invariants. */
+    public List<StoredChunk> corrupt() {
+      lock.lock();
+      try {
+        return chunks.values().stream()
+            .filter(held -> held.corrupt)
+            .map(held -> held.chunk)
+            .toList();
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    /** Whether the chunk is held, good or corrupt. For invariants. */
+    public boolean holds(ChunkId chunk) {
+      lock.lock();
+      try {
+        return chunks.containsKey(chunk);
+      } finally {
+        lock.unlock();
+      }
+    }
+
     /** Refuses appends as a full disk does, or takes them again. */
     public void full(boolean on) {
       lock.lock();

@@ -218,6 +218,9 @@ public final class Checkpoint {
     if (!await("every node knows the cluster as it is", 60, this::allKnow)) {
       return;
     }
+    if (!await("every damaged copy is good again", 120, () -> judge.damaged().isEmpty())) {
+      return;
+    }
     judge.audit();
     for (Place place : places) {
       for (String key : judge.history().keys(place.id())) {
@@ -272,6 +275,8 @@ public final class Checkpoint {
                 + judge.image().groups().stream().filter(group -> !whole(group)).toList()
                 + "; left over "
                 + judge.leftovers().stream().limit(5).toList()
+                + "; damaged are "
+                + judge.damaged().stream().limit(5).toList()
                 + "; logs "
                 + cluster.logs());
         return false;

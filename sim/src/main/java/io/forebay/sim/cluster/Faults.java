@@ -1,8 +1,10 @@
 package io.forebay.sim.cluster;
 
+import io.forebay.core.id.ChunkId;
 import io.forebay.sim.log.SimLog;
 import io.forebay.sim.world.SimEnv;
 import io.forebay.sim.world.SimWorld;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -30,6 +32,7 @@ final class Faults {
     SLOW_DISK,
     FULL_DISK,
     FAILED_WRITE,
+    BIT_ROT,
     NO_LEADER,
     SLOW_LOG,
     KILL_SEVERAL
@@ -185,8 +188,18 @@ final class Faults {
         cluster.disk(victim).full(false);
       }
       case FAILED_WRITE -> cluster.disk(victim).failNextWrite();
+      case BIT_ROT -> rot(victim);
       case NO_LEADER, SLOW_LOG, KILL_SEVERAL ->
           throw new IllegalArgumentException("not the fault of one node: " + kind);
+    }
+  }
+
+  private void rot(int victim) {
+    List<ChunkId> some = judge.mayRot(judge.idOf(cluster.disk(victim)));
+    for (int i = random.nextInt(1, 5); i > 0 && !some.isEmpty(); i--) {
+      ChunkId chunk = some.get(random.nextInt(some.size()));
+      cluster.disk(victim).corrupt(chunk);
+      world.log().add(world.nanoTime(), chunk + " rots at n" + victim);
     }
   }
 

@@ -399,7 +399,7 @@ final class Judge {
     if (disk == null || !disk.incarnation().equals(member.incarnation())) {
       return; // Lost with its disk: the record will follow.
     }
-    if (disk.find(id).isEmpty()) {
+    if (!disk.holds(id)) {
       violation(member.volume() + " is in sync in " + group + " but lacks " + id + ", " + why);
     }
   }
@@ -463,7 +463,7 @@ final class Judge {
     }
     for (ChunkId id : List.copyOf(all.keySet())) {
       checks++;
-      if (disk.find(id).isEmpty()) {
+      if (!disk.holds(id)) {
         if (keep(state(id))) {
           violation(member.volume() + " became in sync in " + group + " but lacks " + id);
         } else {
@@ -577,6 +577,35 @@ final class Judge {
       }
     }
     return true;
+  }
+
+  /** What may rot on a disk: what another member of its group holds a good copy of. */
+  List<ChunkId> mayRot(VolumeId volume) {
+    MemoryVolume.Disk disk = disks.get(volume);
+    var some = new ArrayList<ChunkId>();
+    if (disk != null) {
+      for (StoredChunk chunk : disk.all()) {
+        Group group = groups.get(chunk.group());
+        if (group != null && holders(group, chunk.id(), volume) > 0) {
+          some.add(chunk.id());
+        }
+      }
+    }
+    return some;
+  }
+
+  /** Copies on members' disks that have to be kept and are damaged. */
+  List<String> damaged() {
+    var found = new ArrayList<String>();
+    for (Map.Entry<VolumeId, MemoryVolume.Disk> each : disks.entrySet()) {
+      for (StoredChunk chunk : each.getValue().corrupt()) {
+        Group group = groups.get(chunk.group());
+        if (group != null && group.member(each.getKey()).isPresent() && keep(state(chunk.id()))) {
+          found.add(each.getKey() + " holds " + chunk + ", damaged");
+        }
+      }
+    }
+    return found;
   }
 
   // Answers.

@@ -18,6 +18,7 @@ import io.forebay.node.Node;
 import io.forebay.node.NodeConfig;
 import io.forebay.node.Voter;
 import io.forebay.node.life.ClusterLog;
+import io.forebay.node.resync.Scrubber;
 import io.forebay.sim.log.SimLog;
 import io.forebay.sim.net.SimLinks;
 import io.forebay.sim.net.SimNetwork;
@@ -37,6 +38,9 @@ final class SimCluster {
   static final long WRITE_MEMORY_BYTES = 64L << 20;
   static final int READ_SLICES = 8;
   // A few slices of each size, so that they come and go.
+  // Often, so that what rots is found while the world is calm.
+  private static final Scrubber.Settings SCRUB = new Scrubber.Settings(64L << 20, 20_000_000_000L);
+
   private static final long MEMORY_TIER_BYTES = 10L << 20;
   private static final long CAPACITY_BYTES = 4L << 30;
   private static final long GRACE_MILLIS = 12_000;
@@ -189,6 +193,7 @@ final class SimCluster {
                 MEMORY_TIER_BYTES,
                 GRACE_MILLIS,
                 COLLECT_NANOS / 1_000_000,
+                SCRUB,
                 leases));
     node.plane().onImage(image -> judge.seen(env.process(), image));
     Outcome<Boolean> _ =

@@ -15,7 +15,7 @@ class CheckpointTest {
     for (long seed = 1; seed <= SEEDS; seed++) {
       Checkpoint.Report report = Checkpoint.run(new Checkpoint.Plan(seed, 5, OPERATIONS));
       assertThat(report.violations())
-          .as("./forebay sim --seeds 1 --start %d --operations %d --log", seed, OPERATIONS)
+          .as("./forebay sim --seed %d --operations %d --log", seed, OPERATIONS)
           .isEmpty();
       assertThat(report.acknowledged()).isGreaterThan(100);
     }

@@ -15,9 +15,7 @@ class ReadersTest {
     for (long seed = 1; seed <= SEEDS; seed++) {
       Checkpoint.Report report = Readers.run(new Checkpoint.Plan(seed, 5, OPERATIONS));
       assertThat(report.violations())
-          .as(
-              "./forebay sim --readers --seeds 1 --start %d --operations %d --log",
-              seed, OPERATIONS)
+          .as("./forebay sim --scenario readers --seed %d --operations %d --log", seed, OPERATIONS)
           .isEmpty();
       assertThat(report.fromMemory()).isGreaterThan(OPERATIONS / 10);
       assertThat(report.acknowledged()).isGreaterThan(OPERATIONS / 2);
