@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumMap;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -39,7 +40,10 @@ import tools.jackson.databind.JsonNode;
     },
     mixinStandardHelpOptions = true,
     footerHeading = "%nExample:%n",
-    footer = "  forebay bench checkpoint --json rows.json")
+    footer = {
+      "  forebay bench checkpoint --json rows.json",
+      "  forebay bench checkpoint --cases one-writer,one-chunk --replicas 3 --size 2048"
+    })
 public final class CheckpointBench implements Callable<Integer> {
   /** The voters; one more host joins for the restores. */
   private static final int HOSTS = 3;
@@ -49,6 +53,14 @@ public final class CheckpointBench implements Callable<Integer> {
   /** The host of the store, whose NIC is the uplink of all. */
   private static final int STORE = HOSTS + 1;
 
+  private static final String ONE_WRITER = "one-writer";
+  private static final String ALL_WRITING = "all-writing";
+  private static final String ONE_CHUNK = "one-chunk";
+  private static final String RESTORE = "restore";
+  private static final String RESTORE_ONE_STREAM = "restore-one-stream";
+  private static final String FLUSH = "flush";
+  private static final List<String> NAMES =
+      List.of(ONE_WRITER, ALL_WRITING, ONE_CHUNK, RESTORE, RESTORE_ONE_STREAM, FLUSH);
   private static final int WARM_UP_PASSES = 16;
   private static final int WARM_UP_MIB = 256;
   // Of the processes' time; then a pass that warms up was the last.
@@ -81,11 +93,34 @@ public final class CheckpointBench implements Callable<Integer> {
       description = "MiB per writer and case (default: ${DEFAULT-VALUE}).")
   private int mebibytes = 512;
 
+  @Option(
+      names = "--cases",
+      paramLabel = "NAME",
+      split = ",",
+      description = "Only these cases: ${COMPLETION-CANDIDATES} (default: all).",
+      completionCandidates = CaseNames.class)
+  private List<String> cases = NAMES;
+
+  @Option(
+      names = "--replicas",
+      paramLabel = "COUNT",
+      split = ",",
+      description = "Only these numbers of replicas: 2, 3 (default: both).")
+  private List<Integer> replicaCounts = List.of(2, 3);
+
   @Option(names = "--json", paramLabel = "FILE", description = "Writes the rows to a file.")
   private @Nullable Path json;
 
   @Option(names = "--worker", hidden = true, description = "For its own child processes.")
   private @Nullable String worker;
+
+  /** For the help. */
+  static final class CaseNames implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return NAMES.iterator();
+    }
+  }
 
   /** A line of the table. */
   private sealed interface Row {
@@ -218,7 +253,7 @@ public final class CheckpointBench implements Callable<Integer> {
   private Line uplink = new Line(0, 0);
   private double copyBytesPerSecond;
   private double copyCpuPerGB;
-  private final List<Process> servers = new ArrayList<>();
+  private final Map<String, Process> servers = new LinkedHashMap<>();
   private final Map<String, Process> workers = new TreeMap<>();
 
   @Override
@@ -269,7 +304,7 @@ public final class CheckpointBench implements Callable<Integer> {
       return 0;
     } finally {
       workers.values().forEach(Process::destroyForcibly);
-      servers.forEach(Process::destroyForcibly);
+      servers.values().forEach(Process::destroyForcibly);
       Servers.remove(root);
     }
   }
@@ -283,6 +318,17 @@ public final class CheckpointBench implements Callable<Integer> {
               + " and "
               + uplinkMegabits);
     }
+    for (String name : cases) {
+      if (!NAMES.contains(name)) {
+        throw new ForebayException(
+            ErrorCode.CONFIGURATION,
+            "--cases: there is no case '" + name + "'; there are " + NAMES);
+      }
+    }
+    if (!List.of(2, 3).containsAll(replicaCounts)) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION, "--replicas: 2 and 3 are measured, not " + replicaCounts);
+    }
     if (mebibytes < 1) {
       throw new ForebayException(
           ErrorCode.CONFIGURATION, "--size is MiB, at least 1; given is " + mebibytes);
@@ -295,32 +341,57 @@ public final class CheckpointBench implements Callable<Integer> {
     }
     awaitServers(root);
     var rows = new ArrayList<Row>();
-    for (int replicas : new int[] {2, 3}) {
+    boolean restores = wanted(RESTORE) || wanted(RESTORE_ONE_STREAM);
+    for (int replicas : replicaCounts) {
       run(hosts, List.of(client(0, What.MAKE, 0, replicas)));
-      warmUp(hosts, "writing", writers(HOSTS, replicas));
-      rows.add(throughput(hosts, "one-writer", replicas, writers(1, replicas)));
-      rows.add(throughput(hosts, "all-writing", replicas, writers(HOSTS, replicas)));
-      JsonNode chunks =
-          run(hosts, List.of(client(0, What.CHUNKS, 0, replicas))).results().getFirst();
-      rows.add(
-          new Latency(
-              replicas, chunks.path("p50Millis").asDouble(), chunks.path("p99Millis").asDouble()));
+      if (restores || wanted(ONE_WRITER) || wanted(ALL_WRITING) || wanted(ONE_CHUNK)) {
+        warmUp(hosts, "writing", writers(HOSTS, replicas));
+      }
+      if (wanted(ONE_WRITER)) {
+        rows.add(throughput(hosts, ONE_WRITER, replicas, writers(1, replicas)));
+      }
+      if (wanted(ALL_WRITING)) {
+        rows.add(throughput(hosts, ALL_WRITING, replicas, writers(HOSTS, replicas)));
+      } else if (restores) {
+        run(hosts, writers(HOSTS, replicas)); // what they read
+      }
+      if (wanted(ONE_CHUNK)) {
+        JsonNode chunks =
+            run(hosts, List.of(client(0, What.CHUNKS, 0, replicas))).results().getFirst();
+        rows.add(
+            new Latency(
+                replicas,
+                chunks.path("p50Millis").asDouble(),
+                chunks.path("p99Millis").asDouble()));
+      }
     }
-    startServer(hosts, root, READER);
-    awaitServers(root);
-    for (int replicas : new int[] {2, 3}) {
+    if (restores) {
+      startServer(hosts, root, READER);
+      awaitServers(root);
+    }
+    for (int replicas : restores ? replicaCounts : List.<Integer>of()) {
       var readers = new ArrayList<Client>();
       for (int i = 0; i < HOSTS; i++) {
         readers.add(client(READER, What.READ, i, replicas));
       }
       warmUp(hosts, "restoring", readers);
-      rows.add(throughput(hosts, "restore", replicas, readers));
-      rows.add(throughput(hosts, "restore-one-stream", replicas, readers.subList(0, 1)));
+      if (wanted(RESTORE)) {
+        rows.add(throughput(hosts, RESTORE, replicas, readers));
+      }
+      if (wanted(RESTORE_ONE_STREAM)) {
+        rows.add(throughput(hosts, RESTORE_ONE_STREAM, replicas, readers.subList(0, 1)));
+      }
     }
-    startStore(hosts, root);
-    awaitServers(root);
-    rows.add(flush(hosts));
+    if (wanted(FLUSH)) {
+      startStore(hosts, root);
+      awaitServers(root);
+      rows.add(flush(hosts));
+    }
     return rows;
+  }
+
+  private boolean wanted(String name) {
+    return cases.contains(name);
   }
 
   /** What makes segments and compiles code is not reported. */
@@ -460,7 +531,8 @@ public final class CheckpointBench implements Callable<Integer> {
     lines.add("data: '" + directory.resolve("disk0") + "'");
     lines.add("meta: '" + directory.resolve("meta") + "'");
     Files.write(directory.resolve("forebay.yaml"), lines);
-    servers.add(
+    servers.put(
+        NODES.get(i),
         start(
             hosts.on(i),
             List.of(
@@ -490,7 +562,8 @@ public final class CheckpointBench implements Callable<Integer> {
                 + ", secretAccessKey: "
                 + SECRET
                 + "}"));
-    servers.add(
+    servers.put(
+        NODES.get(STORE),
         start(
             hosts.on(STORE),
             List.of(
@@ -508,13 +581,13 @@ public final class CheckpointBench implements Callable<Integer> {
 
   private void awaitServers(Path root) throws IOException, InterruptedException {
     long end = System.nanoTime() + 60_000_000_000L;
-    for (int i = 0; i < servers.size(); i++) {
-      while (!Files.exists(root.resolve(NODES.get(i)).resolve("endpoint.json"))) {
-        if (System.nanoTime() > end || !servers.get(i).isAlive()) {
+    for (var server : servers.entrySet()) {
+      Path directory = root.resolve(server.getKey());
+      while (!Files.exists(directory.resolve("endpoint.json"))) {
+        if (System.nanoTime() > end || !server.getValue().isAlive()) {
           throw new ForebayException(
               ErrorCode.UNAVAILABLE,
-              "a server did not start: "
-                  + Files.readString(root.resolve(NODES.get(i)).resolve("log")));
+              "a server did not start: " + Files.readString(directory.resolve("log")));
         }
         Thread.sleep(100);
       }
@@ -576,7 +649,7 @@ public final class CheckpointBench implements Callable<Integer> {
       tell(working.get(i), clients.get(i).job().line());
       expect(working.get(i));
     }
-    var measured = new ArrayList<Process>(servers);
+    var measured = new ArrayList<Process>(servers.values());
     measured.addAll(working);
     var cpu = new EnumMap<ThreadCpu.Kind, Double>(ThreadCpu.Kind.class);
     for (Process each : measured) {
