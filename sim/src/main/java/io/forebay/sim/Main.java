@@ -113,6 +113,9 @@ public final class Main {
         }
         case "--minutes" -> {
           minutes = Double.parseDouble(value);
+          if (!(minutes > 0)) {
+            throw new IllegalArgumentException("--minutes must be above 0");
+          }
           seeds = Long.MAX_VALUE - start;
         }
         case "--scenario" -> scenarios = scenarios(value);
@@ -122,7 +125,7 @@ public final class Main {
         default -> throw new IllegalArgumentException("there is no option " + args[i - 1]);
       }
     }
-    if (seeds < 1 || nodes < 3 || nodes > 1_000 || operations < 0 || minutes < 0) {
+    if (seeds < 1 || nodes < 3 || nodes > 1_000 || operations < 0) {
       throw new IllegalArgumentException("a number is out of its range");
     }
   }

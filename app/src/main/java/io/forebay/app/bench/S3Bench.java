@@ -56,7 +56,7 @@ public final class S3Bench implements Callable<Integer> {
   private static final String SECRET_KEY = "bench-key-that-never-leaves-loopback";
 
   /** What a measurement of writes sends at most, so that disks do not fill up. */
-  private static final long MAX_WRITTEN_BYTES = 1L << 30;
+  static final long MAX_WRITTEN_BYTES = 1L << 30;
 
   /** And a warm-up: what is overwritten makes room meanwhile. */
   private static final int WARM_UP_FACTOR = 12;
@@ -242,7 +242,8 @@ public final class S3Bench implements Callable<Integer> {
       }
       if (cases.isEmpty() || cases.contains(StartCase.NAME)) {
         var start =
-            StartCase.measure(root, ACCESS_KEY, SECRET_KEY, connections, 3 * seconds, shrink);
+            StartCase.measure(
+                root, ACCESS_KEY, SECRET_KEY, connections, 3 * seconds, shrink, started);
         System.out.println(start.text());
         rows.add(start.fields());
       }

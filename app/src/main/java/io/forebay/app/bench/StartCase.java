@@ -66,6 +66,7 @@ final class StartCase {
    * @param root for the directories; the caller removes it
    * @param seconds for each kind of load
    * @param shrink divides the sizes of objects
+   * @param started gets the servers, for whoever ends them when this is interrupted
    */
   static Result measure(
       Path root,
@@ -73,7 +74,8 @@ final class StartCase {
       String secretAccessKey,
       int connections,
       double seconds,
-      int shrink)
+      int shrink,
+      List<AutoCloseable> started)
       throws IOException, InterruptedException {
     double[] times = new double[STARTS];
     double[] cpu = new double[STARTS];
@@ -89,6 +91,7 @@ final class StartCase {
               List.of(NODE),
               any -> S3Bench.settings(host),
               Map.of(Launcher.JAVA_OPTIONS, given == null ? "" : given))) {
+        started.add(servers);
         var end =
             new HttpEnd(
                 new InetSocketAddress(InetAddress.getLoopbackAddress(), port), Optional.empty());
@@ -104,7 +107,8 @@ final class StartCase {
           for (S3Cases.Case each : cases.all()) {
             if (each.name().equals("put-8m") || each.name().equals("put-1k")) {
               var _ =
-                  HttpLoad.measure(end, each.work(), connections, seconds, Long.MAX_VALUE, () -> 0);
+                  HttpLoad.measure(
+                      end, each.work(), connections, seconds, S3Bench.MAX_WRITTEN_BYTES, () -> 0);
             }
           }
           loaded = ProcessMemory.residentBytes(pid);
@@ -121,9 +125,13 @@ final class StartCase {
 
   private static void firstPut(HttpEnd end, S3Cases cases, long begunNanos)
       throws InterruptedException {
+    boolean made = false;
     while (true) {
       try (HttpLine line = end.open()) {
-        cases.makeBucket(line);
+        if (!made) {
+          cases.makeBucket(line);
+          made = true;
+        }
         cases.putOne(line, ByteBuffer.allocate(1 << 10));
         return;
       } catch (IOException notYet) {

@@ -22,10 +22,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.LongConsumer;
 
 /** Bodies between local streams and objects. */
 public final class Transfers {
+  private static final int SHORT_BYTES = 64 << 10;
+
   private Transfers() {}
 
   /**
@@ -44,11 +47,48 @@ public final class Transfers {
       WriteOptions options,
       LongConsumer onBytes) {
     ReadableByteChannel channel = Channels.newChannel(source);
-    try (BodyWriter<ObjectInfo> writer = files.create(bucket, key, options)) {
+    try {
+      // Read before anything is begun: a short body, of which the length is known then, goes in one
+      // call.
+      byte[] head = source.readNBytes(SHORT_BYTES);
+      boolean isShort = head.length < SHORT_BYTES;
+      return put(
+          files.create(bucket, key, isShort ? announced(options, head.length) : options),
+          pool,
+          ByteBuffer.wrap(head),
+          channel,
+          onBytes);
+    } catch (IOException failure) {
+      throw new ForebayException(
+          ErrorCode.IO_ERROR,
+          "reading the source of " + bucket + "/" + key + ": " + failure,
+          failure);
+    }
+  }
+
+  private static WriteOptions announced(WriteOptions options, long lengthBytes) {
+    return options.expectedLengthBytes().isPresent()
+        ? options
+        : new WriteOptions(
+            options.metadata(),
+            options.conditions(),
+            OptionalLong.of(lengthBytes),
+            options.md5FromCaller());
+  }
+
+  private static ObjectInfo put(
+      BodyWriter<ObjectInfo> body,
+      SlabPool pool,
+      ByteBuffer head,
+      ReadableByteChannel channel,
+      LongConsumer onBytes)
+      throws IOException {
+    try (BodyWriter<ObjectInfo> writer = body) {
       while (true) {
         Slab slab = pool.take();
         try {
           ByteBuffer buffer = slab.buffer();
+          buffer.put(head);
           boolean end = false;
           while (buffer.hasRemaining() && !end) {
             end = channel.read(buffer) < 0;
@@ -69,11 +109,6 @@ public final class Transfers {
           slab.release();
         }
       }
-    } catch (IOException failure) {
-      throw new ForebayException(
-          ErrorCode.IO_ERROR,
-          "reading the source of " + bucket + "/" + key + ": " + failure,
-          failure);
     }
   }
 

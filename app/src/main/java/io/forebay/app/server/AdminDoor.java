@@ -85,7 +85,7 @@ final class AdminDoor implements HttpHandler {
         s -> s.scrub().damagedChunks());
     gauge(
         "forebay.scrub.absent",
-        "chunks of other members in sync that scrubbing did not find here",
+        "owed chunks of other members that scrubbing did not find here",
         s -> s.scrub().absentChunks());
     gauge(
         "forebay.scrub.cycles",

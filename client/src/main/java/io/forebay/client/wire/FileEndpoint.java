@@ -291,12 +291,16 @@ public final class FileEndpoint {
     return Math.clamp(Math.ceilDiv(length, Network.MAX_PAYLOAD_BYTES), 1, WINDOW_CALLS);
   }
 
-  /** Writes and publishes a body that came with its request. */
+  /**
+   * Writes and publishes a body that came with its request. It does not wait for room, because it
+   * has a buffer of those already that others who have room wait for: who is refused begins a
+   * writer and sends its bytes when there is room for them.
+   */
   private Reply put(FileMessage.Put put, Optional<Bytes> payload) {
     if (payload.isPresent()) {
       check(payload.get(), put.crc32c(), 0);
     }
-    takeSlices(1);
+    takeSlices(1, 0);
     try (BodyWriter<ObjectInfo> writer = files.create(put.bucket(), put.key(), put.options())) {
       payload.ifPresent(writer::write);
       return Reply.of(
@@ -317,7 +321,7 @@ public final class FileEndpoint {
   private <T> Reply begin(
       WriteOptions options, Supplier<BodyWriter<T>> create, Function<T, Message> answer) {
     int window = window(options);
-    takeSlices(window);
+    takeSlices(window, TURN_NANOS);
     Optional<Writing<T>> writing = Optional.empty();
     try {
       writing =
@@ -330,8 +334,8 @@ public final class FileEndpoint {
     return Reply.of(new FileMessage.Writing(add(writing.get()))); // it gives them back
   }
 
-  private void takeSlices(int count) {
-    long deadline = env.nanoTime() + TURN_NANOS;
+  private void takeSlices(int count, long patienceNanos) {
+    long deadline = env.nanoTime() + patienceNanos;
     boolean taken = false;
     if (turn.acquire(1, deadline)) {
       try {

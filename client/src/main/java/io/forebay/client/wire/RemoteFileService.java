@@ -42,7 +42,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Function;
-import java.util.function.Supplier;
 
 /** A {@link FileService} that a node serves over the wire. */
 public final class RemoteFileService implements FileService {
@@ -107,7 +106,7 @@ public final class RemoteFileService implements FileService {
   public BodyWriter<ObjectInfo> create(String bucket, String key, WriteOptions options) {
     ObjectKey.check(key);
     long length = options.expectedLengthBytes().orElse(Long.MAX_VALUE);
-    return length <= Network.MAX_PAYLOAD_BYTES
+    return length < Network.MAX_PAYLOAD_BYTES
         ? new ShortWriter(bucket, key, options)
         : begin(bucket, key, options);
   }
@@ -323,14 +322,10 @@ public final class RemoteFileService implements FileService {
 
   /** Opens a writer; waits while the node has no memory for one more. */
   private long begin(Message request) {
-    return whenThereIsRoom(() -> ask(request, FileMessage.Writing.class).handle());
-  }
-
-  private <T> T whenThereIsRoom(Supplier<T> asked) {
     long deadline = env.nanoTime() + BEGIN_NANOS;
     while (true) {
       try {
-        return asked.get();
+        return ask(request, FileMessage.Writing.class).handle();
       } catch (ForebayException refused) {
         if (refused.code() != ErrorCode.BUSY || env.nanoTime() >= deadline) {
           throw refused;
@@ -387,38 +382,49 @@ public final class RemoteFileService implements FileService {
 
     @Override
     public void write(Bytes bytes) {
+      requireOpen();
       if (pieces.isEmpty() && body.isEmpty() && bytes.length() <= Network.MAX_PAYLOAD_BYTES) {
         bytes.retain();
         body = Optional.of(bytes);
         return;
       }
+      begun().write(bytes);
+    }
+
+    private void requireOpen() {
+      if (ended) {
+        throw new IllegalStateException("a writer that was closed or published is used again");
+      }
+    }
+
+    /** The ordinary way, with what has come so far. */
+    private Writer<ObjectInfo> begun() {
       if (pieces.isEmpty()) {
         pieces = Optional.of(begin(bucket, key, options));
         body.ifPresent(pieces.get()::write);
         dropBody();
       }
-      pieces.get().write(bytes);
+      return pieces.get();
     }
 
     @Override
     public ObjectInfo publish(Optional<String> md5Hex, Map<String, String> headers) {
-      if (pieces.isPresent()) {
-        return pieces.get().publish(md5Hex, headers);
-      }
-      if (ended) {
-        throw new IllegalStateException("a writer that was closed or published is used again");
-      }
+      requireOpen();
       ended = true;
-      try {
+      if (pieces.isEmpty()) {
         var request =
             new FileMessage.Put(
                 bucket, key, options, body.map(Bytes::crc32c).orElse(0), md5Hex, headers);
-        return whenThereIsRoom(() -> ask(request, body, FileMessage.Objects.class))
-            .objects()
-            .getFirst();
-      } finally {
-        dropBody();
+        try {
+          return ask(request, body, FileMessage.Objects.class).objects().getFirst();
+        } catch (ForebayException refused) {
+          if (refused.code() != ErrorCode.BUSY) {
+            throw refused;
+          }
+          // Nothing was done. A writer that is begun waits for room without holding any.
+        }
       }
+      return begun().publish(md5Hex, headers);
     }
 
     private void dropBody() {

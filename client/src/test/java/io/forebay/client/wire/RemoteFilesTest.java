@@ -165,6 +165,8 @@ final class RemoteFilesTest extends FileServiceContract {
       assertThat(write(writer, 1000).lengthBytes()).isEqualTo(1000);
       assertThatThrownBy(() -> writer.publish(Optional.empty()))
           .isInstanceOf(IllegalStateException.class);
+      assertThatThrownBy(() -> writer.write(new Synthetic(1, 0, 10)))
+          .isInstanceOf(IllegalStateException.class);
     }
     try (var writer = remote.create(BUCKET, "empty", announced(0))) {
       assertThat(writer.publish(Optional.empty()).lengthBytes()).isZero();
@@ -203,6 +205,8 @@ final class RemoteFilesTest extends FileServiceContract {
     for (int i = 0; i < WRITERS; i++) {
       open.add(remote.create(BUCKET, "long" + i, WriteOptions.DEFAULT));
     }
+    // At once, for it has a buffer already; its client then begins a writer, and waits.
+    refused(ErrorCode.BUSY, put(body.crc32c()), body);
     var done = new Outcome<ObjectInfo>(env);
     var _ =
         env.spawn(

@@ -12,19 +12,23 @@ import io.forebay.core.id.ChunkId;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.log.ControlPlane;
+import io.forebay.core.namespace.ChunkState;
+import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.net.DataMessage;
 import io.forebay.core.net.Network;
 import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.replica.DoubtedChunks;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Reads everything that a volume holds, again and again and at a bounded rate, and compares what it
- * holds with what another member of each group does: so that damage which no read meets is found
+ * holds with what the other members of each group do: so that damage which no read meets is found
  * while there is a good copy to mend it from (promise C4). What it finds is {@link Repair}'s.
  *
  * <p>After a start it begins at a group of chance, so that a node which is restarted more often
@@ -61,8 +65,7 @@ public final class Scrubber {
    *
    * @param bytes that were read
    * @param damagedChunks copies that could not be read, counted each time
-   * @param absentChunks that another member holds and this volume, in sync, does not; those which
-   *     are not owed count, too
+   * @param absentChunks owed chunks that another member holds and this volume, in sync, did not
    * @param cycles that came to their end
    */
   public record Counters(long bytes, long damagedChunks, long absentChunks, long cycles) {
@@ -176,6 +179,7 @@ public final class Scrubber {
           case CANCELLED -> throw failure;
           default -> {} // deleted since, or the volume has too much to do, or is closed
         }
+        pace(length); // a disk that fails fast is not hurried either
         return;
       }
       bytes.addAndGet(length);
@@ -196,28 +200,38 @@ public final class Scrubber {
     env.sleep(nextReadNanos - now);
   }
 
-  /** Doubts what another member in sync holds and this volume does not, though it is in sync. */
+  /**
+   * Doubts what other members in sync hold and this volume does not, though it is in sync: of that
+   * only what is owed, for members evict what is clean each as it likes.
+   */
   private void compare(GroupId id) {
     try {
-      List<ChunkId> lacking = lacking(id);
+      List<ChunkId> lacking = List.copyOf(lacking(id));
       if (lacking.isEmpty()) {
         return;
       }
       env.sleep(LATE_NANOS);
-      if (inSync(id).isEmpty()) {
-        return;
-      }
-      for (ChunkId chunk : lacking) {
-        if (volume.find(chunk).isEmpty()) {
-          absent.incrementAndGet();
-          doubt(chunk, id, DoubtedChunks.Finding.ABSENT);
+      for (int from = 0; from < lacking.size(); from += PAGE) {
+        List<ChunkId> some = lacking.subList(from, Math.min(from + PAGE, lacking.size()));
+        if (!(plane.query(new NamespaceQuery.ChunkStates(some))
+            instanceof NamespaceAnswer.Chunks(var states))) {
+          return;
+        }
+        if (inSync(id).isEmpty()) {
+          return;
+        }
+        for (int i = 0; i < some.size(); i++) {
+          if (states.get(i) == ChunkState.OWED && volume.find(some.get(i)).isEmpty()) {
+            absent.incrementAndGet();
+            doubt(some.get(i), id, DoubtedChunks.Finding.ABSENT);
+          }
         }
       }
     } catch (ForebayException failure) {
       if (failure.code() == ErrorCode.CANCELLED) {
         throw failure;
       }
-      // The other is away, or knows another epoch: the next cycle asks again.
+      // Nobody answers for the namespace now: the next cycle asks again.
     }
   }
 
@@ -236,36 +250,46 @@ public final class Scrubber {
                     .isPresent());
   }
 
-  private List<ChunkId> lacking(GroupId id) {
+  private Set<ChunkId> lacking(GroupId id) {
     Optional<Group> group = inSync(id);
-    var lacking = new ArrayList<ChunkId>();
+    var lacking = new TreeSet<ChunkId>();
     if (group.isEmpty()) {
       return lacking;
     }
     for (Member other : group.get().in(MemberState.IN_SYNC)) {
       Optional<NodeId> node = plane.image().volume(other.volume()).map(VolumeRecord::node);
-      if (other.volume().equals(volume.id()) || node.isEmpty()) {
-        continue;
-      }
-      Optional<ChunkId> after = Optional.empty();
-      while (true) {
-        var question =
-            new DataMessage.ListChunks(other.volume(), id, group.get().epoch(), after, PAGE);
-        if (!(network.call(node.get(), question, Optional.empty(), LIST_NANOS).await().message()
-            instanceof DataMessage.ChunkList(var chunks, boolean more))) {
-          return lacking;
-        }
-        for (DataMessage.ChunkList.Listed chunk : chunks) {
-          if (volume.find(chunk.id()).isEmpty()) {
-            lacking.add(chunk.id());
+      if (!other.volume().equals(volume.id()) && node.isPresent()) {
+        try {
+          addLacking(lacking, group.get(), other, node.get());
+        } catch (ForebayException failure) {
+          if (failure.code() == ErrorCode.CANCELLED) {
+            throw failure;
           }
+          // It is away, or knows another epoch: the next cycle asks it again.
         }
-        if (!more || chunks.isEmpty()) {
-          return lacking; // one other is enough: it looks at this one's, too
-        }
-        after = Optional.of(chunks.getLast().id());
       }
     }
     return lacking;
+  }
+
+  private void addLacking(Set<ChunkId> lacking, Group group, Member other, NodeId node) {
+    Optional<ChunkId> after = Optional.empty();
+    while (true) {
+      var question =
+          new DataMessage.ListChunks(other.volume(), group.id(), group.epoch(), after, PAGE);
+      if (!(network.call(node, question, Optional.empty(), LIST_NANOS).await().message()
+          instanceof DataMessage.ChunkList(var chunks, boolean more))) {
+        return;
+      }
+      for (DataMessage.ChunkList.Listed chunk : chunks) {
+        if (volume.find(chunk.id()).isEmpty()) {
+          lacking.add(chunk.id());
+        }
+      }
+      if (!more || chunks.isEmpty()) {
+        return;
+      }
+      after = Optional.of(chunks.getLast().id());
+    }
   }
 }

@@ -221,6 +221,12 @@ public final class Checkpoint {
     if (!await("every damaged copy is good again", 120, () -> judge.damaged().isEmpty())) {
       return;
     }
+    for (int i = 0; i < cluster.size(); i++) {
+      // Scrubbing must find what rots, and never what the rules should have kept.
+      if (cluster.node(i).status().repair().lostChunks() > 0) {
+        judge.violation("n" + i + " was in sync and lacked what was owed, until it was repaired");
+      }
+    }
     judge.audit();
     for (Place place : places) {
       for (String key : judge.history().keys(place.id())) {
