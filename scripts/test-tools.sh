@@ -4,6 +4,9 @@
 # iperf3. Does nothing where all is there already. Without Go, its client is left out of the tests, which say so.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# A test starts this with its own standard input, through which Maven speaks to it: npm would make that non-blocking, and
+# Maven's tests then end with "std/in stream corrupted".
+exec < /dev/null
 
 PYTHON_PACKAGES=(boto3 awscli awscrt s3cmd pyarrow azure-storage-blob safetensors numpy ministack==1.5.33)
 # By itself: it wants another botocore than boto3 and the AWS CLI.
