@@ -134,7 +134,8 @@ public final class CheckpointBench implements Callable<Integer> {
   /**
    * What bytes cost.
    *
-   * @param nicShare wire bytes of the busiest direction as a share of iperf3's rate
+   * @param nicShare what the busiest NIC counts in its busier direction, as a share of what it
+   *     counts for iperf3
    * @param cpuSecondsPerGB of servers and clients, per GB of application bytes
    * @param baselineCpuSecondsPerGB iperf3 for each copy that crosses a wire, and a direct-I/O copy
    *     for each replica
@@ -246,11 +247,16 @@ public final class CheckpointBench implements Callable<Integer> {
       Map<ThreadCpu.Kind, Double> cpu,
       double wireBytes) {}
 
-  /** What iperf3 reaches. */
-  private record Line(double bytesPerSecond, double cpuSecondsPerGB) {}
+  /**
+   * What iperf3 reaches.
+   *
+   * @param countedPerByte what the sender's NIC counts for each byte that arrives; whether headers
+   *     of packets are among it depends on who cuts them
+   */
+  private record Line(double bytesPerSecond, double cpuSecondsPerGB, double countedPerByte) {}
 
-  private Line nic = new Line(0, 0);
-  private Line uplink = new Line(0, 0);
+  private Line nic = new Line(0, 0, 1);
+  private Line uplink = new Line(0, 0, 1);
   private double copyBytesPerSecond;
   private double copyCpuPerGB;
   private final Map<String, Process> servers = new LinkedHashMap<>();
@@ -297,6 +303,7 @@ public final class CheckpointBench implements Callable<Integer> {
         out.put("uplinkMbit", uplinkMegabits);
         out.put("mebibytesPerWriter", mebibytes);
         out.put("iperfMBps", nic.bytesPerSecond() / 1e6);
+        out.put("countedPerByte", nic.countedPerByte());
         out.put("uplinkIperfMBps", uplink.bytesPerSecond() / 1e6);
         out.put("directCopyMBps", copyBytesPerSecond / 1e6);
         Files.writeString(json, Json.of(out) + "\n");
@@ -441,6 +448,7 @@ public final class CheckpointBench implements Callable<Integer> {
     Process server =
         start(hosts.on(to), List.of("iperf3", "-s", "-1"), root.resolve("iperf-server"));
     Thread.sleep(500);
+    long sent = hosts.sentBytes(from);
     Process client =
         start(
             hosts.on(from),
@@ -452,6 +460,7 @@ public final class CheckpointBench implements Callable<Integer> {
           ErrorCode.CONFIGURATION, "iperf3 did not run (Debian: apt-get install iperf3)");
     }
     server.waitFor();
+    long counted = hosts.sentBytes(from) - sent;
     JsonNode end = Json.parse(Files.readString(root.resolve("iperf.json"))).path("end");
     JsonNode received = end.path("sum_received");
     JsonNode cpu = end.path("cpu_utilization_percent");
@@ -461,7 +470,8 @@ public final class CheckpointBench implements Callable<Integer> {
             * received.path("seconds").asDouble();
     return new Line(
         received.path("bits_per_second").asDouble() / 8,
-        cpuSeconds / (received.path("bytes").asDouble() / 1e9));
+        cpuSeconds / (received.path("bytes").asDouble() / 1e9),
+        counted / received.path("bytes").asDouble());
   }
 
   private void copy(Path root) throws IOException, InterruptedException {
@@ -629,8 +639,7 @@ public final class CheckpointBench implements Callable<Integer> {
     double gigabytes = run.bytes() / 1e9;
     var cpu = new EnumMap<ThreadCpu.Kind, Double>(run.cpu());
     cpu.replaceAll((kind, each) -> each / gigabytes);
-    // iperf3's rate is of application bytes; 1,448 of 1,514 on the wire are.
-    double share = run.wireBytes() * (1448.0 / 1514) / run.seconds() / nic.bytesPerSecond();
+    double share = run.wireBytes() / nic.countedPerByte() / run.seconds() / nic.bytesPerSecond();
     boolean write = clients.getFirst().job().what() == What.WRITE;
     int wires = write ? replicas - 1 : 1;
     double baseline = wires * nic.cpuSecondsPerGB() + (write ? replicas : 1) * copyCpuPerGB;
