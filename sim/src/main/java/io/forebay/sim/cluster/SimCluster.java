@@ -37,10 +37,10 @@ final class SimCluster {
   static final long COLLECT_NANOS = 5_000_000_000L;
   static final long WRITE_MEMORY_BYTES = 64L << 20;
   static final int READ_SLICES = 8;
-  // A few slices of each size, so that they come and go.
   // Often, so that what rots is found while the world is calm.
   private static final Scrubber.Settings SCRUB = new Scrubber.Settings(64L << 20, 20_000_000_000L);
 
+  // A few slices of each size, so that they come and go.
   private static final long MEMORY_TIER_BYTES = 10L << 20;
   private static final long CAPACITY_BYTES = 4L << 30;
   private static final long GRACE_MILLIS = 12_000;
