@@ -11,6 +11,7 @@ public final class Permits {
   private final Waiters changed;
   private final long total;
   private long free; // guarded by lock
+  private int waiting; // guarded by lock
 
   /**
    * @param total permits there are, at least 1
@@ -32,9 +33,11 @@ public final class Permits {
     lock.lock();
     try {
       long wanted = Math.min(count, total);
+      waiting++;
       changed.await(() -> free >= wanted, null);
       free -= wanted;
     } finally {
+      waiting--;
       lock.unlock();
     }
   }
@@ -44,22 +47,24 @@ public final class Permits {
     lock.lock();
     try {
       long wanted = Math.min(count, total);
+      waiting++;
       if (!changed.await(() -> free >= wanted, deadlineNanos)) {
         return false;
       }
       free -= wanted;
       return true;
     } finally {
+      waiting--;
       lock.unlock();
     }
   }
 
-  /** Takes permits if they are free now. */
+  /** Takes permits if they are free now, and nobody waits for some. */
   public boolean tryAcquire(long count) {
     lock.lock();
     try {
       long wanted = Math.min(count, total);
-      if (free < wanted) {
+      if (waiting > 0 || free < wanted) {
         return false;
       }
       free -= wanted;

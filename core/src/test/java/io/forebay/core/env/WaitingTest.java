@@ -151,6 +151,27 @@ final class WaitingTest {
   }
 
   @Test
+  void whoTriesDoesNotOvertakeWhoWaits() {
+    var permits = new Permits(env, 2);
+    permits.acquire(1);
+    try (var scope = new Scope(env, "fair")) {
+      scope.fork(() -> {
+        permits.acquire(2);
+        return true;
+      });
+      while (permits.tryAcquire(1)) {
+        permits.release(1); // nobody waits yet
+      }
+      assertThat(permits.available()).isEqualTo(1);
+      permits.release(1);
+      scope.join();
+    }
+    assertThat(permits.available()).isZero();
+    permits.release(2);
+    assertThat(permits.tryAcquire(2)).isTrue();
+  }
+
+  @Test
   void aScopeThrowsTheFirstFailureAfterAllHaveEnded() {
     var ended = new AtomicLong();
     try (var scope = new Scope(env, "failing")) {

@@ -4,6 +4,8 @@ import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Crc32cCombiner;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.Group;
+import io.forebay.core.env.BoundedQueue;
+import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -22,10 +24,13 @@ import java.util.Optional;
 /**
  * One chunk on its way to every member of one group, at one epoch (rule R2).
  *
- * <p>The slices go down the chain as they come, and are kept until the chunk is acknowledged. A
- * chain that breaks is completed directly: {@code have} for those that may hold it already, the
- * bytes for the others. A member that makes no progress for 500 ms is suspected, and the chunk is
- * written under a new id to another group (rule R10): a writer never waits for an epoch change.
+ * <p>The slices go down the chain as they come, and are kept until the chunk is acknowledged.
+ * Whoever brings them does not wait for the chain: while it is slow, the next chunk goes to another
+ * group (at equal loads two of three nodes would otherwise wait for the third, turn by turn:
+ * docs/benchmarks.md). A chain that breaks is completed directly: {@code have} for those that may
+ * hold it already, the bytes for the others. A member that makes no progress for 500 ms is
+ * suspected, and the chunk is written under a new id to another group (rule R10): a writer never
+ * waits for an epoch change.
  */
 final class ChunkSend {
   /** A chunk that every member of its group holds. */
@@ -50,6 +55,8 @@ final class ChunkSend {
   private final Family family;
   private final int maxLengthBytes;
   private final long deadlineNanos;
+  private final Optional<Outcome<Boolean>>
+      fed; // of the first try, which begins with the first slice
   private final List<Slice> slices = new ArrayList<>();
   private int lengthBytes;
   private int crc32c;
@@ -60,9 +67,13 @@ final class ChunkSend {
     final ChunkId id;
     final GroupChooser.Choice choice;
     final ChunkUpload upload;
+    final BoundedQueue<Optional<Slice>> waiting; // empty: that was the last
     boolean broken;
+    boolean over;
 
-    Flight(ChunkId id, GroupChooser.Choice choice, ChunkUpload upload) {
+    Flight(
+        Env env, int maxLengthBytes, ChunkId id, GroupChooser.Choice choice, ChunkUpload upload) {
+      this.waiting = new BoundedQueue<>(env, maxLengthBytes + 1); // slices have at least a byte
       this.id = id;
       this.choice = choice;
       this.upload = upload;
@@ -77,6 +88,24 @@ final class ChunkSend {
     this.deadlineNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
     this.flight =
         sender.chooser().choose(family).filter(choice -> !choice.suspect()).map(this::take);
+    this.fed = flight.map(this::feeding);
+  }
+
+  private Outcome<Boolean> feeding(Flight open) {
+    var outcome = new Outcome<Boolean>(sender.env());
+    sender
+        .env()
+        .spawn(
+            "chunk-feed",
+            () -> {
+              try {
+                feed(open);
+                outcome.complete(true);
+              } catch (Throwable failure) {
+                outcome.fail(failure);
+              }
+            });
+    return outcome;
   }
 
   private Flight take(GroupChooser.Choice choice) {
@@ -89,7 +118,13 @@ final class ChunkSend {
             family.durability(),
             maxLengthBytes,
             choice.chain());
-    return new Flight(id, choice, sender.network().upload(put, deadlineNanos));
+    Flight next = flight(id, choice, sender.network().upload(put, deadlineNanos));
+    sender.chooser().begin(choice);
+    return next;
+  }
+
+  private Flight flight(ChunkId id, GroupChooser.Choice choice, ChunkUpload upload) {
+    return new Flight(sender.env(), maxLengthBytes, id, choice, upload);
   }
 
   /** Bytes taken so far. */
@@ -97,21 +132,13 @@ final class ChunkSend {
     return lengthBytes;
   }
 
-  /**
-   * Takes the next slice and sends it on. A chain that does not take it within the stall time is
-   * given up; the slice is kept all the same.
-   */
+  /** Takes the next slice, to be sent on; does not wait for that. */
   void add(Bytes bytes, int crc) {
-    slices.add(new Slice(bytes.retain(), crc));
+    var slice = new Slice(bytes.retain(), crc);
+    slices.add(slice);
     lengthBytes += bytes.length();
     crc32c = Crc32cCombiner.combine(crc32c, crc, bytes.length());
-    if (flight.isPresent() && !flight.get().broken) {
-      Flight open = flight.get();
-      if (!open.upload.write(bytes, crc, sender.env().nanoTime() + STALL_NANOS)) {
-        open.broken = true;
-        suspectWhoLags(open);
-      }
-    }
+    flight.ifPresent(open -> open.waiting.offer(Optional.of(slice)));
   }
 
   /**
@@ -121,12 +148,15 @@ final class ChunkSend {
    */
   Acknowledged finish() {
     long until = deadlineNanos;
+    flight.ifPresent(open -> open.waiting.offer(Optional.empty()));
     try {
+      fed.ifPresent(Outcome::await);
       String why = "no group of this family takes writes";
       while (true) {
         if (flight.isPresent()) {
           Flight open = flight.get();
           Optional<Acknowledged> done = complete(open);
+          land(open);
           if (done.isPresent()) {
             return done.get();
           }
@@ -156,11 +186,23 @@ final class ChunkSend {
           // hot one.
           sender.env().sleep(PROBE_NANOS / 2);
         }
-        flight = Optional.of(take(choice.get()));
-        feed(flight.get());
+        Flight next = take(choice.get());
+        flight = Optional.of(next);
+        slices.forEach(slice -> next.waiting.offer(Optional.of(slice)));
+        next.waiting.offer(Optional.empty());
+        feed(next);
       }
     } finally {
+      flight.ifPresent(this::land);
       release();
+    }
+  }
+
+  /** The try is over, one way or the other. Idempotent. */
+  private void land(Flight open) {
+    if (!open.over) {
+      open.over = true;
+      sender.chooser().end(open.choice);
     }
   }
 
@@ -182,17 +224,29 @@ final class ChunkSend {
 
   /** Gives the chunk up; what was stored of it becomes garbage with its session. */
   void abort() {
-    flight.ifPresent(open -> open.upload.abort("the writer gave the body up"));
+    flight.ifPresent(open -> {
+      open.waiting.offer(Optional.empty());
+      open.upload.abort("the writer gave the body up");
+      land(open);
+    });
     release();
   }
 
+  /** Once nothing sends them any more. */
   private void release() {
-    slices.forEach(slice -> slice.bytes().release());
+    List<Slice> all = List.copyOf(slices);
     slices.clear();
+    Runnable release = () -> all.forEach(slice -> slice.bytes().release());
+    fed.ifPresentOrElse(outcome -> outcome.whenDone(_ -> release.run()), release);
   }
 
+  /**
+   * Sends what waits, until the last. A chain that does not take a slice within the stall time is
+   * given up.
+   */
   private void feed(Flight open) {
-    for (Slice slice : slices) {
+    for (Optional<Slice> next = open.waiting.take(); next.isPresent(); next = open.waiting.take()) {
+      Slice slice = next.get();
       if (!open.upload.write(
           slice.bytes(), slice.crc32c(), sender.env().nanoTime() + STALL_NANOS)) {
         open.broken = true;
@@ -342,8 +396,7 @@ final class ChunkSend {
       }
     }
     var single =
-        new Flight(
-            open.id, new GroupChooser.Choice(open.choice.group(), List.of(hop), false), upload);
+        flight(open.id, new GroupChooser.Choice(open.choice.group(), List.of(hop), false), upload);
     return await(single, upload.finish(lengthBytes, crc32c)).allStored();
   }
 

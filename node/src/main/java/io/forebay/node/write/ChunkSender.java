@@ -23,7 +23,7 @@ public final class ChunkSender {
     this.network = network;
     this.plane = plane;
     this.suspects = new Suspects(env);
-    this.chooser = new GroupChooser(env, plane, network.self(), suspects);
+    this.chooser = new GroupChooser(env, plane::image, network.self(), suspects);
   }
 
   /** How many chunks were written again elsewhere because their first group did not take them. */

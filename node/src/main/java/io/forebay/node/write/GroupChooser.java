@@ -4,48 +4,55 @@ import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.Group;
 import io.forebay.core.cluster.Member;
-import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.core.env.Env;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
-import io.forebay.core.log.ControlPlane;
 import io.forebay.core.net.Hop;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 
 /**
- * Chooses the group for each chunk: full-strength groups with a volume of this node first, taken in
- * a shuffled order one after the other, so that loads differ by at most one (plain hashing loads
- * some 3.5 to 5 times as much); then others; weaker ones only where no full one exists (rule R10).
+ * Chooses the group for each chunk: full-strength groups with a volume of this node first; then
+ * others; weaker ones only where no full one exists (rule R10). Among equals the one whose nodes
+ * have least to do for this one, so that a node which others write to just now gets less from here
+ * (blind turns leave a quarter of the NICs idle while all nodes write); and of these the next in a
+ * shuffled order, so that loads differ by at most one (plain hashing loads some 3.5 to 5 times as
+ * much).
  */
 final class GroupChooser {
   /**
    * Where a chunk goes.
    *
-   * @param chain the members that must acknowledge, this node's own first
+   * @param chain the members that must acknowledge: this node's own first, then those with least to
+   *     do, for the last one sends nothing on
    * @param suspect whether a node among them is suspected of being dead: there was no group
    *     without. A volume that is full or broken has answered, and an attempt costs nothing there
    */
   record Choice(Group group, List<Hop> chain, boolean suspect) {}
 
-  private record Stripe(long version, List<Group> local, List<Group> full, List<Group> weak) {}
+  private record Way(Group group, List<Hop> chain) {}
+
+  private record Stripe(long version, List<Way> local, List<Way> full, List<Way> weak) {}
 
   private final Env env;
-  private final ControlPlane plane;
+  private final Supplier<ClusterImage> images;
   private final NodeId self;
   private final Suspects suspects;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<Family, Stripe> stripes =
       new TreeMap<>(GroupChooser::compare); // guarded by lock
+  private final Map<NodeId, Integer> underWay = new TreeMap<>(); // guarded by lock
   private long turn; // guarded by lock
 
-  GroupChooser(Env env, ControlPlane plane, NodeId self, Suspects suspects) {
+  GroupChooser(Env env, Supplier<ClusterImage> images, NodeId self, Suspects suspects) {
     this.env = env;
-    this.plane = plane;
+    this.images = images;
     this.self = self;
     this.suspects = suspects;
   }
@@ -58,17 +65,17 @@ final class GroupChooser {
 
   /** A group of the family that takes writes now; empty when there is none. */
   Optional<Choice> choose(Family family) {
-    ClusterImage image = plane.image();
+    ClusterImage image = images.get();
     Stripe stripe = stripe(family, image);
-    for (List<Group> tier : List.of(stripe.local(), stripe.full(), stripe.weak())) {
-      Optional<Choice> choice = pick(image, tier, true);
+    for (List<Way> tier : List.of(stripe.local(), stripe.full(), stripe.weak())) {
+      Optional<Choice> choice = pick(tier, true);
       if (choice.isPresent()) {
         return choice;
       }
     }
     // Suspicion may be wrong, and an acknowledgement still needs every member: better than nothing.
-    for (List<Group> tier : List.of(stripe.local(), stripe.full(), stripe.weak())) {
-      Optional<Choice> choice = pick(image, tier, false);
+    for (List<Way> tier : List.of(stripe.local(), stripe.full(), stripe.weak())) {
+      Optional<Choice> choice = pick(tier, false);
       if (choice.isPresent()) {
         return choice;
       }
@@ -76,16 +83,40 @@ final class GroupChooser {
     return Optional.empty();
   }
 
-  /** The chain of a group as it stands. */
-  Optional<List<Hop>> chain(ClusterImage image, Group group) {
+  /** A chunk goes this way from now on, until {@link #end}. */
+  void begin(Choice choice) {
+    count(choice.chain(), 1);
+  }
+
+  /** It is there, or was given up. */
+  void end(Choice choice) {
+    count(choice.chain(), -1);
+  }
+
+  /** Whoever sends on has twice as much to do as the last. */
+  private void count(List<Hop> chain, int change) {
+    lock.lock();
+    try {
+      for (int i = 0; i < chain.size(); i++) {
+        int work = i < chain.size() - 1 ? 2 * change : change;
+        underWay.merge(
+            chain.get(i).node(), work, (old, more) -> old + more == 0 ? null : old + more);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The hops of a group as it stands, this node's own first. */
+  private static Optional<List<Hop>> chain(Map<VolumeId, NodeId> owners, NodeId self, Group group) {
     var chain = new ArrayList<Hop>();
     for (Member member : group.writers()) {
-      Optional<NodeId> node = image.volume(member.volume()).map(VolumeRecord::node);
-      if (node.isEmpty()) {
+      NodeId node = owners.get(member.volume());
+      if (node == null) {
         return Optional.empty();
       }
-      var hop = new Hop(node.get(), member.volume());
-      if (node.get().equals(self)) {
+      var hop = new Hop(node, member.volume());
+      if (node.equals(self)) {
         chain.addFirst(hop);
       } else {
         chain.add(hop);
@@ -94,27 +125,54 @@ final class GroupChooser {
     return chain.isEmpty() ? Optional.empty() : Optional.of(chain);
   }
 
-  private Optional<Choice> pick(ClusterImage image, List<Group> tier, boolean avoid) {
-    long start;
+  private Optional<Choice> pick(List<Way> tier, boolean avoid) {
     lock.lock();
     try {
-      start = turn++;
+      long start = turn++;
+      Optional<Way> best = Optional.empty();
+      int least = Integer.MAX_VALUE;
+      for (int i = 0; i < tier.size() && least > 0; i++) {
+        Way way = tier.get((int) ((start + i) % tier.size()));
+        int load = load(way.chain());
+        if (load < least && !(avoid && way.chain().stream().anyMatch(this::unfit))) {
+          best = Optional.of(way);
+          least = load;
+        }
+      }
+      return best.map(way ->
+          new Choice(
+              way.group(),
+              ordered(way.chain()),
+              way.chain().stream().map(Hop::node).anyMatch(suspects::contains)));
     } finally {
       lock.unlock();
     }
-    for (int i = 0; i < tier.size(); i++) {
-      Group group = tier.get((int) ((start + i) % tier.size()));
-      Optional<List<Hop>> chain = chain(image, group);
-      if (chain.isPresent()
-          && !(avoid
-              && chain.get().stream()
-                  .anyMatch(
-                      hop -> suspects.contains(hop.node()) || suspects.contains(hop.volume())))) {
-        boolean suspect = chain.get().stream().map(Hop::node).anyMatch(suspects::contains);
-        return Optional.of(new Choice(group, chain.get(), suspect));
-      }
+  }
+
+  private boolean unfit(Hop hop) {
+    return suspects.contains(hop.node()) || suspects.contains(hop.volume());
+  }
+
+  private int load(Hop hop) {
+    return hop.node().equals(self) ? 0 : underWay.getOrDefault(hop.node(), 0);
+  }
+
+  private int load(List<Hop> chain) {
+    int load = 0;
+    for (Hop hop : chain) {
+      load = Math.max(load, load(hop));
     }
-    return Optional.empty();
+    return load;
+  }
+
+  private List<Hop> ordered(List<Hop> chain) {
+    int own = chain.getFirst().node().equals(self) ? 1 : 0;
+    if (chain.size() - own < 2) {
+      return chain;
+    }
+    var ordered = new ArrayList<>(chain);
+    ordered.subList(own, ordered.size()).sort(Comparator.comparingInt(this::load));
+    return ordered;
   }
 
   private Stripe stripe(Family family, ClusterImage image) {
@@ -124,22 +182,26 @@ final class GroupChooser {
       if (known != null && known.version() == image.version()) {
         return known;
       }
-      var local = new ArrayList<Group>();
-      var full = new ArrayList<Group>();
-      var weak = new ArrayList<Group>();
+      var local = new ArrayList<Way>();
+      var full = new ArrayList<Way>();
+      var weak = new ArrayList<Way>();
       var owners = new TreeMap<VolumeId, NodeId>();
       image.volumes().forEach(volume -> owners.put(volume.id(), volume.node()));
       for (Group group : image.groups()) {
         if (!group.family().equals(family) || !group.writable()) {
           continue;
         }
+        Optional<List<Hop>> chain = chain(owners, self, group);
+        if (chain.isEmpty()) {
+          continue;
+        }
+        var way = new Way(group, chain.get());
         if (!group.fullStrength()) {
-          weak.add(group);
-        } else if (group.writers().stream()
-            .anyMatch(member -> self.equals(owners.get(member.volume())))) {
-          local.add(group);
+          weak.add(way);
+        } else if (way.chain().getFirst().node().equals(self)) {
+          local.add(way);
         } else {
-          full.add(group);
+          full.add(way);
         }
       }
       shuffle(local);
@@ -153,12 +215,12 @@ final class GroupChooser {
     }
   }
 
-  private void shuffle(List<Group> groups) {
-    for (int i = groups.size() - 1; i > 0; i--) {
+  private void shuffle(List<Way> ways) {
+    for (int i = ways.size() - 1; i > 0; i--) {
       int j = env.random().nextInt(i + 1);
-      Group other = groups.get(j);
-      groups.set(j, groups.get(i));
-      groups.set(i, other);
+      Way other = ways.get(j);
+      ways.set(j, ways.get(i));
+      ways.set(i, other);
     }
   }
 }

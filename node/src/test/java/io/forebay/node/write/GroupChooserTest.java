@@ -1,0 +1,138 @@
+package io.forebay.node.write;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.forebay.core.cluster.Bucket;
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterMachine;
+import io.forebay.core.cluster.Durability;
+import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.TestEnv;
+import io.forebay.core.id.BucketId;
+import io.forebay.core.id.Incarnation;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import io.forebay.core.net.Hop;
+import io.forebay.core.sorted.Batch;
+import io.forebay.core.sorted.MemorySortedMap;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class GroupChooserTest {
+  private static final List<String> NODES = List.of("a", "b", "c", "d");
+
+  private final Env env = new TestEnv();
+  private final Suspects suspects = new Suspects(env);
+
+  private GroupChooser chooser(Family family) {
+    ClusterMachine machine;
+    var map = new MemorySortedMap();
+    try (var view = map.view()) {
+      machine = new ClusterMachine(view);
+    }
+    var commands = new ArrayList<ClusterCommand>();
+    commands.add(new ClusterCommand.Initialize("test"));
+    for (int i = 0; i < NODES.size(); i++) {
+      commands.add(
+          new ClusterCommand.RegisterNode(
+              new NodeId(NODES.get(i)),
+              NODES.get(i) + ":1",
+              "",
+              List.of(
+                  new ClusterCommand.RegisterNode.Announced(
+                      new VolumeId(i + 1), new Incarnation(i + 1, 1), 1L << 30))));
+    }
+    commands.add(
+        new ClusterCommand.CreateBucket(
+            new Bucket(
+                new BucketId(0),
+                "bucket",
+                family,
+                "",
+                FlushMode.CACHE_ONLY,
+                List.of(),
+                1 << 20,
+                0,
+                0,
+                0)));
+    long index = 0;
+    for (ClusterCommand command : commands) {
+      machine.apply(++index, 1, command, new Batch());
+    }
+    return new GroupChooser(env, machine::image, new NodeId("a"), suspects);
+  }
+
+  private static List<String> others(GroupChooser.Choice choice) {
+    return choice.chain().stream().map(Hop::node).map(NodeId::name).skip(1).toList();
+  }
+
+  @Test
+  void whoHasMuchToDoGetsNothingWhileOthersHaveLess() {
+    var family = new Family(2, 2, Durability.REPLICATED);
+    GroupChooser chooser = chooser(family);
+    GroupChooser.Choice first = chooser.choose(family).orElseThrow();
+    chooser.begin(first);
+    String busy = others(first).getFirst();
+    for (int i = 0; i < 100; i++) {
+      GroupChooser.Choice next = chooser.choose(family).orElseThrow();
+      assertThat(next.chain().getFirst().node()).isEqualTo(new NodeId("a"));
+      assertThat(others(next)).doesNotContain(busy);
+    }
+    chooser.end(first);
+    var seen = new ArrayList<String>();
+    for (int i = 0; i < 100; i++) {
+      seen.addAll(others(chooser.choose(family).orElseThrow()));
+    }
+    assertThat(seen).contains("b", "c", "d");
+  }
+
+  @Test
+  void asManyAtOnceAreSpreadEvenly() {
+    var family = new Family(2, 2, Durability.REPLICATED);
+    GroupChooser chooser = chooser(family);
+    var seen = new ArrayList<String>();
+    for (int i = 0; i < 30; i++) {
+      GroupChooser.Choice choice = chooser.choose(family).orElseThrow();
+      chooser.begin(choice);
+      seen.addAll(others(choice));
+    }
+    for (String node : List.of("b", "c", "d")) {
+      assertThat(seen.stream().filter(node::equals)).hasSize(10);
+    }
+  }
+
+  @Test
+  void theOneWithLessToDoSendsOn() {
+    var family = new Family(3, 2, Durability.REPLICATED);
+    GroupChooser chooser = chooser(family);
+    var sendOn = new ArrayList<String>();
+    for (int i = 0; i < 30; i++) {
+      GroupChooser.Choice choice = chooser.choose(family).orElseThrow();
+      chooser.begin(choice);
+      assertThat(choice.chain()).hasSize(3);
+      sendOn.add(others(choice).getFirst());
+    }
+    for (String node : List.of("b", "c", "d")) {
+      assertThat(sendOn.stream().filter(node::equals).count()).isBetween(9L, 11L);
+    }
+  }
+
+  @Test
+  void aSuspectIsPassedByHoweverLittleItHasToDo() {
+    var family = new Family(2, 2, Durability.REPLICATED);
+    GroupChooser chooser = chooser(family);
+    suspects.add(new NodeId("b"));
+    for (int i = 0; i < 30; i++) {
+      GroupChooser.Choice choice = chooser.choose(family).orElseThrow();
+      chooser.begin(choice);
+      assertThat(choice.suspect()).isFalse();
+      assertThat(others(choice)).doesNotContain("b");
+    }
+    suspects.add(new NodeId("c"));
+    suspects.add(new NodeId("d"));
+    assertThat(chooser.choose(family).orElseThrow().suspect()).isTrue();
+  }
+}
