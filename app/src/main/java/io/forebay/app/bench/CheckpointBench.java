@@ -259,6 +259,7 @@ public final class CheckpointBench implements Callable<Integer> {
   private Line uplink = new Line(0, 0, 1);
   private double copyBytesPerSecond;
   private double copyCpuPerGB;
+  private final List<Row> rows = new ArrayList<>();
   private final Map<String, Process> servers = new LinkedHashMap<>();
   private final Map<String, Process> workers = new TreeMap<>();
 
@@ -284,18 +285,11 @@ public final class CheckpointBench implements Callable<Integer> {
           uplink.bytesPerSecond() / 1e6,
           copyBytesPerSecond / 1e6,
           copyCpuPerGB);
-      List<Row> rows = measure(hosts, root);
-      System.out.printf(
-          Locale.ROOT,
-          "%-20s %8s %10s %9s %12s %12s   %s%n",
-          "case",
-          "replicas",
-          "app MB/s",
-          "NIC share",
-          "CPU-s/GB",
-          "baseline",
-          "of the CPU");
-      rows.forEach(row -> System.out.println(row.text()));
+      try {
+        measure(hosts, root);
+      } finally {
+        tell();
+      }
       if (json != null) {
         var out = new LinkedHashMap<String, Object>();
         out.put("rows", rows.stream().map(Row::fields).toList());
@@ -342,12 +336,26 @@ public final class CheckpointBench implements Callable<Integer> {
     }
   }
 
-  private List<Row> measure(ShapedHosts hosts, Path root) throws IOException, InterruptedException {
+  /** What was measured, also when something ended the run before the last case. */
+  private void tell() {
+    System.out.printf(
+        Locale.ROOT,
+        "%-20s %8s %10s %9s %12s %12s   %s%n",
+        "case",
+        "replicas",
+        "app MB/s",
+        "NIC share",
+        "CPU-s/GB",
+        "baseline",
+        "of the CPU");
+    rows.forEach(row -> System.out.println(row.text()));
+  }
+
+  private void measure(ShapedHosts hosts, Path root) throws IOException, InterruptedException {
     for (int i = 0; i < HOSTS; i++) {
       startServer(hosts, root, i);
     }
     awaitServers(root);
-    var rows = new ArrayList<Row>();
     boolean restores = wanted(RESTORE) || wanted(RESTORE_ONE_STREAM);
     for (int replicas : replicaCounts) {
       run(hosts, List.of(client(0, What.MAKE, 0, replicas)));
@@ -394,7 +402,6 @@ public final class CheckpointBench implements Callable<Integer> {
       awaitServers(root);
       rows.add(flush(hosts));
     }
-    return rows;
   }
 
   private boolean wanted(String name) {

@@ -194,6 +194,10 @@ public final class Repair {
     if (!inSync || volume.find(doubt.chunk()).isPresent()) {
       return; // re-sync brings it, or has
     }
+    DataMessage.ChunkList.Listed held = ask(doubt.chunk(), volume, group);
+    if (held.epoch().compareTo(group.epoch()) > 0) {
+      return; // written without this volume, which has not heard of that yet: re-sync will bring it
+    }
     // While its session is open it may be one that was never acknowledged, and is missing with
     // right; a copy does no harm.
     if (state == ChunkState.OWED) {
@@ -204,7 +208,7 @@ public final class Repair {
           doubt.group(),
           doubt.volume());
     }
-    pull(volume, group, ask(doubt.chunk(), volume, group)).store(source(doubt.chunk(), group));
+    pull(volume, group, held).store(source(doubt.chunk(), group));
     mended(doubt);
   }
 
