@@ -5,6 +5,7 @@ import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * All of what the cluster log says, at one version: immutable, on every node. Lists are sorted by
@@ -37,18 +38,37 @@ public record ClusterImage(
   }
 
   public Optional<NodeRecord> node(NodeId id) {
-    return nodes.stream().filter(node -> node.id().equals(id)).findFirst();
+    return find(nodes, NodeRecord::id, id);
   }
 
   public Optional<VolumeRecord> volume(VolumeId id) {
-    return volumes.stream().filter(volume -> volume.id().equals(id)).findFirst();
+    return find(volumes, VolumeRecord::id, id);
   }
 
   public Optional<Group> group(GroupId id) {
-    return groups.stream().filter(group -> group.id().equals(id)).findFirst();
+    return find(groups, Group::id, id);
   }
 
   public Optional<Bucket> bucket(String name) {
-    return buckets.stream().filter(bucket -> bucket.name().equals(name)).findFirst();
+    return find(buckets, Bucket::name, name);
+  }
+
+  private static <R, K extends Comparable<K>> Optional<R> find(
+      List<R> sorted, Function<R, K> id, K wanted) {
+    int low = 0;
+    int high = sorted.size();
+    while (low < high) {
+      int middle = (low + high) >>> 1;
+      int order = id.apply(sorted.get(middle)).compareTo(wanted);
+      if (order == 0) {
+        return Optional.of(sorted.get(middle));
+      }
+      if (order < 0) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return Optional.empty();
   }
 }

@@ -70,10 +70,10 @@ public sealed interface ControlMessage extends Message {
    *
    * @param term of the leader that says so
    * @param version of the cluster image at the leader
-   * @param image encoded, when the node's is older and it fits into a message
+   * @param news encoded, when the node's image is older and they fit into a message
    */
   @Tag(106)
-  record HeartbeatAck(long term, long version, Optional<byte[]> image) implements ControlMessage {}
+  record HeartbeatAck(long term, long version, Optional<byte[]> news) implements ControlMessage {}
 
   /**
    * As {@link Query}, and asks for a lease on the directory that the query is about. Answered by

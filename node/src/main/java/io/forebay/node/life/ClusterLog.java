@@ -4,6 +4,7 @@ import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.ClusterMachine;
 import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.cluster.ImageNews;
 import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
@@ -11,9 +12,11 @@ import io.forebay.core.error.ErrorCode;
 import io.forebay.core.log.Commands;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.SortedMap;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 
@@ -24,6 +27,9 @@ public final class ClusterLog implements Commands {
   private static final RecordCodec<ClusterCommand> COMMANDS = RecordCodec.of(ClusterCommand.class);
   private static final RecordCodec<ClusterResult> RESULTS = RecordCodec.of(ClusterResult.class);
   private static final RecordCodec<ClusterImage> IMAGES = RecordCodec.of(ClusterImage.class);
+  private static final RecordCodec<ImageNews> NEWS = RecordCodec.of(ImageNews.class);
+  // A node hears of the next image within a round trip; whoever is further behind gets all of it.
+  private static final int REMEMBERED_IMAGES = 64;
 
   private final Env env;
   private final int groupsPerVolume;
@@ -31,6 +37,8 @@ public final class ClusterLog implements Commands {
   private final List<Outcome<Boolean>> waiting = new ArrayList<>(); // guarded by lock
   private Optional<ClusterMachine> machine = Optional.empty(); // the applying thread's
   private volatile ClusterImage image = ClusterImage.EMPTY;
+  private final ArrayDeque<ClusterImage> earlier = new ArrayDeque<>(); // guarded by lock
+  private final TreeMap<Long, byte[]> news = new TreeMap<>(); // to this image; guarded by lock
 
   public ClusterLog(Env env) {
     this(env, ClusterMachine.DEFAULT_GROUPS_PER_VOLUME);
@@ -56,6 +64,30 @@ public final class ClusterLog implements Commands {
   /** The image as of the last command applied here. */
   public ClusterImage image() {
     return image;
+  }
+
+  /**
+   * What makes the present image out of the one of a version, encoded; empty when that is no older.
+   * Made once for all nodes that know the same.
+   */
+  public Optional<byte[]> news(long known) {
+    lock.lock();
+    try {
+      if (image.version() <= known) {
+        return Optional.empty();
+      }
+      Optional<ClusterImage> from =
+          earlier.stream().filter(each -> each.version() == known).findFirst();
+      return Optional.of(
+          news.computeIfAbsent(
+              from.map(ClusterImage::version).orElse(-1L),
+              _ ->
+                  NEWS.encode(
+                      from.<ImageNews>map(each -> ImageNews.Change.between(each, image))
+                          .orElseGet(() -> new ImageNews.Whole(image)))));
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Waits until the image is newer than a version, or until the deadline. */
@@ -99,6 +131,11 @@ public final class ClusterLog implements Commands {
     List<Outcome<Boolean>> all;
     lock.lock();
     try {
+      earlier.add(image);
+      if (earlier.size() > REMEMBERED_IMAGES) {
+        earlier.remove();
+      }
+      news.clear();
       image = newer;
       all = List.copyOf(waiting);
       waiting.clear();

@@ -4,7 +4,6 @@ import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.NodeState;
-import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.env.Env;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -44,7 +43,6 @@ public final class Coordinator {
   private static final long UPKEEP_NANOS = 1_000_000_000L;
   private static final int EXPIRE_AT_ONCE = 1_000;
   private static final long SESSION_PATIENCE_MILLIS = 10_000;
-  private static final RecordCodec<ClusterImage> IMAGES = RecordCodec.of(ClusterImage.class);
 
   private record Lease(long registration, long untilNanos) {}
 
@@ -89,13 +87,12 @@ public final class Coordinator {
       lock.unlock();
     }
     state.awaitNewer(heartbeat.knownVersion(), env.nanoTime() + HOLD_NANOS);
-    ClusterImage image = state.image();
-    Optional<byte[]> encoded =
-        image.version() > heartbeat.knownVersion()
-            ? Optional.of(IMAGES.encode(image))
-                .filter(bytes -> bytes.length < Network.MAX_MESSAGE_BYTES / 2)
-            : Optional.empty();
-    return Reply.of(new ControlMessage.HeartbeatAck(leadership.term(), image.version(), encoded));
+    Optional<byte[]> news =
+        state
+            .news(heartbeat.knownVersion())
+            .filter(bytes -> bytes.length < Network.MAX_MESSAGE_BYTES / 2);
+    return Reply.of(
+        new ControlMessage.HeartbeatAck(leadership.term(), state.image().version(), news));
   }
 
   private void enter(Leadership leadership) {

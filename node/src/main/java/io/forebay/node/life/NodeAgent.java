@@ -3,6 +3,7 @@ package io.forebay.node.life;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.cluster.ImageNews;
 import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.NodeState;
@@ -38,7 +39,7 @@ import java.util.TreeMap;
 public final class NodeAgent {
   private static final long CALL_NANOS = 700_000_000L;
   private static final long PAUSE_NANOS = 50_000_000L;
-  private static final RecordCodec<ClusterImage> IMAGES = RecordCodec.of(ClusterImage.class);
+  private static final RecordCodec<ImageNews> NEWS = RecordCodec.of(ImageNews.class);
 
   private final Env env;
   private final Network network;
@@ -187,8 +188,8 @@ public final class NodeAgent {
                     CALL_NANOS)
                 .await();
         switch (reply.message()) {
-          case ControlMessage.HeartbeatAck(long term, long version, var image) -> {
-            image.ifPresent(bytes -> plane.offer(IMAGES.decode(bytes)));
+          case ControlMessage.HeartbeatAck(long term, long version, var news) -> {
+            news.flatMap(bytes -> NEWS.decode(bytes).after(plane.image())).ifPresent(plane::offer);
             if (plane.image().version() < registeredVersion) {
               continue;
             }
