@@ -2,16 +2,19 @@ package io.forebay.sim;
 
 import io.forebay.sim.cluster.Checkpoint;
 import io.forebay.sim.cluster.Readers;
+import io.forebay.sim.coverage.Coverage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import tools.jackson.databind.json.JsonMapper;
 
 /** Runs a scenario over many seeds and says what broke, and how to see it again. */
 public final class Main {
@@ -27,7 +30,7 @@ public final class Main {
         --start S        the first seed (1)
         --nodes N        nodes of each cluster, 3 to 1000 (5)
         --operations N   operations of each seed (checkpoint: 1000, readers: 6000)
-        --json FILE      write the facts there: seeds, operations, faults, violations, ...
+        --json FILE      write the facts there: seeds, operations, faults, violations, lines of code that ran, ...
         --log            print what happened before a violation in full, messages included
         --stop           run no further seed after one that broke a promise
       Examples:
@@ -244,45 +247,24 @@ public final class Main {
     }
 
     String json(double wallSeconds) {
-      var kinds = new ArrayList<String>();
-      faults.forEach((kind, count) -> kinds.add(quoted(kind) + ": " + count));
-      return "{\n"
-          + "  \"seeds\": "
-          + seeds.size()
-          + ",\n"
-          + "  \"firstSeed\": "
-          + start
-          + ",\n"
-          + "  \"scenarios\": ["
-          + String.join(", ", scenarios.stream().map(each -> quoted(each.word())).toList())
-          + "],\n"
-          + "  \"nodes\": "
-          + nodes
-          + ",\n"
-          + "  \"operations\": "
-          + done
-          + ",\n"
-          + "  \"acknowledged\": "
-          + acknowledged
-          + ",\n"
-          + "  \"checks\": "
-          + checks
-          + ",\n"
-          + "  \"faults\": {"
-          + String.join(", ", kinds)
-          + "},\n"
-          + "  \"violations\": ["
-          + String.join(", ", violations.stream().map(Main::quoted).toList())
-          + "],\n"
-          + "  \"simulatedSeconds\": "
-          + simulatedNanos / 1_000_000_000L
-          + ",\n"
-          + String.format(Locale.ROOT, "  \"wallSeconds\": %.1f\n", wallSeconds)
-          + "}\n";
+      var facts = new LinkedHashMap<String, Object>();
+      facts.put("seeds", seeds.size());
+      facts.put("firstSeed", start);
+      facts.put("scenarios", scenarios.stream().map(Scenario::word).toList());
+      facts.put("nodes", nodes);
+      facts.put("operations", done);
+      facts.put("acknowledged", acknowledged);
+      facts.put("checks", checks);
+      facts.put("faults", faults);
+      facts.put("violations", violations);
+      facts.put("simulatedSeconds", simulatedNanos / 1_000_000_000L);
+      facts.put("wallSeconds", wallSeconds);
+      Coverage.soFar(Path.of(""))
+          .ifPresent(coverage -> {
+            facts.put("lineCoverage", coverage.share());
+            facts.put("lineCoverageByPackage", coverage.byPackage());
+          });
+      return JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(facts) + "\n";
     }
-  }
-
-  private static String quoted(String text) {
-    return '"' + text.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n") + '"';
   }
 }

@@ -67,7 +67,7 @@ final class ModuleTest {
           new Wall(
               "Jackson",
               List.of("tools.jackson..", "com.fasterxml.jackson.."),
-              List.of("app", "gateway")),
+              List.of("app", "gateway", "sim")),
           new Wall("Micrometer", List.of("io.micrometer..", "io.prometheus.."), List.of("app")),
           new Wall("logback", List.of("ch.qos.logback.."), List.of("app")),
           new Wall(
@@ -197,6 +197,18 @@ final class ModuleTest {
         .isNotEmpty()
         .allSatisfy(
             type -> assertThat(MAY_USE).containsKey(type.getPackageName().split("\\.", -1)[2]));
+  }
+
+  @Test
+  void onlyTheSimulatorLeavesRulesOut() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages("io.forebay.sim..", "io.forebay.core.rule..")
+        .should()
+        .dependOnClassesThat()
+        .haveFullyQualifiedName("io.forebay.core.rule.Broken")
+        .because("in production every rule holds")
+        .check(Forebay.CLASSES);
   }
 
   @Test

@@ -3,6 +3,7 @@ package io.forebay.core.cluster;
 import io.forebay.core.id.Epoch;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.rule.Rule;
 import java.util.List;
 import java.util.Optional;
 
@@ -40,14 +41,19 @@ public record Group(
 
   /** Members that must acknowledge a write of this epoch: IN_SYNC and SYNCING (rules R2, R3). */
   public List<Member> writers() {
-    return members.stream().filter(member -> member.state() != MemberState.OUT).toList();
+    return members.stream()
+        .filter(member ->
+            member.state() == MemberState.IN_SYNC
+                || (member.state() == MemberState.SYNCING && Rule.R3.holds()))
+        .toList();
   }
 
   /** Whether the group may take a write at all (rule R9). */
   public boolean writable() {
     return !reviving
         && in(MemberState.IN_SYNC).size() >= 1
-        && in(MemberState.IN_SYNC).size() + in(MemberState.SYNCING).size() >= family.minInSync();
+        && (in(MemberState.IN_SYNC).size() + in(MemberState.SYNCING).size() >= family.minInSync()
+            || !Rule.R9.holds());
   }
 
   /** Whether as many members as wanted take writes. */

@@ -4,6 +4,7 @@ import io.forebay.core.id.Epoch;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.rule.Rule;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -79,7 +80,8 @@ final class GroupRules {
   private static Group putOut(Group group, ClusterState state) {
     List<Member> members = new ArrayList<>();
     for (Member member : group.members()) {
-      boolean same = member.incarnation().equals(state.present(member.volume()));
+      Incarnation present = state.present(member.volume());
+      boolean same = Rule.R6.holds() ? member.incarnation().equals(present) : present != null;
       members.add(same ? member : as(member, MemberState.OUT));
     }
     if (members.equals(group.members())) {
@@ -114,8 +116,9 @@ final class GroupRules {
     Incarnation present = state.present(member.volume());
     return present != null
         && group.remembered().stream()
-            .anyMatch(
-                old -> old.volume().equals(member.volume()) && old.incarnation().equals(present));
+            .anyMatch(old ->
+                old.volume().equals(member.volume())
+                    && (old.incarnation().equals(present) || !Rule.R12.holds()));
   }
 
   /** Members that are back catch up. */
@@ -150,7 +153,7 @@ final class GroupRules {
     if (group.reviving()
         || member.isEmpty()
         || member.get().state() != MemberState.SYNCING
-        || !member.get().joinEpoch().equals(joinEpoch)) {
+        || (Rule.R4_NAMED.holds() && !member.get().joinEpoch().equals(joinEpoch))) {
       return Optional.empty();
     }
     List<Member> members =
@@ -223,8 +226,10 @@ final class GroupRules {
   /** The next epoch, if anything differs. */
   private static Group change(Group group, List<Member> wanted, boolean reviving) {
     List<Member> members = wanted;
-    if (!reviving && members.stream().noneMatch(each -> each.state() == MemberState.IN_SYNC)) {
-      members = allOut(members); // R11
+    if (!reviving
+        && members.stream().noneMatch(each -> each.state() == MemberState.IN_SYNC)
+        && Rule.R11.holds()) {
+      members = allOut(members);
     }
     if (members.equals(group.members()) && reviving == group.reviving()) {
       return group;

@@ -1,5 +1,6 @@
 package io.forebay.core.net;
 
+import io.forebay.core.rule.Rule;
 import java.util.List;
 
 /** What became of a chunk on each volume of its chain, in the chain's order. */
@@ -8,8 +9,10 @@ public record ChunkAck(List<HopAck> hops) {
     hops = List.copyOf(hops);
   }
 
-  /** Whether every hop holds the chunk. */
+  /** Whether every hop holds the chunk (rule R2). */
   public boolean allStored() {
-    return hops.stream().allMatch(hop -> hop.status() == HopAck.Status.STORED);
+    return Rule.R2.holds()
+        ? hops.stream().allMatch(hop -> hop.status() == HopAck.Status.STORED)
+        : hops.stream().anyMatch(hop -> hop.status() == HopAck.Status.STORED);
   }
 }

@@ -22,6 +22,7 @@ import io.forebay.core.net.DataMessage;
 import io.forebay.core.net.HopAck;
 import io.forebay.core.net.LocalSink;
 import io.forebay.core.net.Reply;
+import io.forebay.core.rule.Rule;
 import io.forebay.core.volume.ChunkAppender;
 import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
@@ -118,7 +119,7 @@ public final class Replica implements ChunkReceiver {
   /** Rule R1: why the volume may not acknowledge a chunk of this epoch; empty when it may. */
   private Optional<HopAck> check(VolumeId id, GroupId groupId, Epoch epoch) {
     Optional<Group> group = plane.image().group(groupId);
-    if (group.isEmpty() || !group.get().epoch().equals(epoch)) {
+    if (group.isEmpty() || (Rule.R1.holds() && !group.get().epoch().equals(epoch))) {
       return Optional.of(
           new HopAck(
               id,
@@ -219,7 +220,7 @@ public final class Replica implements ChunkReceiver {
         }
       }
     }
-    boolean knows = image.version() >= read.minVersion();
+    boolean knows = image.version() >= read.minVersion() || !Rule.R8.holds();
     Optional<Volume> inSync = volumes.inSync(image, read.group());
     if (knows && inSync.isPresent()) {
       doubts.add(
@@ -275,7 +276,7 @@ public final class Replica implements ChunkReceiver {
                 .volume(id)
                 .map(Volume::incarnation)
                 .equals(Optional.of(member.get().incarnation()));
-    if (!group.reviving() && !complete) {
+    if (!group.reviving() && !complete && Rule.R6_SOURCE.holds()) {
       throw new ForebayException(
           ErrorCode.STALE_EPOCH,
           id
@@ -295,7 +296,8 @@ public final class Replica implements ChunkReceiver {
     }
     awaitEpoch(list.group(), list.joinEpoch());
     Optional<Group> known = plane.image().group(list.group());
-    if (known.isEmpty() || known.get().epoch().compareTo(list.joinEpoch()) < 0) {
+    if (known.isEmpty()
+        || (Rule.R4.holds() && known.get().epoch().compareTo(list.joinEpoch()) < 0)) {
       throw new ForebayException(
           ErrorCode.STALE_EPOCH,
           "this node does not know "
@@ -350,7 +352,8 @@ public final class Replica implements ChunkReceiver {
       ReentrantReadWriteLock group = commitsOf(put.group());
       group.readLock().lock();
       try {
-        Optional<HopAck> refusal = check(volume, put.group(), put.epoch());
+        Optional<HopAck> refusal =
+            Rule.R1_COMMIT.holds() ? check(volume, put.group(), put.epoch()) : Optional.empty();
         if (refusal.isPresent()) {
           appender.abort();
           return refusal.get();

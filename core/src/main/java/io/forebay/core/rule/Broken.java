@@ -1,0 +1,27 @@
+package io.forebay.core.rule;
+
+/**
+ * Leaves a rule out, in the whole process, until it is closed: for the simulator and the checker,
+ * which have to notice.
+ */
+public final class Broken implements AutoCloseable {
+  // Written while nothing else runs.
+  static long mask;
+
+  private final Rule rule;
+
+  private Broken(Rule rule) {
+    this.rule = rule;
+  }
+
+  /** Leaves the rule out from now on. Not while anything that asks for it runs. */
+  public static Broken rule(Rule rule) {
+    mask |= rule.bit();
+    return new Broken(rule);
+  }
+
+  @Override
+  public void close() {
+    mask &= ~rule.bit();
+  }
+}

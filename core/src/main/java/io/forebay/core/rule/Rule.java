@@ -1,0 +1,101 @@
+package io.forebay.core.rule;
+
+/**
+ * The rules of the protocols that the checker leaves out, one at a time, to see that it notices.
+ * Where the code keeps a rule it asks {@link #holds}; that is always true in production, for only
+ * the simulator's module may call {@link Broken} (an architecture test sees to it).
+ */
+public enum Rule {
+  /** A replica refuses a chunk of another epoch on receipt, bytes or "have". */
+  R1,
+  /** And again when it commits. */
+  R1_COMMIT,
+  /** The writer acknowledges when every member of one epoch that takes writes has. */
+  R2,
+  /** Members that catch up get the live writes of their epoch. */
+  R3,
+  /** The source adopts the join epoch before it lists. */
+  R4,
+  /** A promotion names the join epoch. */
+  R4_NAMED,
+  /** An id leaves the list of who catches up only when it is held, or is not owed. */
+  R5,
+  /** A volume that comes back as another incarnation is put OUT. */
+  R6,
+  /** And is no source for whoever does not know that yet. */
+  R6_SOURCE,
+  /** Re-sync never deletes; only garbage collection does. */
+  R7,
+  /** A replica behind the commit epoch does not answer "absent". */
+  R8,
+  /** A group without {@code minInSync} members takes no writes. */
+  R9,
+  /** A writer re-homes instead of waiting for an epoch. */
+  R10,
+  /** With the last IN_SYNC member the SYNCING ones go OUT, too. */
+  R11,
+  /**
+   * With nobody in sync only a remembered member of unchanged incarnation is taken back at once.
+   */
+  R12,
+  /** Otherwise all members get what any of them has. */
+  R12_UNION,
+  /** A chunk that stopped being owed is never owed again. */
+  R13,
+  /** Owed until the session is past it and every generation that names it is flushed or gone. */
+  G1,
+  /** Nothing is published for a session that has ended; a publish is applied once. */
+  G2,
+  /** A publish names its own session's chunks, and what the namespace finds owed. */
+  G3,
+  /** A session reports a chunk as passed only after what names it was answered. */
+  G4,
+  /** Garbage is named by nothing after its session ended or passed it. */
+  G5,
+  /** What is clean may go only when its session is past it. */
+  G6,
+  /** Uploads count as references. */
+  G7,
+  /** Sends are logged attempts; every decision names the open one. */
+  F1,
+  /** An attempt is unresolved until it can no longer land and a HEAD does not show it. */
+  F2,
+  /** A HEAD decides what became of an attempt. */
+  F3,
+  /** Revalidation names the version that it looked at. */
+  F4,
+  /** Where ETags recur, nothing is evicted or created beside an unresolved attempt. */
+  F5,
+  /** A store object that others still need is neither deleted nor overwritten. */
+  F6,
+  /** A store reference belongs to (generation, key). */
+  F7,
+  /** {@code conflict keep} and {@code take} name what was seen. */
+  F8,
+  /** A reader of a generation never sees another one's bytes. */
+  F9,
+  /** Staged parts of two attempts do not mix. */
+  F10,
+  /** No lease is left or given while a command is under way. */
+  V1,
+  /** A new leader waits one full lease. */
+  V2,
+  /** A lease is registered when its value is read, and revoked with what is under way. */
+  V3,
+  /** The sender's own lease is revoked like any other. */
+  V4,
+  /** A lease counts from the question, by the larger of two clocks, with a margin. */
+  V5,
+  /** Reads and grants confirm leadership by a round. */
+  V6;
+
+  /** Whether the rule is kept; costs a load. */
+  public boolean holds() {
+    return (Broken.mask & bit()) == 0;
+  }
+
+  @SuppressWarnings("EnumOrdinal") // it does not leave the process
+  long bit() {
+    return 1L << ordinal();
+  }
+}
