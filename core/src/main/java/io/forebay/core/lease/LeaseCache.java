@@ -2,10 +2,14 @@ package io.forebay.core.lease;
 
 import io.forebay.core.env.Env;
 import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.rule.Rule;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -34,21 +38,22 @@ public final class LeaseCache {
    */
   public record Hit(NamespaceAnswer answer, boolean renew) {}
 
-  /** A request under way. */
-  public static final class Ticket {
-    private final Directory directory;
-    private final long number;
-    private final long sentNanos;
-    private final long sentMillis;
-    private boolean voided; // guarded by the cache's lock
+  /**
+   * A request under way.
+   *
+   * @param number grows
+   * @param sentNanos monotonic
+   * @param sentMillis wall clock
+   */
+  public record Ticket(Directory directory, long number, long sentNanos, long sentMillis) {}
 
-    private Ticket(Directory directory, long number, long sentNanos, long sentMillis) {
-      this.directory = directory;
-      this.number = number;
-      this.sentNanos = sentNanos;
-      this.sentMillis = sentMillis;
-    }
-  }
+  /**
+   * What is known of a directory.
+   *
+   * @param since the request that the lease is counted from
+   */
+  public record Known(
+      Directory directory, Grant grant, Ticket since, SortedMap<String, NamespaceAnswer> answers) {}
 
   private record Entry(NamespaceAnswer answer, long bytes) {}
 
@@ -64,6 +69,13 @@ public final class LeaseCache {
       this.grant = grant;
       this.since = since;
     }
+
+    Leased(Leased other) {
+      this(other.grant, other.since);
+      entries.putAll(other.entries);
+      renewing = other.renewing;
+      bytes = other.bytes;
+    }
   }
 
   private final Env env;
@@ -71,7 +83,7 @@ public final class LeaseCache {
   private final ReentrantLock lock = new ReentrantLock();
   // All guarded by lock.
   private final Map<Directory, Leased> directories = new TreeMap<>();
-  private final Map<Directory, TreeMap<Long, Ticket>> underWay = new TreeMap<>();
+  private final Map<Directory, TreeSet<Long>> underWay = new TreeMap<>(); // numbers of tickets
   private final TreeMap<Long, Directory> byAge = new TreeMap<>(); // by the number of 'since'
   private long lastTicket;
   private long bytes;
@@ -82,6 +94,30 @@ public final class LeaseCache {
   public LeaseCache(Env env) {
     this.env = env;
     this.run = env.random().nextLong();
+  }
+
+  /**
+   * A cache of the same content, run and clock. The tickets of one are the other's, too; for the
+   * checker, which goes on from one state in several ways.
+   */
+  public LeaseCache(LeaseCache other) {
+    this.env = other.env;
+    this.run = other.run;
+    other.lock.lock();
+    try {
+      other.directories.forEach(
+          (directory, leased) -> directories.put(directory, new Leased(leased)));
+      other.underWay.forEach(
+          (directory, tickets) -> underWay.put(directory, new TreeSet<>(tickets)));
+      byAge.putAll(other.byAge);
+      lastTicket = other.lastTicket;
+      bytes = other.bytes;
+      hits = other.hits;
+      misses = other.misses;
+      revocations = other.revocations;
+    } finally {
+      other.lock.unlock();
+    }
   }
 
   /** Names this run of the process to leaders. */
@@ -119,40 +155,50 @@ public final class LeaseCache {
   }
 
   private long ageNanos(Ticket since) {
-    return Math.max(
-        env.nanoTime() - since.sentNanos, (env.wallMillis() - since.sentMillis) * MILLI);
+    long monotonic = env.nanoTime() - since.sentNanos;
+    return Rule.V5_WALL.holds()
+        ? Math.max(monotonic, (env.wallMillis() - since.sentMillis) * MILLI)
+        : monotonic;
   }
 
   /** A request is going to be sent; ends with {@link #end}. */
   public Ticket begin(Directory directory) {
     lock.lock();
     try {
-      var ticket = new Ticket(directory, ++lastTicket, env.nanoTime(), env.wallMillis());
-      underWay.computeIfAbsent(directory, any -> new TreeMap<>()).put(ticket.number, ticket);
+      Ticket ticket = now(directory, ++lastTicket);
+      underWay.computeIfAbsent(directory, any -> new TreeSet<>()).add(ticket.number);
       return ticket;
     } finally {
       lock.unlock();
     }
   }
 
+  private Ticket now(Directory directory, long number) {
+    return new Ticket(directory, number, env.nanoTime(), env.wallMillis());
+  }
+
   /** The request failed, or brought no lease. */
   public void end(Ticket ticket) {
     lock.lock();
     try {
-      TreeMap<Long, Ticket> here = underWay.get(ticket.directory);
-      if (here != null) {
-        here.remove(ticket.number);
-        if (here.isEmpty()) {
-          underWay.remove(ticket.directory);
-        }
-      }
-      Leased leased = directories.get(ticket.directory);
-      if (leased != null) {
-        leased.renewing = false;
-      }
+      take(ticket);
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Whether what a request brings may be kept; it ends. */
+  private boolean take(Ticket ticket) {
+    Leased leased = directories.get(ticket.directory);
+    if (leased != null) {
+      leased.renewing = false;
+    }
+    TreeSet<Long> here = underWay.get(ticket.directory);
+    boolean valid = here != null && here.remove(ticket.number);
+    if (here != null && here.isEmpty()) {
+      underWay.remove(ticket.directory);
+    }
+    return valid;
   }
 
   /**
@@ -164,22 +210,22 @@ public final class LeaseCache {
       Ticket ticket, Grant grant, String key, NamespaceAnswer answer, long encodedBytes) {
     lock.lock();
     try {
-      end(ticket);
-      if (ticket.voided || ageNanos(ticket) >= grant.lengthNanos()) {
+      Ticket since = Rule.V5.holds() ? ticket : now(ticket.directory, ticket.number);
+      if (!take(ticket) || ageNanos(since) >= grant.lengthNanos()) {
         return;
       }
-      Leased leased = directories.get(ticket.directory);
+      Leased leased = directories.get(since.directory);
       if (leased == null || isNewer(grant, leased.grant)) {
-        drop(ticket.directory);
-        leased = new Leased(grant, ticket);
-        directories.put(ticket.directory, leased);
-        byAge.put(ticket.number, ticket.directory);
+        drop(since.directory);
+        leased = new Leased(grant, since);
+        directories.put(since.directory, leased);
+        byAge.put(since.number, since.directory);
       } else if (isNewer(leased.grant, grant)) {
         return; // overtaken: what was learnt under an older lease says nothing under this one
-      } else if (ticket.number > leased.since.number) {
+      } else if (since.number > leased.since.number) {
         byAge.remove(leased.since.number);
-        byAge.put(ticket.number, ticket.directory);
-        leased.since = ticket;
+        byAge.put(since.number, since.directory);
+        leased.since = since;
       }
       var entry = new Entry(answer, encodedBytes + ENTRY_BYTES + 2L * key.length());
       Entry before = leased.entries.put(key, entry);
@@ -193,7 +239,9 @@ public final class LeaseCache {
   }
 
   private static boolean isNewer(Grant one, Grant other) {
-    return one.term() != other.term() ? one.term() > other.term() : one.number() > other.number();
+    boolean newer =
+        one.term() != other.term() ? one.term() > other.term() : one.number() > other.number();
+    return newer && Rule.V3_NEXT.holds();
   }
 
   private void makeRoom() {
@@ -219,19 +267,45 @@ public final class LeaseCache {
    */
   public boolean revoke(long ofRun, List<Directory> revoked) {
     if (ofRun != run) {
-      return false;
+      return !Rule.V1_RUN.holds();
     }
     lock.lock();
     try {
       for (Directory directory : revoked) {
         revocations++;
         drop(directory);
-        TreeMap<Long, Ticket> here = underWay.get(directory);
-        if (here != null) {
-          here.values().forEach(ticket -> ticket.voided = true);
+        if (Rule.V3_VOID.holds()) {
+          underWay.remove(directory);
         }
       }
       return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Whether what a request brings may be kept, as far as leaders have said. */
+  public boolean isUnderWay(Ticket ticket) {
+    lock.lock();
+    try {
+      TreeSet<Long> here = underWay.get(ticket.directory);
+      return here != null && here.contains(ticket.number);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** What is known, under leases that may have run out. */
+  public List<Known> known() {
+    lock.lock();
+    try {
+      var all = new ArrayList<Known>();
+      directories.forEach((directory, leased) -> {
+        var answers = new TreeMap<String, NamespaceAnswer>();
+        leased.entries.forEach((key, entry) -> answers.put(key, entry.answer()));
+        all.add(new Known(directory, leased.grant, leased.since, answers));
+      });
+      return all;
     } finally {
       lock.unlock();
     }

@@ -1,5 +1,6 @@
 package io.forebay.core.lease;
 
+import io.forebay.core.rule.Rule;
 import java.util.List;
 
 /**
@@ -34,6 +35,7 @@ public record LeaseSettings(long lengthNanos, long quietNanos, List<String> exce
    * that run at different speeds and wall clocks that tell milliseconds.
    */
   public static long waitedOutNanos(long lengthNanos) {
-    return lengthNanos + lengthNanos / 10 + (lengthNanos == 0 ? 0 : 2_000_000L);
+    long marginNanos = lengthNanos == 0 ? 0 : lengthNanos / 10 + 2_000_000L;
+    return Rule.V5_MARGIN.holds() ? lengthNanos + marginNanos : lengthNanos;
   }
 }

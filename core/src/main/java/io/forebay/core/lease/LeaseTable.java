@@ -5,12 +5,14 @@ import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.rule.Rule;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -65,6 +67,15 @@ public final class LeaseTable {
       this.untilNanos = untilNanos;
     }
 
+    private Lease(Lease other) {
+      this.holder = other.holder;
+      this.directory = other.directory;
+      this.number = other.number;
+      this.gone = other.gone;
+      this.untilNanos = other.untilNanos;
+      this.revoking = other.revoking;
+    }
+
     /** Who has it. */
     public Holder holder() {
       return holder;
@@ -73,6 +84,11 @@ public final class LeaseTable {
     /** What it is for. */
     public Directory directory() {
       return directory;
+    }
+
+    /** Names it among all of its table. */
+    public long number() {
+      return number;
     }
   }
 
@@ -97,8 +113,19 @@ public final class LeaseTable {
    *
    * @param block ends with {@link #settle}
    * @param revoke leases that nobody has begun to revoke; the caller does
+   * @param notBeforeNanos nor before then, though all of them are gone
    */
-  public record Blocked(long block, List<Lease> revoke, Ends ends) {}
+  public record Blocked(long block, List<Lease> revoke, Ends ends, long notBeforeNanos) {}
+
+  /** A lease as it stands in the book. */
+  public record Row(Lease lease, long untilNanos, boolean revoking) {}
+
+  /**
+   * What a table goes by, beside the commands that are under way.
+   *
+   * @param leases by directory and holder; some may have run out
+   */
+  public record Book(long term, long beganNanos, List<Row> leases) {}
 
   private final Env env;
   private final long lengthNanos;
@@ -109,6 +136,7 @@ public final class LeaseTable {
   private final Map<Long, Touched> underWay = new TreeMap<>(); // by block
   private final Map<Directory, Integer> blocked = new TreeMap<>();
   private final Map<Long, Touched> wide = new TreeMap<>(); // of underWay
+  private final TreeSet<Long> unknown = new TreeSet<>(); // of underWay
   private final Map<Directory, Long> writtenNanos = new TreeMap<>();
   private long term;
   private long beganNanos;
@@ -128,6 +156,36 @@ public final class LeaseTable {
   }
 
   /**
+   * A table of the same content and clock. The leases of one may be named to the other; for the
+   * checker, which goes on from one state in several ways.
+   */
+  public LeaseTable(LeaseTable other) {
+    this(other.env, other.lengthNanos, other.quietNanos);
+    other.lock.lock();
+    try {
+      other.leases.forEach((directory, theirs) -> {
+        var holders = new TreeMap<Holder, Lease>();
+        theirs.forEach((holder, lease) -> holders.put(holder, new Lease(lease)));
+        leases.put(directory, holders);
+      });
+      underWay.putAll(other.underWay);
+      blocked.putAll(other.blocked);
+      wide.putAll(other.wide);
+      unknown.addAll(other.unknown);
+      writtenNanos.putAll(other.writtenNanos);
+      term = other.term;
+      beganNanos = other.beganNanos;
+      count = other.count;
+      lastNumber = other.lastNumber;
+      lastBlock = other.lastBlock;
+      granted = other.granted;
+      revoked = other.revoked;
+    } finally {
+      other.lock.unlock();
+    }
+  }
+
+  /**
    * This voter leads in a term; called before anything else of that term, and again at will.
    *
    * @return when it was first called for the term: not before the election
@@ -143,11 +201,24 @@ public final class LeaseTable {
         underWay.clear();
         blocked.clear();
         wide.clear();
+        unknown.clear();
       }
       return beganNanos;
     } finally {
       lock.unlock();
     }
+  }
+
+  /**
+   * How long leases may be, as an entry has to say that is proposed now: shorter than before only
+   * when no longer one of an older leader can be out.
+   *
+   * @param saidNanos as the log has said so far
+   */
+  public long toSayNanos(long ofTerm, long saidNanos) {
+    long longest = Math.max(lengthNanos, saidNanos);
+    boolean over = begin(ofTerm) + LeaseSettings.waitedOutNanos(longest) <= env.nanoTime();
+    return over || !Rule.V2_SHORTER.holds() ? lengthNanos : longest;
   }
 
   /**
@@ -170,10 +241,9 @@ public final class LeaseTable {
       long until = now + LeaseSettings.waitedOutNanos(lengthNanos);
       TreeMap<Holder, Lease> holders = leases.computeIfAbsent(directory, any -> new TreeMap<>());
       Lease present = holders.get(holder);
-      if (present != null && !present.revoking && present.untilNanos > now) {
+      if (present != null && !isRevoking(present) && present.untilNanos > now) {
         present.untilNanos = until;
       } else {
-        // One that is being revoked ends by its own message: that must not end this one.
         present = new Lease(env, holder, directory, ++lastNumber, until);
         if (holders.put(holder, present) == null) {
           count++;
@@ -187,8 +257,14 @@ public final class LeaseTable {
   }
 
   private boolean isBlocked(Directory directory) {
-    return blocked.containsKey(directory)
-        || wide.values().stream().anyMatch(touched -> touched.touches(directory));
+    return Rule.V1_GIVEN.holds()
+        && (blocked.containsKey(directory)
+            || wide.values().stream().anyMatch(touched -> touched.touches(directory)));
+  }
+
+  /** One that is being revoked ends by its own message: that must not end another. */
+  private static boolean isRevoking(Lease lease) {
+    return lease.revoking && Rule.V1_LATE.holds();
   }
 
   private boolean isFresh(Directory directory, long now) {
@@ -213,10 +289,11 @@ public final class LeaseTable {
    * {@link #settle} or the end of the term. Sent twice it blocks twice: what is known of one
    * sending says nothing of the other.
    *
+   * @param longestNanos the longest lease that an older leader may have given
    * @return what the caller revokes and waits for; empty when the term is over
    * @throws ForebayException BUSY when too many wait
    */
-  public Optional<Blocked> block(long ofTerm, Touched touched) {
+  public Optional<Blocked> block(long ofTerm, Touched touched, long longestNanos) {
     lock.lock();
     try {
       if (ofTerm != term) {
@@ -234,14 +311,7 @@ public final class LeaseTable {
       if (touched.wide()) {
         wide.put(block, touched);
       }
-      var all = new ArrayList<Lease>();
-      touched.directories().forEach(directory -> collect(directory, now, all));
-      if (touched.wide()) {
-        leases.keySet().stream()
-            .filter(touched::touches)
-            .toList()
-            .forEach(directory -> collect(directory, now, all));
-      }
+      List<Lease> all = Rule.V1.holds() ? out(touched, now) : List.of();
       var begin = new ArrayList<Lease>();
       long until = now;
       for (Lease lease : all) {
@@ -253,10 +323,24 @@ public final class LeaseTable {
         }
       }
       written(touched, now);
-      return Optional.of(new Blocked(block, begin, new Ends(all, until)));
+      long olderOut = beganNanos + LeaseSettings.waitedOutNanos(longestNanos);
+      return Optional.of(
+          new Blocked(block, begin, new Ends(all, until), Rule.V2.holds() ? olderOut : now));
     } finally {
       lock.unlock();
     }
+  }
+
+  private List<Lease> out(Touched touched, long now) {
+    var all = new ArrayList<Lease>();
+    touched.directories().forEach(directory -> collect(directory, now, all));
+    if (touched.wide()) {
+      leases.keySet().stream()
+          .filter(touched::touches)
+          .toList()
+          .forEach(directory -> collect(directory, now, all));
+    }
+    return all;
   }
 
   private void collect(Directory directory, long now, List<Lease> into) {
@@ -291,7 +375,9 @@ public final class LeaseTable {
     lock.lock();
     try {
       TreeMap<Holder, Lease> holders = leases.get(lease.directory);
-      if (holders != null && holders.remove(lease.holder, lease)) {
+      Lease present = holders == null ? null : holders.get(lease.holder);
+      if (holders != null && present != null && present.number == lease.number) {
+        holders.remove(lease.holder);
         count--;
         if (holders.isEmpty()) {
           leases.remove(lease.directory);
@@ -312,10 +398,52 @@ public final class LeaseTable {
         return;
       }
       wide.remove(block);
+      unknown.remove(block);
       for (Directory directory : touched.directories()) {
         blocked.computeIfPresent(directory, (any, times) -> times == 1 ? null : times - 1);
       }
       written(touched, env.nanoTime());
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Nobody knows whether what blocks is going to be applied. It blocks until it is settled. */
+  public void unknown(long ofTerm, long block) {
+    if (!Rule.V1_UNKNOWN.holds()) {
+      settle(ofTerm, block);
+    }
+    lock.lock();
+    try {
+      if (ofTerm == term && underWay.containsKey(block)) {
+        unknown.add(block);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** What blocks with an unknown outcome. */
+  public List<Long> unknown(long ofTerm) {
+    lock.lock();
+    try {
+      return ofTerm == term ? List.copyOf(unknown) : List.of();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** What the table goes by now. */
+  public Book book() {
+    lock.lock();
+    try {
+      var rows = new ArrayList<Row>();
+      for (TreeMap<Holder, Lease> holders : leases.values()) {
+        for (Lease lease : holders.values()) {
+          rows.add(new Row(lease, lease.untilNanos, lease.revoking));
+        }
+      }
+      return new Book(term, beganNanos, rows);
     } finally {
       lock.unlock();
     }

@@ -3,8 +3,8 @@
  *
  * <p>It never sends a message and never logs: it keeps the books of both ends.
  *
- * <p>Called by core.log (the leader's table, the node's cache) and by nodes; calls env, error, id
- * and namespace.
+ * <p>Called by core.log (the leader's table, the node's cache) and by nodes; calls env, error, id,
+ * namespace and rule.
  *
  * <p>Threading: for all threads; one lock per object, held across no call out.
  *

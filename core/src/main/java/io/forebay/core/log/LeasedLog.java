@@ -13,13 +13,13 @@ import io.forebay.core.namespace.NamespaceCommand;
 import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.net.ControlMessage;
 import io.forebay.core.net.Network;
+import io.forebay.core.rule.Rule;
 import io.forebay.core.sorted.SortedMap;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * Directory leases at the voters of a namespace's log (rules V1–V6).
@@ -62,8 +62,6 @@ public final class LeasedLog {
   private final Consensus consensus;
   private final long lengthNanos;
   private final LeaseTable table;
-  private final ReentrantLock lock = new ReentrantLock();
-  private List<Bond> unknown = new ArrayList<>(); // guarded by lock
   private volatile long plainTerm; // in which neither the log nor the settings know of leases
   private volatile long announcedTerm;
 
@@ -134,33 +132,20 @@ public final class LeasedLog {
   }
 
   private void settleUnknown(long term) {
-    List<Bond> waiting;
-    lock.lock();
-    try {
-      waiting = unknown;
-      unknown = new ArrayList<>();
-    } finally {
-      lock.unlock();
-    }
-    List<Bond> present = waiting.stream().filter(bond -> bond.term() == term).toList();
-    if (present.isEmpty()) {
+    List<Long> blocks = table.unknown(term);
+    if (blocks.isEmpty()) {
       return; // older terms' went with their terms
     }
     try {
       consensus.confirmRead(CONFIRM_NANOS);
-      if (consensus.leadership().term() == term) {
-        present.forEach(this::settled);
-      }
     } catch (ForebayException failure) {
-      lock.lock();
-      try {
-        unknown.addAll(present);
-      } finally {
-        lock.unlock();
-      }
       if (failure.code() == ErrorCode.CANCELLED) {
         throw failure;
       }
+      return; // tried again soon
+    }
+    if (consensus.leadership().term() == term) {
+      blocks.forEach(block -> table.settle(term, block));
     }
   }
 
@@ -179,18 +164,18 @@ public final class LeasedLog {
     if (longest == 0) {
       return Bond.NONE;
     }
-    long began = table.begin(term);
+    table.begin(term);
     Touched touched = Touched.by(COMMANDS.decode(submission.command()));
     if (touched.nothing()) {
       return new Bond(term, 0);
     }
     LeaseTable.Blocked blocked =
-        table.block(term, touched).orElseThrow(() -> notLeader(consensus.leadership()));
+        table.block(term, touched, longest).orElseThrow(() -> notLeader(consensus.leadership()));
     var bond = new Bond(term, blocked.block());
     try {
       revoke(blocked.revoke());
       blocked.ends().await();
-      long left = began + LeaseSettings.waitedOutNanos(longest) - env.nanoTime();
+      long left = blocked.notBeforeNanos() - env.nanoTime();
       if (left > 0) {
         env.sleep(left);
       }
@@ -212,6 +197,10 @@ public final class LeasedLog {
         lease -> byHolder.computeIfAbsent(lease.holder(), any -> new ArrayList<>()).add(lease));
     for (Map.Entry<LeaseTable.Holder, List<LeaseTable.Lease>> each : byHolder.entrySet()) {
       List<LeaseTable.Lease> all = each.getValue();
+      if (!Rule.V4.holds() && each.getKey().node().equals(network.self())) {
+        all.forEach(table::gone);
+        continue;
+      }
       for (int from = 0; from < all.size(); from += DIRECTORIES_PER_MESSAGE) {
         revoke(
             each.getKey(),
@@ -240,13 +229,8 @@ public final class LeasedLog {
 
   /** An entry of submissions that were admitted in a term. */
   Submission.InTerm entry(long term, List<Submission> submissions) {
-    long announced = announcedNanos();
-    boolean over =
-        table.begin(term) + LeaseSettings.waitedOutNanos(Math.max(lengthNanos, announced))
-            <= env.nanoTime();
-    // Shorter ones are said to be shorter only when no longer one of a predecessor can be out.
     return new Submission.InTerm(
-        env.wallMillis(), submissions, term, over ? lengthNanos : Math.max(lengthNanos, announced));
+        env.wallMillis(), submissions, term, table.toSayNanos(term, announcedNanos()));
   }
 
   /** A submission was applied, or never will be. */
@@ -259,12 +243,7 @@ public final class LeasedLog {
   /** Nobody knows whether a submission is going to be applied. */
   void unknown(Bond bond) {
     if (bond.block() != 0) {
-      lock.lock();
-      try {
-        unknown.add(bond);
-      } finally {
-        lock.unlock();
-      }
+      table.unknown(bond.term(), bond.block());
     }
   }
 
@@ -285,6 +264,6 @@ public final class LeasedLog {
 
   /** Whether whoever leads next knows from the log how long it has to wait for this lease. */
   static boolean covers(SortedMap.View view, Grant grant) {
-    return LoggedMachine.leaseNanos(view) >= grant.lengthNanos();
+    return grant.isCoveredBy(LoggedMachine.leaseNanos(view));
   }
 }

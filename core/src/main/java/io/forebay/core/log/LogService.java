@@ -10,6 +10,7 @@ import io.forebay.core.error.ForebayException;
 import io.forebay.core.lease.Grant;
 import io.forebay.core.lease.LeaseTable;
 import io.forebay.core.net.ControlMessage;
+import io.forebay.core.rule.Rule;
 import io.forebay.core.sorted.SortedMap;
 import java.util.ArrayList;
 import java.util.List;
@@ -148,6 +149,9 @@ public final class LogService implements AutoCloseable {
   }
 
   private void confirm() {
+    if (!Rule.V6.holds()) {
+      return;
+    }
     Outcome<Boolean> round;
     boolean mine;
     readLock.lock();

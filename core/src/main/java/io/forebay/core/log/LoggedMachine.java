@@ -1,6 +1,7 @@
 package io.forebay.core.log;
 
 import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.rule.Rule;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.OverlayView;
 import io.forebay.core.sorted.SortedMap;
@@ -40,7 +41,21 @@ public final class LoggedMachine implements Machine {
     this.commands = commands;
   }
 
-  /** Whether an entry's answer says that it was meant for another term, and did nothing. */
+  /**
+   * Whether an entry is applied where the log holds it.
+   *
+   * @param boundTerm that it was admitted in; 0: in one whose leader gives no leases, and when the
+   *     log said that there were none, so that it waited for none
+   * @param term in which the log holds it
+   * @param saidNanos how long leases may be, as the log says before it
+   */
+  public static boolean isMeantFor(long boundTerm, long term, long saidNanos) {
+    return boundTerm == 0
+        ? saidNanos == 0 || !Rule.V2_UNBOUND.holds()
+        : boundTerm == term || !Rule.V2_TERM.holds();
+  }
+
+  /** Whether an entry's answer says that it was not meant for its place, and did nothing. */
   static boolean notApplied(byte[] answer) {
     return answer.length == 0; // an answer to submissions has their count at least
   }
@@ -53,11 +68,12 @@ public final class LoggedMachine implements Machine {
   @Override
   public byte[] apply(long term, long index, byte[] entry, SortedMap.View in, Batch out) {
     Submission.InTerm decoded = ENTRIES.decode(entry);
-    if (decoded.term() != 0 && decoded.term() != term) {
+    var view = new OverlayView(in, out);
+    long saidNanos = leaseNanos(view);
+    if (!isMeantFor(decoded.term(), term, saidNanos)) {
       return NOT_APPLIED;
     }
-    var view = new OverlayView(in, out);
-    if (decoded.term() != 0 && decoded.leaseNanos() != leaseNanos(view)) {
+    if (decoded.term() != 0 && decoded.leaseNanos() != saidNanos) {
       if (decoded.leaseNanos() == 0) {
         out.remove(LEASES);
       } else {

@@ -76,16 +76,40 @@ public enum Rule {
   F9,
   /** Staged parts of two attempts do not mix. */
   F10,
-  /** No lease is left or given while a command is under way. */
+  /** A command is proposed when every lease where it touches is confirmed gone or has run out. */
   V1,
+  /** While a command is under way no lease is given where it touches. */
+  V1_GIVEN,
+  /** An unknown outcome does not end that. */
+  V1_UNKNOWN,
+  /** A confirmation ends the lease that was revoked, and none given since. */
+  V1_LATE,
+  /** Only the process that has a lease confirms that it is gone. */
+  V1_RUN,
   /** A new leader waits one full lease. */
   V2,
-  /** A lease is registered when its value is read, and revoked with what is under way. */
+  /** What was admitted in a term is applied in that term only. */
+  V2_TERM,
+  /** What was admitted when there were no leases is not applied once there are. */
+  V2_UNBOUND,
+  /** No lease is given that is longer than the log says. */
+  V2_SAID,
+  /** The log says shorter ones only when no longer one of an older leader can be out. */
+  V2_SHORTER,
+  /** A lease is registered before its value is read. */
   V3,
-  /** The sender's own lease is revoked like any other. */
+  /** A revocation voids the requests under way. */
+  V3_VOID,
+  /** What was learnt under a lease says nothing under the next one. */
+  V3_NEXT,
+  /** The lease of the leader's own node is revoked like any other. */
   V4,
-  /** A lease counts from the question, by the larger of two clocks, with a margin. */
+  /** A lease counts from the question. */
   V5,
+  /** Its age is the larger of what two clocks say. */
+  V5_WALL,
+  /** Who gave it waits a margin longer. */
+  V5_MARGIN,
   /** Reads and grants confirm leadership by a round. */
   V6;
 

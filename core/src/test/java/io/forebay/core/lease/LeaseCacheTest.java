@@ -120,6 +120,19 @@ class LeaseCacheTest {
   }
 
   @Test
+  void aCopyGoesOnApart() {
+    learn("a", "1", grant(1, 1));
+    Ticket ticket = cache.begin(HOT);
+    var copy = new LeaseCache(cache);
+    cache.revoke(cache.run(), List.of(HOT));
+    assertThat(cache.isUnderWay(ticket)).isFalse();
+    assertThat(copy.isUnderWay(ticket)).isTrue();
+    copy.end(ticket, grant(1, 1), "b", answer("2"), 100);
+    assertThat(cache.known()).isEmpty();
+    assertThat(copy.known().getFirst().answers()).containsOnlyKeys("a", "b");
+  }
+
+  @Test
   void memoryIsBounded() {
     for (int i = 0; i < 40; i++) {
       var directory = new Directory(new BucketId(1), i + "/");

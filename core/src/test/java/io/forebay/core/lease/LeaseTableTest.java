@@ -19,8 +19,10 @@ class LeaseTableTest {
   private static final Holder TWO = new Holder(new NodeId("n2"), 22);
   private static final Touched WRITE = new Touched(List.of(HOT), List.of(), false);
 
+  private static final long LENGTH = 1_000_000_000L;
+
   private final StillEnv env = new StillEnv();
-  private final LeaseTable table = new LeaseTable(env, 1_000_000_000L, 0);
+  private final LeaseTable table = new LeaseTable(env, LENGTH, 0);
 
   LeaseTableTest() {
     table.begin(1);
@@ -31,7 +33,7 @@ class LeaseTableTest {
   }
 
   private LeaseTable.Blocked block(Touched touched) {
-    return table.block(1, touched).orElseThrow();
+    return table.block(1, touched, LENGTH).orElseThrow();
   }
 
   @Test
@@ -120,15 +122,55 @@ class LeaseTableTest {
     env.pass(10);
     assertThat(table.begin(2)).isEqualTo(env.nanoTime() - 10_000_000L);
     assertThat(table.grant(1, COLD, ONE)).isEmpty();
-    assertThat(table.block(1, WRITE)).isEqualTo(Optional.empty());
+    assertThat(table.block(1, WRITE, LENGTH)).isEqualTo(Optional.empty());
     assertThat(table.grant(2, HOT, ONE).orElseThrow().term()).isEqualTo(2);
   }
 
   @Test
+  void anUnknownOutcomeBlocksUntilItIsSettledOrTheTermEnds() {
+    LeaseTable.Blocked first = block(WRITE);
+    LeaseTable.Blocked second = block(WRITE);
+    table.unknown(1, first.block());
+    table.unknown(1, second.block());
+    assertThat(table.unknown(1)).containsExactly(first.block(), second.block());
+    table.settle(1, second.block());
+    assertThat(table.unknown(1)).containsExactly(first.block());
+    assertThat(table.grant(1, HOT, ONE)).isEmpty();
+    table.begin(2);
+    assertThat(table.unknown(1)).isEmpty();
+    table.unknown(1, first.block());
+    assertThat(table.unknown(2)).isEmpty();
+  }
+
+  @Test
+  void nothingIsProposedBeforeWhatAnOlderLeaderGaveHasRunOut() {
+    long waited = LeaseSettings.waitedOutNanos(LENGTH);
+    long elected = env.nanoTime();
+    env.pass(10);
+    assertThat(block(WRITE).notBeforeNanos()).isEqualTo(elected + waited);
+    assertThat(table.toSayNanos(1, 2 * LENGTH)).isEqualTo(2 * LENGTH);
+    env.pass(LeaseSettings.waitedOutNanos(2 * LENGTH) / 1_000_000);
+    assertThat(table.toSayNanos(1, 2 * LENGTH)).isEqualTo(LENGTH);
+  }
+
+  @Test
+  void aCopyGoesOnApart() {
+    number(HOT, ONE);
+    LeaseTable.Blocked blocked = block(WRITE);
+    var copy = new LeaseTable(table);
+    copy.gone(blocked.revoke().getFirst());
+    copy.settle(1, blocked.block());
+    assertThat(copy.grant(1, HOT, TWO)).isPresent();
+    assertThat(table.grant(1, HOT, TWO)).isEmpty();
+    assertThat(table.book().leases().stream().map(LeaseTable.Row::revoking)).containsExactly(true);
+    assertThat(copy.book().leases().stream().map(row -> row.lease().holder())).containsExactly(TWO);
+  }
+
+  @Test
   void aDirectoryThatWasWrittenOfLateGivesNoLease() {
-    var quiet = new LeaseTable(env, 1_000_000_000L, 500_000_000L);
+    var quiet = new LeaseTable(env, LENGTH, 500_000_000L);
     quiet.begin(1);
-    quiet.settle(1, quiet.block(1, WRITE).orElseThrow().block());
+    quiet.settle(1, quiet.block(1, WRITE, LENGTH).orElseThrow().block());
     env.pass(499);
     assertThat(quiet.grant(1, HOT, ONE)).isEmpty();
     assertThat(quiet.grant(1, COLD, ONE)).isPresent();

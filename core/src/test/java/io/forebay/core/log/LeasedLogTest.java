@@ -319,6 +319,18 @@ class LeasedLogTest {
   }
 
   @Test
+  void anEntryThatWaitedForNoLeasesDoesNothingOnceThereAreSome() {
+    byte[] plain =
+        RecordCodec.of(Submission.Entry.class).encode(new Submission.Entry(1, List.of(deletion())));
+    assertThat(LoggedMachine.notApplied(log.apply(2, plain))).isFalse();
+    log.apply(3, ENTRIES.encode(new Submission.InTerm(1, List.of(), 3, LENGTH)));
+    // Queued in term 2, by a leader that then hung until it was elected again.
+    assertThat(LoggedMachine.notApplied(log.apply(4, plain))).isTrue();
+    log.apply(5, ENTRIES.encode(new Submission.InTerm(1, List.of(), 5, 0)));
+    assertThat(LoggedMachine.notApplied(log.apply(5, plain))).isFalse();
+  }
+
+  @Test
   void noLeaseIsGivenBeforeTheLogSaysThatThereAreSome() {
     LogService quiet = serve(new LeasedLog(env, holders, log, ON)); // nobody announces
     assertThat(ask(quiet)).isEmpty();
