@@ -60,13 +60,14 @@ final class LeasedReads {
   private NamespaceAnswer ask(Directory directory, NamespaceQuery.Stat query) {
     LeaseCache.Ticket ticket = cache.begin(directory);
     ControlMessage.LeasedAnswer reply;
+    NamespaceAnswer answer;
     try {
       reply = namespace.leasedQuery(QUERIES.encode(query), cache.run(), timeoutNanos);
+      answer = ANSWERS.decode(reply.answer());
     } catch (RuntimeException failure) {
       cache.end(ticket);
       throw failure;
     }
-    NamespaceAnswer answer = ANSWERS.decode(reply.answer());
     Optional<Grant> lease = reply.lease();
     if (lease.isPresent()) {
       cache.end(ticket, lease.get(), query.key(), answer, reply.answer().length);

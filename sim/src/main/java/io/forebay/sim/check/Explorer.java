@@ -107,7 +107,7 @@ public final class Explorer<S> {
     }
     steps++;
     int number = take(next, expanded, place);
-    if (!fault) {
+    if (!fault && number != expanded) {
       if (edgeCount + 2 > edges.length) {
         edges = Arrays.copyOf(edges, edges.length * 2);
       }
