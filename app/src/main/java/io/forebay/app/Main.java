@@ -1,6 +1,7 @@
 package io.forebay.app;
 
 import io.forebay.app.bench.BenchCommand;
+import io.forebay.app.chaos.ChaosCommand;
 import io.forebay.app.command.DataCommands;
 import io.forebay.app.command.OperatorCommands;
 import io.forebay.app.demo.DemoCommand;
@@ -33,6 +34,7 @@ public final class Main implements Runnable {
           DemoCommand.class,
           BenchCommand.class,
           FuzzCommand.class,
+          ChaosCommand.class,
           OperatorCommands.StatusCommand.class,
           OperatorCommands.BucketCommand.class,
           DataCommands.Ls.class,

@@ -4,6 +4,7 @@ import io.forebay.app.bench.CheckpointWorker.Job;
 import io.forebay.app.bench.CheckpointWorker.What;
 import io.forebay.app.command.Json;
 import io.forebay.app.demo.Servers;
+import io.forebay.app.hosts.ShapedHosts;
 import io.forebay.app.runtime.Launcher;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;

@@ -5,10 +5,6 @@ import io.forebay.app.command.Json;
 import io.forebay.app.command.Progress;
 import io.forebay.app.command.Transfers;
 import io.forebay.app.config.Size;
-import io.forebay.app.runtime.JdkEnv;
-import io.forebay.backing.StoreFactory;
-import io.forebay.core.backing.ObjectStore;
-import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
@@ -29,7 +25,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
@@ -52,8 +47,6 @@ public final class DemoCommand implements Callable<Integer> {
   private static final List<String> NODES = List.of("a", "b", "c");
   private static final String FIRST = "checkpoints";
   private static final String SECOND = "scratch";
-  private static final int SLAB_BYTES = 1 << 20;
-  private static final String ABSENT = "absent";
   // Without an object that arrives: emulators of stores are slow.
   private static final long FLUSH_NANOS = 180_000_000_000L;
 
@@ -87,7 +80,7 @@ public final class DemoCommand implements Callable<Integer> {
     Path root = Files.createTempDirectory("forebay-demo-");
     boolean held = false;
     facts.store = store;
-    try (DemoStore target = DemoStore.start(store, root);
+    try (DemoStore target = DemoStore.start(store, root, Servers.Place.LOOPBACK.host());
         Servers servers =
             new Servers(
                 root,
@@ -385,44 +378,20 @@ public final class DemoCommand implements Callable<Integer> {
     }
   }
 
-  private void compareStore(DemoStore target) {
-    var env =
-        new JdkEnv(escaped -> {
-          throw new IllegalStateException(escaped);
-        });
-    var pool = new SlabPool(env, SLAB_BYTES, 4);
-    try (ObjectStore opened = StoreFactory.open(target.url(), target.environment())) {
+  private void compareStore(DemoStore target) throws IOException {
+    try (StoreContents contents = target.contents()) {
       for (Map.Entry<String, String> entry : expected.entrySet()) {
-        String there = storeSha256(opened, entry.getKey(), pool);
-        if (there.equals(ABSENT)) {
+        MessageDigest digest = Content.sha256();
+        var sink = new DigestOutputStream(OutputStream.nullOutputStream(), digest);
+        if (!contents.has(entry.getKey())) {
           System.out.println("   not in the store: " + entry.getKey());
-        } else if (!entry.getValue().equals(there)) {
+        } else if (!contents.copy(entry.getKey(), sink)
+            || !HexFormat.of().formatHex(digest.digest()).equals(entry.getValue())) {
           facts.storeMismatches++;
           System.out.println("   MISMATCH in the store: " + entry.getKey());
         }
       }
-    } finally {
-      env.close();
     }
-  }
-
-  private static String storeSha256(ObjectStore opened, String key, SlabPool pool) {
-    var object = opened.head(key);
-    if (object.isEmpty()) {
-      return ABSENT;
-    }
-    MessageDigest digest = Content.sha256();
-    for (long offset = 0; offset < object.get().lengthBytes(); ) {
-      int length = (int) Math.min(SLAB_BYTES, object.get().lengthBytes() - offset);
-      if (!(opened.read(key, offset, length, Optional.of(object.get().etag()), pool)
-          instanceof ObjectStore.ReadResult.Data(var bytes))) {
-        return "changed";
-      }
-      digest.update(bytes.toArray());
-      bytes.release();
-      offset += length;
-    }
-    return HexFormat.of().formatHex(digest.digest());
   }
 
   private boolean verdict() {

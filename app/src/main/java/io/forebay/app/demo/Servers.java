@@ -13,6 +13,9 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
@@ -27,21 +30,55 @@ public final class Servers implements AutoCloseable {
   /** The secret of every cluster that is made here. */
   public static final String SECRET = "demo-secret-that-never-leaves-loopback";
 
-  private static final long START_SECONDS = 40;
+  private static final long START_SECONDS = 90;
+  private static final int MOST_VOTERS = 5;
+  private static final Set<Integer> PORTS = ConcurrentHashMap.newKeySet();
+
+  /**
+   * Where a node runs.
+   *
+   * @param host IPv4 address that it listens on
+   * @param prefix what stands before its command, such as {@code ip netns exec NAME}
+   */
+  public record Place(String host, List<String> prefix) {
+    /** Loopback of this machine. */
+    public static final Place LOOPBACK = new Place("127.0.0.1", List.of());
+
+    public Place {
+      prefix = List.copyOf(prefix);
+    }
+  }
 
   private static final class Member {
     final String name;
     final Path directory;
     final String address;
     final String consensus;
-    Process process;
+    final List<String> prefix;
+    volatile Process process;
+    // Whether it was started, and not killed since.
+    volatile boolean wanted;
 
-    Member(String name, Path directory, String address, String consensus, Process none) {
+    Member(String name, Path directory, Place place, Process none) throws IOException {
       this.name = name;
       this.directory = directory;
-      this.address = address;
-      this.consensus = consensus;
+      this.address = place.host() + ":" + freePort();
+      this.consensus = place.host() + ":" + freePort();
+      this.prefix = place.prefix();
       this.process = none;
+    }
+
+    Path log() {
+      return directory.resolve("log");
+    }
+
+    // May be a mount point, which outlives what is in it.
+    Path mount() {
+      return directory.resolve("disk");
+    }
+
+    Path disk() {
+      return mount().resolve("0");
     }
   }
 
@@ -50,7 +87,7 @@ public final class Servers implements AutoCloseable {
   private final Map<String, String> environment;
 
   /**
-   * Writes configurations; starts nothing.
+   * Writes configurations, for loopback; starts nothing.
    *
    * @param names of the nodes; all are voters
    * @param settings lines added to a node's configuration
@@ -62,46 +99,65 @@ public final class Servers implements AutoCloseable {
       Function<String, List<String>> settings,
       Map<String, String> environment)
       throws IOException {
+    this(root, names, any -> Place.LOOPBACK, settings, environment);
+  }
+
+  /**
+   * Writes configurations; starts nothing.
+   *
+   * @param names of the nodes; the first of them are voters: as many as there can be, up to 5
+   * @param places where each is to run
+   * @param settings lines added to a node's configuration
+   * @param environment variables for the servers
+   */
+  public Servers(
+      Path root,
+      List<String> names,
+      Function<String, Place> places,
+      Function<String, List<String>> settings,
+      Map<String, String> environment)
+      throws IOException {
     this.root = root;
     this.environment = environment;
     Process none = new ProcessBuilder("true").start();
     for (String name : names) {
-      members.put(
-          name,
-          new Member(
-              name,
-              root.resolve(name),
-              "127.0.0.1:" + freePort(),
-              "127.0.0.1:" + freePort(),
-              none));
+      members.put(name, new Member(name, root.resolve(name), places.apply(name), none));
     }
+    // An even number of voters withstands no more than one fewer.
+    int voters = Math.min(MOST_VOTERS, (names.size() - 1) / 2 * 2 + 1);
     for (Member member : members.values()) {
-      Files.createDirectories(member.directory);
+      Files.createDirectories(member.mount());
       var lines = new ArrayList<String>();
       lines.add("node: " + member.name);
       lines.add("secret: " + SECRET);
+      lines.add("listen: '" + member.address + "'");
       lines.add("voters:");
-      for (Member voter : members.values()) {
-        lines.add(
-            "  "
-                + voter.name
-                + ": {address: '"
-                + voter.address
-                + "', consensus: '"
-                + voter.consensus
-                + "'}");
-      }
-      lines.add("data: '" + member.directory.resolve("disk0") + "'");
+      members.values().stream()
+          .limit(voters)
+          .forEach(voter ->
+              lines.add(
+                  "  "
+                      + voter.name
+                      + ": {address: '"
+                      + voter.address
+                      + "', consensus: '"
+                      + voter.consensus
+                      + "'}"));
+      lines.add("data: '" + member.disk() + "'");
       lines.add("meta: '" + member.directory.resolve("meta") + "'");
       lines.addAll(settings.apply(member.name));
       Files.write(member.directory.resolve("forebay.yaml"), lines);
     }
   }
 
-  /** A port that nothing listens on now. */
+  /** A port that nothing listens on now, and that this JVM was not given before. */
   public static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0)) {
-      return socket.getLocalPort();
+    while (true) {
+      try (ServerSocket socket = new ServerSocket(0)) {
+        if (PORTS.add(socket.getLocalPort())) {
+          return socket.getLocalPort();
+        }
+      }
     }
   }
 
@@ -126,25 +182,25 @@ public final class Servers implements AutoCloseable {
   public void start(String name, String... options) throws IOException {
     Member member = member(name);
     Files.deleteIfExists(member.directory.resolve("endpoint.json"));
-    var command =
-        new ArrayList<>(
-            List.of(
-                Launcher.path(),
-                "serve",
-                "--config",
-                member.directory.resolve("forebay.yaml").toString()));
+    var command = new ArrayList<>(member.prefix);
+    command.addAll(
+        List.of(
+            Launcher.path(),
+            "serve",
+            "--config",
+            member.directory.resolve("forebay.yaml").toString()));
     command.addAll(List.of(options));
     var builder =
         new ProcessBuilder(command)
             .redirectErrorStream(true)
-            .redirectOutput(
-                ProcessBuilder.Redirect.appendTo(member.directory.resolve("log").toFile()));
+            .redirectOutput(ProcessBuilder.Redirect.appendTo(member.log().toFile()));
     builder
         .environment()
         .put(
             Launcher.JAVA_OPTIONS, "-Xms256m -Xmx384m -XX:MaxDirectMemorySize=1g -XX:+UseSerialGC");
     builder.environment().putAll(environment);
     member.process = builder.start();
+    member.wanted = true;
   }
 
   /** Waits until a node that was started takes writes. */
@@ -157,10 +213,7 @@ public final class Servers implements AutoCloseable {
           if (!member.process.isAlive()) {
             throw new ForebayException(
                 ErrorCode.UNAVAILABLE,
-                "node "
-                    + name
-                    + " ended at its start; its log is "
-                    + member.directory.resolve("log"));
+                "node " + name + " ended at its start; its log is " + member.log());
           }
           return Files.exists(member.directory.resolve("endpoint.json"));
         });
@@ -183,31 +236,75 @@ public final class Servers implements AutoCloseable {
     }
   }
 
-  /** Ends a process as kill -9 does. */
-  public void kill(String name) {
-    Member member = member(name);
-    member.process.destroyForcibly();
-    try {
-      member.process.waitFor();
-    } catch (InterruptedException stop) {
-      Thread.currentThread().interrupt();
+  /** Ends processes as kill -9 does, all at once; returns when they are gone. */
+  public void kill(String... names) {
+    for (String name : names) {
+      member(name).wanted = false;
+      member(name).process.destroyForcibly();
+    }
+    for (String name : names) {
+      try {
+        member(name).process.waitFor();
+      } catch (InterruptedException stop) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 
   /** Stops a process with SIGSTOP: it is there, and does nothing. */
   public void pause(String name) throws IOException {
-    signal(name, "STOP");
+    signal(member(name).process, "STOP");
   }
 
   /** Lets it go on. */
   public void resume(String name) throws IOException {
-    signal(name, "CONT");
+    signal(member(name).process, "CONT");
   }
 
-  private void signal(String name, String signal) throws IOException {
-    new ProcessBuilder("kill", "-" + signal, Long.toString(member(name).process.pid()))
-        .inheritIO()
-        .start();
+  static void signal(Process process, String signal) throws IOException {
+    String pid = Long.toString(process.pid());
+    Process kill = new ProcessBuilder("kill", "-" + signal, pid).inheritIO().start();
+    try {
+      if (kill.waitFor() != 0) {
+        throw new IOException("kill -" + signal + " " + pid + " failed");
+      }
+    } catch (InterruptedException stop) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** A node whose process has ended although nobody killed it. */
+  public Optional<String> endedByItself() {
+    return members.values().stream()
+        .filter(member -> member.wanted && !member.process.isAlive())
+        .map(member -> member.name)
+        .findFirst();
+  }
+
+  /**
+   * Has the stacks of all threads of a node written to a file, virtual threads included; of one
+   * that cannot answer within 10 s there is none.
+   */
+  public void dumpThreads(String name, Path file) throws IOException {
+    Path jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd");
+    Process dump =
+        new ProcessBuilder(
+                jcmd.toString(),
+                Long.toString(pid(name)),
+                "Thread.dump_to_file",
+                "-overwrite",
+                file.toAbsolutePath().toString())
+            .redirectErrorStream(true)
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    try {
+      if (!dump.waitFor(10, TimeUnit.SECONDS)) {
+        dump.destroyForcibly();
+      }
+    } catch (InterruptedException stop) {
+      dump.destroyForcibly();
+      Thread.currentThread().interrupt();
+    }
   }
 
   /** The process of a node that was started. */
@@ -215,9 +312,19 @@ public final class Servers implements AutoCloseable {
     return member(name).process.pid();
   }
 
-  /** Where a node keeps its chunks. */
+  /** Where a node keeps its chunks: a directory by itself in {@link #mount}. */
   public Path disk(String name) {
-    return member(name).directory.resolve("disk0");
+    return member(name).disk();
+  }
+
+  /** Where a file system of the node's own may be mounted before it starts. */
+  public Path mount(String name) {
+    return member(name).mount();
+  }
+
+  /** What a node has written, in all its lives. */
+  public Path log(String name) {
+    return member(name).log();
   }
 
   /** Connects to a node; the caller closes it. */

@@ -2,6 +2,8 @@ package io.forebay.app.runtime;
 
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
@@ -26,5 +28,35 @@ public final class Launcher {
   /** The script's path; its process becomes the JVM, so that signals reach it. */
   public static String path() {
     return root().resolve("forebay").toString();
+  }
+
+  /**
+   * A program that scripts/test-tools.sh brings, and fetches now when it is not there.
+   *
+   * @param from where it comes from, for the message
+   * @param path in the tree
+   */
+  public static Path tool(String name, String from, String path) throws IOException {
+    Path home = root();
+    Path program = home.resolve(path);
+    if (!Files.exists(program)) {
+      System.out.println(name + " is fetched from " + from + " (once)...");
+      try {
+        int code =
+            new ProcessBuilder(home.resolve("scripts/test-tools.sh").toString())
+                .inheritIO()
+                .start()
+                .waitFor();
+        if (code != 0) {
+          throw new ForebayException(
+              ErrorCode.CONFIGURATION,
+              "scripts/test-tools.sh did not install " + name + "; it says why above");
+        }
+      } catch (InterruptedException stop) {
+        Thread.currentThread().interrupt();
+        throw new ForebayException(ErrorCode.CANCELLED, "interrupted");
+      }
+    }
+    return program;
   }
 }

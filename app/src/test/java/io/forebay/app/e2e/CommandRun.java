@@ -29,6 +29,12 @@ record CommandRun(List<String> words, int code, String out, String err) {
    */
   static CommandRun of(Path temp, List<String> prefix, List<String> words)
       throws IOException, InterruptedException {
+    return of(temp, prefix, words, SECONDS);
+  }
+
+  /** The same, of a command that may take longer. */
+  static CommandRun of(Path temp, List<String> prefix, List<String> words, int seconds)
+      throws IOException, InterruptedException {
     Path out = Files.createTempFile(temp, "command", ".out");
     Path err = Files.createTempFile(temp, "command", ".err");
     var command = new ArrayList<>(prefix);
@@ -39,14 +45,14 @@ record CommandRun(List<String> words, int code, String out, String err) {
             .redirectError(err.toFile())
             .start();
     try {
-      boolean ended = process.waitFor(SECONDS, TimeUnit.SECONDS);
+      boolean ended = process.waitFor(seconds, TimeUnit.SECONDS);
       var run =
           new CommandRun(
               List.copyOf(words),
               ended ? process.exitValue() : -1,
               Files.readString(out, StandardCharsets.ISO_8859_1),
               Files.readString(err, StandardCharsets.UTF_8));
-      assertThat(ended).as("ends within %d s: %s", SECONDS, run).isTrue();
+      assertThat(ended).as("ends within %d s: %s", seconds, run).isTrue();
       return run;
     } finally {
       process.destroyForcibly();

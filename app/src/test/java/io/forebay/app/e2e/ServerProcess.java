@@ -41,7 +41,6 @@ final class ServerProcess implements AutoCloseable {
   private final List<String> arguments;
   private final List<String> prefix;
   private volatile Optional<Process> process = Optional.empty();
-  private volatile boolean stopped;
   private String javaOptions = USUAL_MEMORY;
 
   /**
@@ -129,13 +128,9 @@ final class ServerProcess implements AutoCloseable {
     }
   }
 
-  String name() {
-    return name;
-  }
-
   /** Starts the process; {@link #awaitBanner} waits until it serves. */
   void start() throws IOException, InterruptedException {
-    if (isRunning()) {
+    if (process.isPresent()) {
       throw new IllegalStateException(name + " runs already");
     }
     Files.writeString(log, "");
@@ -148,7 +143,6 @@ final class ServerProcess implements AutoCloseable {
             .start();
     RUNNING.add(started);
     process = Optional.of(started);
-    stopped = false;
   }
 
   /** Waits until the server says that it is ready. */
@@ -174,15 +168,6 @@ final class ServerProcess implements AutoCloseable {
     return process.orElseThrow().pid();
   }
 
-  boolean isRunning() {
-    return process.isPresent();
-  }
-
-  /** Whether it runs and is not stopped. */
-  boolean isServing() {
-    return process.isPresent() && !stopped;
-  }
-
   /** kill -9; returns once the process is gone. */
   void kill() {
     process.ifPresent(running -> {
@@ -190,47 +175,16 @@ final class ServerProcess implements AutoCloseable {
       RUNNING.remove(running);
     });
     process = Optional.empty();
-    stopped = false;
   }
 
   /** SIGSTOP: the process keeps its sockets and does nothing. */
   void stop() {
     signal("STOP");
-    stopped = true;
   }
 
   /** SIGCONT. */
   void resume() {
     signal("CONT");
-    stopped = false;
-  }
-
-  /** Has the stacks of all threads written to a file, where the process can answer. */
-  void dumpThreads(Path file) {
-    if (!isServing()) {
-      return;
-    }
-    Path jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd");
-    String pid = Long.toString(process.orElseThrow().pid());
-    try {
-      Files.createDirectories(file.toAbsolutePath().getParent());
-      Process dump =
-          new ProcessBuilder(
-                  jcmd.toString(),
-                  pid,
-                  "Thread.dump_to_file",
-                  "-overwrite",
-                  file.toAbsolutePath().toString())
-              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-              .start();
-      if (!dump.waitFor(10, TimeUnit.SECONDS)) {
-        dump.destroyForcibly();
-      }
-    } catch (IOException failure) {
-      System.err.println("no stacks of " + name + ": " + failure);
-    } catch (InterruptedException failure) {
-      Thread.currentThread().interrupt();
-    }
   }
 
   private void signal(String signal) {

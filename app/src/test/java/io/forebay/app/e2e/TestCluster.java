@@ -16,11 +16,6 @@ import tools.jackson.databind.JsonNode;
 final class TestCluster implements AutoCloseable {
   static final int NODES = 3;
 
-  /** Where a node lives: its address, and what runs a command there. */
-  record Host(String address, List<String> prefix) {
-    static final Host LOOPBACK = new Host("127.0.0.1", List.of());
-  }
-
   private static final String SECRET = "secret-of-the-e2e-tests";
 
   private final Path directory;
@@ -34,34 +29,19 @@ final class TestCluster implements AutoCloseable {
   }
 
   /**
-   * Three nodes on loopback, started and ready.
+   * Starts three nodes on loopback and waits until each holds its lease.
    *
    * @param settings lines more of each configuration
    */
   TestCluster(Path directory, String settings) throws IOException, InterruptedException {
-    this(directory, List.of(Host.LOOPBACK, Host.LOOPBACK, Host.LOOPBACK), settings);
-  }
-
-  /**
-   * Starts the nodes and waits until each holds its lease.
-   *
-   * @param hosts one for each node; this JVM must reach their addresses
-   */
-  TestCluster(Path directory, List<Host> hosts) throws IOException, InterruptedException {
-    this(directory, hosts, "");
-  }
-
-  private TestCluster(Path directory, List<Host> hosts, String settings)
-      throws IOException, InterruptedException {
     this.directory = directory;
     var voters = new StringBuilder("voters:\n");
     for (int i = 0; i < NODES; i++) {
-      String host = hosts.get(i).address();
-      addresses.add(host + ":" + ServerProcess.freePort());
-      s3.add(host + ":" + ServerProcess.freePort());
+      addresses.add("127.0.0.1:" + ServerProcess.freePort());
+      s3.add("127.0.0.1:" + ServerProcess.freePort());
       voters
           .append("  n%d: {address: \"%s\", ".formatted(i, addresses.get(i)))
-          .append("consensus: \"%s:%d\"}\n".formatted(host, ServerProcess.freePort()));
+          .append("consensus: \"127.0.0.1:%d\"}\n".formatted(ServerProcess.freePort()));
     }
     try {
       for (int i = 0; i < NODES; i++) {
@@ -87,7 +67,7 @@ final class TestCluster implements AutoCloseable {
             new ServerProcess(
                 "n" + i,
                 home(i).resolve("log"),
-                hosts.get(i).prefix(),
+                List.of(),
                 List.of("serve", "--config", config.toString()));
         servers.add(server);
         server.start();
@@ -143,16 +123,6 @@ final class TestCluster implements AutoCloseable {
     servers.get(node).awaitBanner();
   }
 
-  /** Empties the disk of a killed node: it comes back with nothing but its control plane. */
-  void wipeDisk(int node) {
-    if (servers.get(node).isRunning()) {
-      throw new IllegalStateException("n" + node + " runs");
-    }
-    ServerProcess.wipe(disk(node));
-    // As an operator says that the disk was replaced.
-    ServerProcess.wipe(home(node).resolve("meta/volumes.known"));
-  }
-
   /** Waits until what a node reports satisfies a condition; a node that cannot answer does not. */
   void await(String what, int node, int seconds, Predicate<JsonNode> condition) {
     var last = new String[] {"no report"};
@@ -194,30 +164,12 @@ final class TestCluster implements AutoCloseable {
     }
   }
 
-  /** Writes the stacks of all threads of each node that can answer, virtual threads included. */
-  void dumpThreads(Path target, String prefix) {
-    for (ServerProcess server : servers) {
-      server.dumpThreads(target.resolve(prefix + "-" + server.name() + ".threads"));
-    }
-  }
-
   private static boolean allUp(JsonNode report) {
     return report.path("nodes").size() == NODES
         && report
             .path("nodes")
             .valueStream()
             .allMatch(node -> node.path("state").asString("").equals("UP"));
-  }
-
-  /** The end of each node's log, for the message of a failure. */
-  String logs() {
-    var text = new StringBuilder();
-    for (ServerProcess server : servers) {
-      String log = server.log();
-      text.append("--- ").append(server.name()).append('\n');
-      text.append(log, Math.max(0, log.length() - 4000), log.length());
-    }
-    return text.toString();
   }
 
   @Override

@@ -1,9 +1,6 @@
-package io.forebay.app.bench;
+package io.forebay.app.hosts;
 
-import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -114,7 +111,7 @@ public final class ShapedHosts implements AutoCloseable {
         port,
         "netns",
         prefix + "sw");
-    run("ip", "addr", "add", subnet + "254/24", "dev", prefix + "o");
+    run("ip", "addr", "add", outside() + "/24", "dev", prefix + "o");
     run("ip", "link", "set", prefix + "o", "up");
     in(prefix + "sw", "ip", "link", "set", port, "master", "br0", "up");
   }
@@ -163,6 +160,11 @@ public final class ShapedHosts implements AutoCloseable {
     return subnet + (i + 1);
   }
 
+  /** IPv4 address of this process' own namespace, once it has joined. */
+  public String outside() {
+    return subnet + "254";
+  }
+
   /** What to put before a command so that it runs on host i. */
   public List<String> on(int i) {
     return List.of("ip", "netns", "exec", host(i));
@@ -207,27 +209,8 @@ public final class ShapedHosts implements AutoCloseable {
   }
 
   private static String run(String... command) {
-    try {
-      Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-      String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-      if (process.waitFor() != 0) {
-        throw new ForebayException(
-            ErrorCode.CONFIGURATION,
-            "network namespaces need root and iproute2; '"
-                + String.join(" ", command)
-                + "' failed: "
-                + output.strip());
-      }
-      return output;
-    } catch (IOException failure) {
-      throw new ForebayException(
-          ErrorCode.CONFIGURATION,
-          "network namespaces need iproute2 (Debian: apt-get install iproute2): "
-              + failure.getMessage());
-    } catch (InterruptedException failure) {
-      Thread.currentThread().interrupt();
-      throw new ForebayException(ErrorCode.CANCELLED, "interrupted while running " + command[0]);
-    }
+    return Program.run(
+        "network namespaces need root and iproute2 (Debian: apt-get install iproute2)", command);
   }
 
   @Override

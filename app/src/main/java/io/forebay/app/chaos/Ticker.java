@@ -1,4 +1,4 @@
-package io.forebay.app.e2e;
+package io.forebay.app.chaos;
 
 import java.util.ArrayDeque;
 import java.util.concurrent.locks.LockSupport;

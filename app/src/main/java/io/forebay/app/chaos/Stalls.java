@@ -1,0 +1,140 @@
+package io.forebay.app.chaos;
+
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * How long the steady writer stood, from one acknowledged step to the next, by the fault that came
+ * last. Time in which this JVM did not run either ({@link Ticker}) does not count: a machine that
+ * stands still stalls nobody. One thread writes, another makes faults.
+ */
+final class Stalls implements AutoCloseable {
+  private static final String BEFORE_ALL = "none";
+
+  private final Ticker ticker = new Ticker();
+  private final ReentrantLock lock = new ReentrantLock();
+  // All of these are guarded by lock: the longest by fault, of all seeds and of the current one.
+  private final Map<String, Long> longestMillis = new TreeMap<>();
+  private Optional<Stall> bounded = Optional.empty();
+  private Optional<Stall> longest = Optional.empty();
+  private Optional<Fault> fault = Optional.empty();
+  private volatile long underWaySince;
+
+  /** One of them. */
+  record Stall(long millis, String words) {}
+
+  Stalls() {
+    ticker.start();
+  }
+
+  /** A seed begins. */
+  void begin() {
+    lock.lock();
+    try {
+      fault = Optional.empty();
+      bounded = Optional.empty();
+      longest = Optional.empty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** A fault begins, to which longer steps are put down until the next one. */
+  void begins(Fault next) {
+    lock.lock();
+    try {
+      fault = Optional.of(next);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** A write begins now. */
+  long start() {
+    underWaySince = System.nanoTime();
+    return underWaySince;
+  }
+
+  /**
+   * A step was acknowledged now.
+   *
+   * @param sinceNanos the begin, or the step before
+   * @param what for the message
+   * @return now
+   */
+  long step(long sinceNanos, String what) {
+    long now = System.nanoTime();
+    underWaySince = now;
+    long millis =
+        TimeUnit.NANOSECONDS.toMillis(now - sinceNanos - ticker.stoodStillNanos(sinceNanos, now));
+    lock.lock();
+    try {
+      String word = fault.map(Fault::word).orElse(BEFORE_ALL);
+      longestMillis.merge(word, millis, Math::max);
+      Optional<Stall> stall =
+          Optional.of(new Stall(millis, millis + " ms in " + what + " (" + word + ")"));
+      longest = longer(longest, stall);
+      if (fault.map(Fault::bounded).orElse(true)) {
+        bounded = longer(bounded, stall);
+      }
+    } finally {
+      lock.unlock();
+    }
+    return now;
+  }
+
+  private static Optional<Stall> longer(Optional<Stall> one, Optional<Stall> other) {
+    return one.isPresent() && one.get().millis() >= other.map(Stall::millis).orElse(0L)
+        ? one
+        : other;
+  }
+
+  /** Nothing is written for now. */
+  void rest() {
+    underWaySince = 0;
+  }
+
+  /** For how long the step that is under way has been, in milliseconds; 0 without one. */
+  long underWayMillis() {
+    long since = underWaySince;
+    return since == 0 ? 0 : TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - since);
+  }
+
+  /** The longest of this seed. */
+  Optional<Stall> longest() {
+    lock.lock();
+    try {
+      return longest;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The longest of this seed while all was there that a write needs. */
+  Optional<Stall> longestBounded() {
+    lock.lock();
+    try {
+      return bounded;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The longest of all seeds, by fault. */
+  Map<String, Long> longestMillis() {
+    lock.lock();
+    try {
+      return new TreeMap<>(longestMillis);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public void close() {
+    ticker.close();
+  }
+}

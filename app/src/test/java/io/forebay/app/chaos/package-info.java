@@ -1,0 +1,2 @@
+/** Would the judge of chaos see what is wrong? */
+package io.forebay.app.chaos;
