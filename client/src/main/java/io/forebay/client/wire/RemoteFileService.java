@@ -46,6 +46,9 @@ import java.util.function.Function;
 /** A {@link FileService} that a node serves over the wire. */
 public final class RemoteFileService implements FileService {
   private static final long CALL_TIMEOUT_NANOS = 30_000_000_000L;
+  // A write may wait for room on full disks, 30 s where nothing else is configured, and for those
+  // before it.
+  private static final long WRITE_TIMEOUT_NANOS = 120_000_000_000L;
   // Several slices on their way hide the round trip; with a call of 1 MiB each, 8 fill 10 Gbit/s at
   // 6 ms.
   private static final int WINDOW_CALLS = FileEndpoint.WINDOW_CALLS;
@@ -336,11 +339,8 @@ public final class RemoteFileService implements FileService {
   }
 
   private <T extends Message> T ask(Message request, Class<T> expected) {
-    return ask(request, Optional.empty(), expected);
-  }
-
-  private <T extends Message> T ask(Message request, Optional<Bytes> payload, Class<T> expected) {
-    return expect(network.call(server, request, payload, CALL_TIMEOUT_NANOS).await(), expected);
+    Reply reply = network.call(server, request, Optional.empty(), CALL_TIMEOUT_NANOS).await();
+    return expect(reply, expected);
   }
 
   private static <T extends Message> T expect(Reply reply, Class<T> expected) {
@@ -416,7 +416,8 @@ public final class RemoteFileService implements FileService {
             new FileMessage.Put(
                 bucket, key, options, body.map(Bytes::crc32c).orElse(0), md5Hex, headers);
         try {
-          return ask(request, body, FileMessage.Objects.class).objects().getFirst();
+          Reply reply = network.call(server, request, body, WRITE_TIMEOUT_NANOS).await();
+          return expect(reply, FileMessage.Objects.class).objects().getFirst();
         } catch (ForebayException refused) {
           if (refused.code() != ErrorCode.BUSY) {
             throw refused;
@@ -479,7 +480,7 @@ public final class RemoteFileService implements FileService {
                   server,
                   new FileMessage.WriteBody(handle, offset, slice.crc32c()),
                   Optional.of(slice),
-                  CALL_TIMEOUT_NANOS));
+                  WRITE_TIMEOUT_NANOS));
         } finally {
           slice.release();
         }
@@ -500,7 +501,7 @@ public final class RemoteFileService implements FileService {
                   server,
                   new FileMessage.Publish(handle, md5Hex, headers),
                   Optional.empty(),
-                  CALL_TIMEOUT_NANOS)
+                  WRITE_TIMEOUT_NANOS)
               .await());
     }
 
