@@ -4,7 +4,6 @@ import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
-import io.forebay.core.env.Permits;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.FileService;
@@ -31,8 +30,10 @@ import io.forebay.node.read.ManifestReader;
 import io.forebay.node.read.ReadMemory;
 import io.forebay.node.read.StoreReads;
 import io.forebay.node.replica.DoubtedChunks;
+import io.forebay.node.replica.Fill;
 import io.forebay.node.replica.Lease;
 import io.forebay.node.replica.MemoryTier;
+import io.forebay.node.replica.Recency;
 import io.forebay.node.replica.Replica;
 import io.forebay.node.replica.Volumes;
 import io.forebay.node.resync.Repair;
@@ -41,6 +42,7 @@ import io.forebay.node.resync.Scrubber;
 import io.forebay.node.service.NodeFileService;
 import io.forebay.node.write.ChunkSender;
 import io.forebay.node.write.Session;
+import io.forebay.node.write.WriteMemory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -56,6 +58,7 @@ public final class Node implements AutoCloseable {
   private final ControlPlaneClient plane;
   private final Volumes volumes;
   private final Lease lease;
+  private final Fill fill;
   private final Replica replica;
   private final ChunkSender sender;
   private final Session session;
@@ -66,7 +69,7 @@ public final class Node implements AutoCloseable {
   private final Collector collector;
   private final NodeAgent agent;
   private final NodeFileService files;
-  private final Permits writeMemory;
+  private final WriteMemory writeMemory;
   private final ReadMemory readMemory;
   private final MemoryTier memoryTier;
   private final LeaseCache leases;
@@ -103,15 +106,20 @@ public final class Node implements AutoCloseable {
     if (config.leases().on()) {
       plane.lease(leases, config.leases().except());
     }
-    this.writeMemory = new Permits(env, config.writeMemoryBytes());
+    this.writeMemory = new WriteMemory(env, plane, config.writeMemoryBytes());
     this.readMemory = new ReadMemory(env, config.readSlices());
     this.memoryTier = new MemoryTier(env, config.memoryTierBytes());
     var doubts = new DoubtedChunks(env);
-    this.replica = new Replica(env, this.volumes, plane, pool, memoryTier, lease, doubts);
-    this.sender = new ChunkSender(env, network, plane);
+    var recency =
+        new Recency(
+            env, volumes.stream().mapToLong(volume -> volume.usage().capacityBytes()).sum());
+    this.fill = new Fill(env, config.capacity());
+    this.replica =
+        new Replica(env, this.volumes, plane, pool, memoryTier, lease, doubts, fill, recency);
+    this.sender = new ChunkSender(env, network, plane, config.capacity().waitNanos());
     this.session = new Session(env, plane, network.self());
     ChunkReader chunks =
-        new ChunkReader(env, network, this.volumes, plane, pool, memoryTier, doubts);
+        new ChunkReader(env, network, this.volumes, plane, pool, memoryTier, doubts, recency);
     this.manifests = new ManifestReader(chunks, store, pool);
     this.resync = new Resync(env, network, this.volumes, replica, plane, chunks);
     this.repair = new Repair(env, network, this.volumes, plane, chunks, doubts, pool);
@@ -119,7 +127,8 @@ public final class Node implements AutoCloseable {
       scrubbers.add(new Scrubber(env, network, plane, volume, pool, doubts, config.scrub()));
     }
     this.collector =
-        new Collector(env, this.volumes, replica, plane, config.collectMillis() * 1_000_000L);
+        new Collector(
+            env, this.volumes, replica, plane, fill, recency, config.collectMillis() * 1_000_000L);
     this.agent =
         new NodeAgent(
             env,
@@ -271,10 +280,13 @@ public final class Node implements AutoCloseable {
         plane.namespaceLog().leader(),
         plane.image(),
         volumes.all().stream()
-            .map(volume -> new NodeStatus.VolumeState(volume.id(), volume.usage(), volume.fault()))
+            .map(volume ->
+                new NodeStatus.VolumeState(
+                    volume.id(), volume.usage(), fill.contents(volume.id()), volume.fault()))
             .toList(),
         resync.counters(),
         sender.rehomed(),
+        sender.waitingForRoom(),
         collector.garbageBytes(),
         collector.evictedBytes(),
         repair.counters(),

@@ -2,6 +2,7 @@ package io.forebay.node;
 
 import io.forebay.core.id.NodeId;
 import io.forebay.core.lease.LeaseSettings;
+import io.forebay.node.replica.CapacitySettings;
 import io.forebay.node.resync.Scrubber;
 import java.util.Collections;
 import java.util.Map;
@@ -18,6 +19,7 @@ import java.util.TreeMap;
  * @param memoryTierBytes what is kept in memory of what is read often; 0: nothing
  * @param graceMillis how long a lost volume is waited for before it is replaced
  * @param collectMillis between two rounds of collecting garbage
+ * @param capacity when room is made on full disks, and how long writers wait for it
  * @param scrub how volumes are looked through for damage that no read meets
  * @param leases whether keys are answered from memory, and, at a voter, whether others may
  */
@@ -30,6 +32,7 @@ public record NodeConfig(
     long memoryTierBytes,
     long graceMillis,
     long collectMillis,
+    CapacitySettings capacity,
     Scrubber.Settings scrub,
     LeaseSettings leases) {
   public NodeConfig {

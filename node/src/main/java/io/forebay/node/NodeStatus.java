@@ -6,6 +6,7 @@ import io.forebay.core.id.VolumeId;
 import io.forebay.core.lease.LeaseCache;
 import io.forebay.core.lease.LeaseTable;
 import io.forebay.core.volume.VolumeUsage;
+import io.forebay.node.replica.Fill;
 import io.forebay.node.resync.Repair;
 import io.forebay.node.resync.Resync;
 import io.forebay.node.resync.Scrubber;
@@ -19,6 +20,7 @@ import java.util.Optional;
  * @param clusterLeader whom it takes for the leader of the cluster's log
  * @param namespaceLeader likewise of the namespace's
  * @param rehomedChunks chunks that were written again elsewhere
+ * @param waitingForRoom chunks of its writers that wait for room on full disks
  * @param scrub what looking through its volumes came to
  * @param writeMemoryFreeBytes of what bodies may hold
  * @param readSlicesFree of what readers may hold
@@ -36,6 +38,7 @@ public record NodeStatus(
     List<VolumeState> volumes,
     Resync.Counters resync,
     long rehomedChunks,
+    long waitingForRoom,
     long garbageBytes,
     long evictedBytes,
     Repair.Counters repair,
@@ -53,7 +56,9 @@ public record NodeStatus(
   /**
    * One of its volumes.
    *
+   * @param contents of what it held when it was last looked at
    * @param fault why it is turned out, if it is
    */
-  public record VolumeState(VolumeId id, VolumeUsage usage, Optional<String> fault) {}
+  public record VolumeState(
+      VolumeId id, VolumeUsage usage, Optional<Fill.Contents> contents, Optional<String> fault) {}
 }

@@ -18,6 +18,7 @@ import io.forebay.core.volume.Volume;
 import io.forebay.node.flush.BucketStores;
 import io.forebay.node.flush.Flusher;
 import io.forebay.node.life.ClusterLog;
+import io.forebay.node.replica.CapacitySettings;
 import io.forebay.node.resync.Scrubber;
 import io.forebay.store.disk.DiskSettings;
 import io.forebay.store.disk.DiskVolume;
@@ -58,6 +59,7 @@ public final class NodeCluster implements AutoCloseable {
   private final List<Optional<Running>> nodes = new ArrayList<>();
   private final Disks kind;
   private final Scrubber.Settings scrub;
+  private final CapacitySettings capacity;
   private final MemoryObjectStore store = new MemoryObjectStore(env);
   private String voterAddress = "";
 
@@ -73,8 +75,14 @@ public final class NodeCluster implements AutoCloseable {
 
   /** As above, with disks that are looked through. */
   public NodeCluster(int count, Disks kind, Scrubber.Settings scrub) {
+    this(count, kind, scrub, CapacitySettings.DEFAULT);
+  }
+
+  /** As above, with disks that are to fill. */
+  public NodeCluster(int count, Disks kind, Scrubber.Settings scrub, CapacitySettings capacity) {
     this.kind = kind;
     this.scrub = scrub;
+    this.capacity = capacity;
     for (int i = 0; i < count; i++) {
       disks.add(newDirectory());
       nodes.add(Optional.empty());
@@ -156,6 +164,7 @@ public final class NodeCluster implements AutoCloseable {
                 16L << 20,
                 600_000,
                 600_000,
+                capacity,
                 scrub,
                 LeaseSettings.OFF));
     stores.bind(node.plane());

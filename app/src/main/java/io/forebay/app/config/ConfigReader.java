@@ -6,6 +6,7 @@ import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.lease.LeaseSettings;
 import io.forebay.gateway.s3.CorsRule;
+import io.forebay.node.replica.CapacitySettings;
 import io.forebay.node.resync.Scrubber;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -94,6 +95,21 @@ public final class ConfigReader {
               "default store of new buckets: dir:PATH, azblob://ACCOUNT/CONTAINER[/PREFIX] or s3://BUCKET[/PREFIX]; empty: cache-only"),
           new Setting(
               "capacity", "SIZE", "80 % of what is free", "what each data directory may hold"),
+          new Setting(
+              "capacity.high",
+              "SHARE",
+              Double.toString(CapacitySettings.DEFAULT.high()),
+              "of its capacity; above it what a store has is evicted from a disk, least recently used first"),
+          new Setting(
+              "capacity.low",
+              "SHARE",
+              Double.toString(CapacitySettings.DEFAULT.low()),
+              "down to which it is"),
+          new Setting(
+              "capacity.wait",
+              "SPAN",
+              "30s",
+              "how long a write into full disks waits for the flush to make room while it makes none; 0s: not at all"),
           new Setting("segment", "SIZE", "256MiB", "size of a preallocated segment file"),
           new Setting(
               "memory",
@@ -257,8 +273,21 @@ public final class ConfigReader {
           text("flushDelay")
               .map(written -> Span.parseMillis(file + ": flushDelay", written))
               .orElse(5_000L),
+          capacity(),
           scrub(),
           leases());
+    }
+
+    private CapacitySettings capacity() {
+      double high = share("capacity.high", CapacitySettings.DEFAULT.high());
+      double low = share("capacity.low", CapacitySettings.DEFAULT.low());
+      if (low >= high) {
+        throw wrong(
+            file,
+            "capacity.low: must be below capacity.high, and is " + low + ", that one " + high);
+      }
+      return new CapacitySettings(
+          high, low, nanos("capacity.wait", CapacitySettings.DEFAULT.waitNanos()));
     }
 
     private Scrubber.Settings scrub() {
@@ -450,6 +479,24 @@ public final class ConfigReader {
                     throw wrong(file, name + ": must be true or false, and is '" + text + "'");
               })
           .orElse(false);
+    }
+
+    private double share(String name, double fallback) {
+      return text(name)
+          .map(text -> {
+            try {
+              double value = Double.parseDouble(text);
+              if (value > 0 && value < 1) {
+                return value;
+              }
+            } catch (NumberFormatException failure) {
+              // falls through to the one message
+            }
+            throw wrong(
+                file,
+                name + ": must be a share between 0 and 1, such as 0.8, and is '" + text + "'");
+          })
+          .orElse(fallback);
     }
 
     private long number(String name, long fallback, long least, long most) {

@@ -4,6 +4,7 @@ import io.forebay.core.cluster.KeyGrant;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.lease.LeaseSettings;
 import io.forebay.gateway.s3.CorsRule;
+import io.forebay.node.replica.CapacitySettings;
 import io.forebay.node.resync.Scrubber;
 import java.nio.file.Path;
 import java.util.List;
@@ -33,6 +34,7 @@ import java.util.SortedMap;
  *     default
  * @param replicas default of new buckets; 0: 1 on a cluster of one, else 2
  * @param graceMillis how long a lost volume is waited for before it is replaced
+ * @param capacity when room is made on full disks, and how long writers wait for it
  * @param scrub how disks are looked through for damage
  * @param leases whether keys are answered from memory
  */
@@ -56,6 +58,7 @@ public record ServerConfig(
     int replicas,
     long graceMillis,
     long flushDelayMillis,
+    CapacitySettings capacity,
     Scrubber.Settings scrub,
     LeaseSettings leases) {
   /** Of each disk 32 MiB a second, and each disk once a day. */

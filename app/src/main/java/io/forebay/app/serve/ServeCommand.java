@@ -12,6 +12,7 @@ import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.lease.LeaseSettings;
+import io.forebay.node.replica.CapacitySettings;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -240,6 +241,7 @@ public final class ServeCommand implements Callable<Integer> {
         1,
         120_000,
         5_000,
+        CapacitySettings.DEFAULT,
         ServerConfig.DEFAULT_SCRUB,
         LeaseSettings.OFF);
   }

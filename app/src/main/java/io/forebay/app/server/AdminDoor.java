@@ -56,6 +56,10 @@ final class AdminDoor implements HttpHandler {
         "forebay.volume.queued.bytes",
         "slices taken and not yet on the disk",
         s -> s.volumes().stream().mapToLong(volume -> volume.usage().queuedBytes()).sum());
+    gauge(
+        "forebay.chunks.waiting.for.room",
+        "chunks of this node's writers that wait for room on full disks",
+        NodeStatus::waitingForRoom);
     gauge("forebay.chunks.rehomed", "chunks written again elsewhere", NodeStatus::rehomedChunks);
     gauge(
         "forebay.resync.missed.bytes",

@@ -7,6 +7,7 @@ import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.Outage;
 import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.node.NodeStatus;
+import io.forebay.node.replica.Fill;
 import io.forebay.node.resync.Resync;
 import java.util.List;
 import java.util.Map;
@@ -63,10 +64,21 @@ public record Report(
   /**
    * A volume of the node that was asked.
    *
+   * @param owedBytes of chunks that are in no store, when it was last looked at
+   * @param openBytes likewise of writers under way
+   * @param cleanBytes likewise of what may be evicted
    * @param fault why it is turned out; empty while it is well
    */
   public record VolumeFacts(
-      String id, long capacityBytes, long usedBytes, long chunks, long queuedBytes, String fault) {}
+      String id,
+      long capacityBytes,
+      long usedBytes,
+      long chunks,
+      long queuedBytes,
+      long owedBytes,
+      long openBytes,
+      long cleanBytes,
+      String fault) {}
 
   /** What new buckets get where nothing else is said. */
   public record Defaults(int replicas, String store, long flushDelayMillis) {}
@@ -118,6 +130,9 @@ public record Report(
                     volume.usage().usedBytes(),
                     volume.usage().chunks(),
                     volume.usage().queuedBytes(),
+                    volume.contents().map(Fill.Contents::owedBytes).orElse(0L),
+                    volume.contents().map(Fill.Contents::openBytes).orElse(0L),
+                    volume.contents().map(Fill.Contents::cleanBytes).orElse(0L),
                     volume.fault().orElse("")))
             .toList(),
         status.resync(),
@@ -125,6 +140,7 @@ public record Report(
         storeRequests,
         Map.ofEntries(
             Map.entry("rehomedChunks", status.rehomedChunks()),
+            Map.entry("waitingForRoom", status.waitingForRoom()),
             Map.entry("garbageBytes", status.garbageBytes()),
             Map.entry("evictedBytes", status.evictedBytes()),
             Map.entry("corruptReads", status.repair().damagedReads()),

@@ -148,6 +148,7 @@ public final class Server implements AutoCloseable {
                   memory.tierBytes(),
                   config.graceMillis(),
                   COLLECT_MILLIS,
+                  config.capacity(),
                   config.scrub(),
                   config.leases()));
       open.push(node);

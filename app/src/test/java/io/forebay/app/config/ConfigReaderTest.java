@@ -8,6 +8,7 @@ import io.forebay.core.cluster.KeyRight;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.lease.LeaseSettings;
 import io.forebay.gateway.s3.CorsRule;
+import io.forebay.node.replica.CapacitySettings;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -137,6 +138,21 @@ class ConfigReaderTest {
         "https://127.0.0.1:9000");
     refuses(GOOD.replace("{listen: 127", "{listen: ftp://127"), "s3.listen", "https://");
     refuses(GOOD.replace("9000}", "9000, certificat: c.pem}"), "'s3.certificate'");
+  }
+
+  @Test
+  void whenRoomIsMadeIsSaidInSharesAndNonsenseIsRefused() throws IOException {
+    assertThat(read(GOOD).capacity()).isEqualTo(CapacitySettings.DEFAULT);
+    ServerConfig config =
+        read(GOOD + "capacity: 1GiB\ncapacity.high: 0.9\ncapacity.low: 0.5\ncapacity.wait: 2m\n");
+    assertThat(config.capacityBytes()).isEqualTo(1L << 30);
+    assertThat(config.capacity()).isEqualTo(new CapacitySettings(0.9, 0.5, 120_000_000_000L));
+    refuses(GOOD + "capacity.high: 90%\n", "capacity.high", "90%", "between 0 and 1");
+    refuses(GOOD + "capacity.high: 1.5\n", "capacity.high", "1.5", "between 0 and 1");
+    refuses(GOOD + "capacity.low: NaN\n", "capacity.low", "NaN");
+    refuses(GOOD + "capacity.low: 0.85\n", "capacity.low", "below capacity.high", "0.85");
+    refuses(GOOD + "capacity.wait: long\n", "capacity.wait", "long", "5s");
+    refuses(GOOD + "capacity.hihg: 0.9\n", "'capacity.high'");
   }
 
   @Test

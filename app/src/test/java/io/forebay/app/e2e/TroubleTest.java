@@ -259,6 +259,45 @@ final class TroubleTest {
     }
   }
 
+  @Test
+  void writesIntoAFullDiskWaitForTheFlushAndAreRefusedByNameWhileTheStoreIsAway() throws Exception {
+    Path store = home("store");
+    try (OneNode node =
+        node(
+                data(home("disk")),
+                "capacity: 96MiB",
+                "segment: 32MiB",
+                "capacity.wait: 8s",
+                "flushDelay: 1s",
+                "store: \"dir:" + store + "\"")
+            .start()) {
+      assertThat(node.put("/full", new byte[0]).statusCode()).isEqualTo(200);
+      var kept = new TreeMap<String, byte[]>();
+      for (int i = 0; i < 24; i++) {
+        byte[] body = random(i, 9 * MIB);
+        HttpResponse<byte[]> answer = node.put("/full/through-" + i, body);
+        assertThat(answer.statusCode()).as(text(answer)).isEqualTo(200);
+        kept.put("through-" + i, body);
+      }
+      expectExactly(node, kept);
+      assertThat(node.report().path("counters").path("evictedBytes").asLong())
+          .isGreaterThanOrEqualTo(120L * MIB);
+      Files.move(store, home("away"));
+      HttpResponse<byte[]> refused = fill(node, kept, "away");
+      assertThat(refused.statusCode()).isEqualTo(507);
+      assertThat(text(refused))
+          .contains("has no room", "bytes that are in no store", "clean", "forebay status");
+      Files.move(home("away"), store);
+      expectExactly(node, kept);
+      ServerProcess.await(
+          "writes are taken again",
+          60,
+          () -> status(() -> node.put("/full/again", random(9, 3 * MIB))) == 200);
+      kept.put("again", random(9, 3 * MIB));
+      expectExactly(node, kept);
+    }
+  }
+
   /** Writes objects until one is refused; that answer. */
   private static HttpResponse<byte[]> fill(OneNode node, Map<String, byte[]> kept, String name)
       throws IOException, InterruptedException {

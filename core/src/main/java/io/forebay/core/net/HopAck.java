@@ -4,7 +4,6 @@ import io.forebay.core.cluster.Group;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.id.VolumeId;
 import java.util.Optional;
-import java.util.stream.Stream;
 
 /**
  * What became of a chunk on one volume.
@@ -30,9 +29,17 @@ public record HopAck(VolumeId volume, Status status, Optional<Group> newer, Stri
 
   /** Whether it was the disk that did not take the chunk: full, too busy, or broken. */
   public boolean unfit() {
+    return full() || says(ErrorCode.BUSY) || says(ErrorCode.IO_ERROR);
+  }
+
+  /** Whether the disk had no room for the chunk. */
+  public boolean full() {
+    return says(ErrorCode.NO_SPACE);
+  }
+
+  private boolean says(ErrorCode code) {
     return (status == Status.REFUSED || status == Status.FAILED)
-        && Stream.of(ErrorCode.NO_SPACE, ErrorCode.BUSY, ErrorCode.IO_ERROR)
-            .anyMatch(code -> detail.startsWith(code.name() + ":"));
+        && detail.startsWith(code.name() + ":");
   }
 
   /** Held. */

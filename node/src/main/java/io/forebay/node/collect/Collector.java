@@ -8,6 +8,7 @@ import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.ChunkId;
 import io.forebay.core.id.GroupId;
+import io.forebay.core.id.VolumeId;
 import io.forebay.core.log.ControlPlane;
 import io.forebay.core.namespace.ChunkState;
 import io.forebay.core.namespace.NamespaceAnswer;
@@ -15,26 +16,40 @@ import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
 import io.forebay.core.volume.VolumeUsage;
+import io.forebay.node.replica.Fill;
+import io.forebay.node.replica.Recency;
 import io.forebay.node.replica.Replica;
 import io.forebay.node.replica.Volumes;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Frees room: goes over everything that this node's volumes hold, for ever (rule G7), and deletes
- * what the namespace calls garbage (rule G5), what belongs to groups that the volume has left and
- * that are at full strength without it, and, when a volume fills up, what is clean (rule G6).
+ * what the namespace calls garbage (rule G5), and what belongs to groups that the volume has left
+ * and that are at full strength without it. Where that leaves a volume above its high watermark,
+ * clean chunks are evicted (rule G6) down to the low one: those that were used least recently,
+ * whichever group they are of.
+ *
+ * <p>A round comes every few seconds. Between two of them a volume is looked at alone when room is
+ * wanted there ({@link Fill}). Each look asks the namespace about every chunk, so between two there
+ * is a pause that leaves the namespace most of its time for others.
  */
 public final class Collector {
-  private static final double EVICT_ABOVE = 0.85;
-  private static final double EVICT_TO = 0.75;
+  private static final long LEAST_PAUSE_NANOS = 500_000_000L;
+  // A look may take up a fifth of the time.
+  private static final int PAUSE_TIMES = 4;
+  // Deletions that a volume is given at once: what writes wait for in between.
+  private static final int DELETE_AT_ONCE = 256;
 
   private final Env env;
   private final Volumes volumes;
   private final Replica replica;
   private final ControlPlane plane;
+  private final Fill fill;
+  private final Recency recency;
   private final long pauseNanos;
   private final AtomicLong garbageBytes = new AtomicLong();
   private final AtomicLong evictedBytes = new AtomicLong();
@@ -42,11 +57,20 @@ public final class Collector {
   /**
    * @param pauseNanos between two rounds
    */
-  public Collector(Env env, Volumes volumes, Replica replica, ControlPlane plane, long pauseNanos) {
+  public Collector(
+      Env env,
+      Volumes volumes,
+      Replica replica,
+      ControlPlane plane,
+      Fill fill,
+      Recency recency,
+      long pauseNanos) {
     this.env = env;
     this.volumes = volumes;
     this.replica = replica;
     this.plane = plane;
+    this.fill = fill;
+    this.recency = recency;
     this.pauseNanos = pauseNanos;
   }
 
@@ -60,79 +84,141 @@ public final class Collector {
     return evictedBytes.get();
   }
 
-  /** Round after round, until interrupted. */
+  /** Round after round, and whenever room is wanted, until interrupted. */
   public void run() {
+    long dueNanos = env.nanoTime() + pauseNanos;
     while (true) {
-      env.sleep(pauseNanos);
+      fill.awaitWanted(dueNanos);
+      long beganNanos = env.nanoTime();
+      boolean due = beganNanos - dueNanos >= 0;
       try {
-        round();
+        if (due) {
+          round();
+        } else {
+          makeRoom();
+        }
       } catch (ForebayException failure) {
         if (failure.code() == ErrorCode.CANCELLED) {
           throw failure;
         }
         // Nobody answers for the namespace now: nothing is deleted, and the next round asks again.
       }
+      long endedNanos = env.nanoTime();
+      dueNanos = due ? endedNanos + pauseNanos : dueNanos;
+      env.sleep(Math.max(LEAST_PAUSE_NANOS, PAUSE_TIMES * (endedNanos - beganNanos)));
     }
   }
 
   /** One round over all volumes. */
   public void round() {
+    Map<VolumeId, Fill.Want> wants = fill.takeWants();
     for (Volume volume : volumes.all()) {
-      if (volume.fault().isPresent()) {
-        continue; // nothing can be deleted there any more
-      }
-      VolumeUsage usage = volume.usage();
-      long toEvict =
-          usage.usedBytes() > usage.capacityBytes() * EVICT_ABOVE
-              ? (long) (usage.usedBytes() - usage.capacityBytes() * EVICT_TO)
-              : 0;
-      for (GroupId group : volume.groups()) {
-        toEvict -= collect(volume, group, toEvict);
+      look(volume, wants.get(volume.id()) == Fill.Want.REFUSED);
+    }
+  }
+
+  private void makeRoom() {
+    fill.takeWants()
+        .forEach((id, want) ->
+            volumes.volume(id).ifPresent(volume -> look(volume, want == Fill.Want.REFUSED)));
+  }
+
+  /**
+   * @param refused whether it had no room for a chunk: then what it holds is what it can hold
+   */
+  private void look(Volume volume, boolean refused) {
+    if (volume.fault().isPresent()) {
+      return; // nothing can be deleted there any more
+    }
+    VolumeUsage usage = volume.usage();
+    long fullBytes =
+        refused ? Math.min(usage.usedBytes(), usage.capacityBytes()) : usage.capacityBytes();
+    var look = new Look(new Coldest(fill.excessBytes(fullBytes, usage.usedBytes())));
+    for (GroupId group : volume.groups()) {
+      collect(volume, group, look);
+    }
+    // Clean chunks go only where garbage did not make room enough.
+    List<StoredChunk> evicted =
+        look.coldest.first(fill.excessBytes(fullBytes, volume.usage().usedBytes()));
+    long bytes = evicted.stream().mapToLong(StoredChunk::lengthBytes).sum();
+    delete(volume, evicted);
+    evictedBytes.addAndGet(bytes);
+    fill.found(
+        volume.id(), new Fill.Contents(look.owedBytes, look.openBytes, look.cleanBytes - bytes));
+  }
+
+  /** What a look at a volume has come by so far. */
+  private final class Look {
+    final Coldest coldest;
+    long owedBytes;
+    long openBytes;
+    long cleanBytes;
+
+    Look(Coldest coldest) {
+      this.coldest = coldest;
+    }
+
+    void keep(StoredChunk chunk, ChunkState state) {
+      switch (state) {
+        case OWED -> owedBytes += chunk.lengthBytes();
+        case OPEN -> openBytes += chunk.lengthBytes();
+        case CLEAN -> {
+          cleanBytes += chunk.lengthBytes();
+          coldest.offer(chunk, recency.usedNanos(chunk.id()));
+        }
+        case GARBAGE -> throw new IllegalStateException("garbage is not kept: " + chunk);
       }
     }
   }
 
-  private long collect(Volume volume, GroupId group, long toEvict) {
-    long evicted = 0;
+  private static void delete(Volume volume, List<StoredChunk> chunks) {
+    for (int from = 0; from < chunks.size(); from += DELETE_AT_ONCE) {
+      int to = Math.min(from + DELETE_AT_ONCE, chunks.size());
+      volume.delete(chunks.subList(from, to).stream().map(StoredChunk::id).toList());
+    }
+  }
+
+  private void collect(Volume volume, GroupId group, Look look) {
     Optional<ChunkId> after = Optional.empty();
     while (true) {
       List<StoredChunk> page = volume.list(group, after, NamespaceQuery.MAX_CHUNKS);
       if (page.isEmpty()) {
-        return evicted;
+        return;
       }
       var query = new NamespaceQuery.ChunkStates(page.stream().map(StoredChunk::id).toList());
       if (!(plane.query(query) instanceof NamespaceAnswer.Chunks(var states))) {
-        return evicted;
+        return;
       }
-      var delete = new ArrayList<ChunkId>();
-      var kept = new ArrayList<StoredChunk>();
+      var garbage = new ArrayList<StoredChunk>();
       for (int i = 0; i < page.size(); i++) {
-        StoredChunk chunk = page.get(i);
-        ChunkState state = states.get(i);
-        if (state == ChunkState.GARBAGE) {
-          delete.add(chunk.id());
-          garbageBytes.addAndGet(chunk.lengthBytes());
-        } else if (state == ChunkState.CLEAN && evicted < toEvict) {
-          delete.add(chunk.id());
-          evicted += chunk.lengthBytes();
-          evictedBytes.addAndGet(chunk.lengthBytes());
-        } else {
-          kept.add(chunk);
+        if (states.get(i) == ChunkState.GARBAGE) {
+          garbage.add(page.get(i));
+          garbageBytes.addAndGet(page.get(i).lengthBytes());
         }
       }
-      volume.delete(delete);
+      delete(volume, garbage);
       // Membership may have come back while the namespace was asked: looked at again where neither
       // a commit nor the re-sync of a newer epoch can come between the look and the deletion.
       replica.alone(
           group,
           () -> {
-            if (hasLeft(volume, group)) {
-              volume.delete(kept.stream().map(StoredChunk::id).toList());
-              kept.forEach(chunk -> garbageBytes.addAndGet(chunk.lengthBytes()));
+            boolean left = hasLeft(volume, group);
+            var leftBehind = new ArrayList<StoredChunk>();
+            for (int i = 0; i < page.size(); i++) {
+              if (states.get(i) == ChunkState.GARBAGE) {
+                continue;
+              }
+              if (left) {
+                leftBehind.add(page.get(i));
+                garbageBytes.addAndGet(page.get(i).lengthBytes());
+              } else {
+                look.keep(page.get(i), states.get(i));
+              }
             }
+            delete(volume, leftBehind);
           });
       if (page.size() < NamespaceQuery.MAX_CHUNKS) {
-        return evicted;
+        return;
       }
       after = Optional.of(page.getLast().id());
     }

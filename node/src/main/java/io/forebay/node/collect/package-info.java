@@ -1,5 +1,6 @@
 /**
- * What may be deleted from this node's disks? What the namespace says, and nothing else.
+ * What may be deleted from this node's disks, and what goes first when they fill? What the
+ * namespace says, and nothing else; of that the least recently used.
  *
  * <p>It never guesses: an unanswered question deletes nothing.
  *

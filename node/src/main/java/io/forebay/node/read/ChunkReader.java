@@ -22,6 +22,7 @@ import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.replica.DoubtedChunks;
 import io.forebay.node.replica.MemoryTier;
+import io.forebay.node.replica.Recency;
 import io.forebay.node.replica.Volumes;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -47,6 +48,7 @@ public final class ChunkReader {
   private final SlabPool pool;
   private final MemoryTier tier;
   private final DoubtedChunks doubts;
+  private final Recency recency;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<NodeId, Integer> underWay = new TreeMap<>(); // guarded by lock
   private final Map<NodeId, Long> slowUntilNanos = new TreeMap<>(); // guarded by lock
@@ -58,7 +60,8 @@ public final class ChunkReader {
       ControlPlane plane,
       SlabPool pool,
       MemoryTier tier,
-      DoubtedChunks doubts) {
+      DoubtedChunks doubts,
+      Recency recency) {
     this.env = env;
     this.network = network;
     this.volumes = volumes;
@@ -66,6 +69,7 @@ public final class ChunkReader {
     this.pool = pool;
     this.tier = tier;
     this.doubts = doubts;
+    this.recency = recency;
   }
 
   /**
@@ -89,7 +93,10 @@ public final class ChunkReader {
     return volumes.all().stream()
         .flatMap(volume -> volume.find(chunk).stream())
         .findFirst()
-        .flatMap(stored -> tier.find(stored, offset, length));
+        .flatMap(stored -> {
+          recency.used(chunk);
+          return tier.find(stored, offset, length);
+        });
   }
 
   /** As {@link #read}, from other nodes only: what this one has is not good, or not there. */
@@ -122,6 +129,7 @@ public final class ChunkReader {
       Optional<StoredChunk> stored = volume.find(chunk);
       if (stored.isPresent()) {
         held = true;
+        recency.used(chunk);
         try {
           return Optional.of(tier.read(volume, stored.get(), offset, length, pool));
         } catch (ForebayException failure) {

@@ -56,6 +56,8 @@ public final class Replica implements ChunkReceiver {
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<GroupId, ReentrantReadWriteLock> commits = new TreeMap<>(); // guarded by lock
   private final DoubtedChunks doubts;
+  private final Fill fill;
+  private final Recency recency;
 
   public Replica(
       Env env,
@@ -64,7 +66,9 @@ public final class Replica implements ChunkReceiver {
       SlabPool pool,
       MemoryTier tier,
       Lease lease,
-      DoubtedChunks doubts) {
+      DoubtedChunks doubts,
+      Fill fill,
+      Recency recency) {
     this.env = env;
     this.volumes = volumes;
     this.plane = plane;
@@ -72,6 +76,8 @@ public final class Replica implements ChunkReceiver {
     this.tier = tier;
     this.lease = lease;
     this.doubts = doubts;
+    this.fill = fill;
+    this.recency = recency;
   }
 
   @Override
@@ -91,9 +97,10 @@ public final class Replica implements ChunkReceiver {
           volume
               .get()
               .append(put.id(), put.group(), put.epoch(), put.maxLengthBytes(), put.durability());
+      fill.taken(volume.get());
       return new Admission.Accept(new Sink(id, put, appender));
     } catch (ForebayException failure) {
-      return refuse(id, HopAck.Status.REFUSED, Optional.empty(), describe(failure));
+      return refuse(id, HopAck.Status.REFUSED, Optional.empty(), describe(id, failure));
     }
   }
 
@@ -102,8 +109,13 @@ public final class Replica implements ChunkReceiver {
     return new Admission.Refuse(new HopAck(id, status, newer, detail));
   }
 
-  private static String describe(ForebayException failure) {
-    return failure.code() + ": " + failure.getMessage();
+  private String describe(VolumeId volume, ForebayException failure) {
+    String said = failure.code() + ": " + failure.getMessage();
+    if (failure.code() != ErrorCode.NO_SPACE) {
+      return said;
+    }
+    fill.refused(volume);
+    return said + fill.words(volume);
   }
 
   private void awaitEpoch(GroupId id, Epoch epoch) {
@@ -210,6 +222,7 @@ public final class Replica implements ChunkReceiver {
       Optional<StoredChunk> stored = volume.find(read.id());
       if (stored.isPresent()) {
         try {
+          recency.used(read.id());
           Bytes bytes = tier.read(volume, stored.get(), read.offset(), read.length(), pool);
           return new Reply(new DataMessage.ChunkData(bytes.crc32c()), Optional.of(bytes));
         } catch (ForebayException failure) {
@@ -359,6 +372,7 @@ public final class Replica implements ChunkReceiver {
           return refusal.get();
         }
         StoredChunk stored = appender.commit(lengthBytes, crc32c);
+        recency.used(put.id());
         return stored.crc32c() == crc32c && stored.lengthBytes() == lengthBytes
             ? HopAck.stored(volume)
             : new HopAck(
@@ -367,7 +381,8 @@ public final class Replica implements ChunkReceiver {
                 Optional.empty(),
                 "holds other bytes under " + put.id());
       } catch (ForebayException failure) {
-        return new HopAck(volume, HopAck.Status.FAILED, Optional.empty(), describe(failure));
+        return new HopAck(
+            volume, HopAck.Status.FAILED, Optional.empty(), describe(volume, failure));
       } finally {
         group.readLock().unlock();
       }

@@ -12,7 +12,6 @@ import io.forebay.core.cluster.Member;
 import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.core.env.Env;
-import io.forebay.core.env.Permits;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BodyWriter;
@@ -67,6 +66,7 @@ import io.forebay.node.read.ReadMemory;
 import io.forebay.node.write.Body;
 import io.forebay.node.write.ChunkSender;
 import io.forebay.node.write.Session;
+import io.forebay.node.write.WriteMemory;
 import io.forebay.node.write.WrittenBody;
 import java.util.ArrayList;
 import java.util.List;
@@ -97,7 +97,7 @@ public final class NodeFileService implements FileService {
   private final ChunkSender sender;
   private final ManifestReader reader;
   private final SlabPool pool;
-  private final Permits writeMemory;
+  private final WriteMemory writeMemory;
   private final ReadMemory readMemory;
   private final StoreHeads storeHeads;
 
@@ -123,7 +123,7 @@ public final class NodeFileService implements FileService {
       ChunkSender sender,
       ManifestReader reader,
       SlabPool pool,
-      Permits writeMemory,
+      WriteMemory writeMemory,
       ReadMemory readMemory,
       StoreHeads storeHeads) {
     this.env = env;

@@ -9,7 +9,6 @@ import io.forebay.core.cluster.Bucket;
 import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
-import io.forebay.core.env.Permits;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.EntityTag;
 import io.forebay.core.namespace.ChunkRange;
@@ -37,15 +36,20 @@ public final class Body implements AutoCloseable {
   // for
   // memory. With 3 the NICs are a tenth less busy while all nodes write (docs/benchmarks.md).
   private static final int CHUNKS_UNDER_WAY = 6;
+  // Who waits for memory looks so often whether chunks wait for room.
+  private static final long GATE_NANOS = 1_000_000_000L;
   private static final RecordCodec<Manifest.Extents> LISTS = RecordCodec.of(Manifest.Extents.class);
 
   private record UnderWay(
-      long fileOffset, long reservedBytes, Outcome<ChunkSend.Acknowledged> outcome) {}
+      long fileOffset,
+      long reservedBytes,
+      ChunkSend send,
+      Outcome<ChunkSend.Acknowledged> outcome) {}
 
   private final Env env;
   private final ChunkSender sender;
   private final SlabPool pool;
-  private final Permits memory;
+  private final WriteMemory memory;
   private final Session.Ticket ticket;
   private final Bucket bucket;
   private final OptionalLong expectedLengthBytes;
@@ -70,7 +74,7 @@ public final class Body implements AutoCloseable {
       Env env,
       ChunkSender sender,
       SlabPool pool,
-      Permits memory,
+      WriteMemory memory,
       Session.Ticket ticket,
       Bucket bucket,
       OptionalLong expectedLengthBytes,
@@ -173,7 +177,7 @@ public final class Body implements AutoCloseable {
         openOffset = lengthBytes;
         openReserved = nextReserved > 0 ? nextReserved : reserve();
         nextReserved = 0;
-        open = Optional.of(sender.begin(ticket, bucket.family(), openReserved));
+        open = Optional.of(sender.begin(ticket, bucket, openReserved));
       }
       ChunkSend send = open.get();
       int room = openReserved - send.lengthBytes();
@@ -195,19 +199,27 @@ public final class Body implements AutoCloseable {
   }
 
   /**
-   * Reserves the memory of a whole chunk before its first byte. Whoever waits here holds nothing
-   * that only it could give back: its own chunks are settled first. So bodies cannot wait for each
-   * other in a circle.
+   * Reserves the memory of a whole chunk before its first byte. Whoever waits here, be it for
+   * memory or because chunks before it wait for room on full disks, holds nothing that only it
+   * could give back: its own chunks are settled first. So bodies cannot wait for each other in a
+   * circle.
    */
   private int reserve() {
     long left = expectedLengthBytes.isEmpty() ? 0 : expectedLengthBytes.getAsLong() - lengthBytes;
     int length = left <= 0 ? bucket.chunkBytes() : (int) Math.min(bucket.chunkBytes(), left);
-    while (!memory.tryAcquire(length)) {
+    while (true) {
       if (underWay.isEmpty()) {
-        memory.acquire(length);
+        sender.rooms().awaitNone(bucket);
+        // Not for long: chunks that wait for room may have the memory, and will be refused.
+        if (memory.acquire(bucket.family(), length, env.nanoTime() + GATE_NANOS)) {
+          break;
+        }
+      } else if (!sender.rooms().waits(bucket.family())
+          && memory.tryAcquire(bucket.family(), length)) {
         break;
+      } else {
+        settleOldest();
       }
-      settleOldest();
     }
     heldBytes += length;
     return length;
@@ -226,7 +238,7 @@ public final class Body implements AutoCloseable {
             outcome.fail(failure);
           }
         });
-    underWay.add(new UnderWay(openOffset, openReserved, outcome));
+    underWay.add(new UnderWay(openOffset, openReserved, send, outcome));
     while (underWay.size() >= CHUNKS_UNDER_WAY) {
       settleOldest();
     }
@@ -258,7 +270,7 @@ public final class Body implements AutoCloseable {
   }
 
   private void free(long length) {
-    memory.release(length);
+    memory.release(bucket.family(), length);
     heldBytes -= length;
   }
 
@@ -291,7 +303,7 @@ public final class Body implements AutoCloseable {
   }
 
   private Extent writeList(byte[] encoded) {
-    ChunkSend send = sender.begin(ticket, bucket.family(), Math.max(encoded.length, 1));
+    ChunkSend send = sender.begin(ticket, bucket, Math.max(encoded.length, 1));
     for (int done = 0; done < encoded.length; ) {
       Slab slab = pool.take();
       int length = Math.min(encoded.length - done, slab.capacity());
@@ -342,14 +354,15 @@ public final class Body implements AutoCloseable {
     open.ifPresent(ChunkSend::abort);
     open = Optional.empty();
     for (UnderWay each : underWay) {
-      // It ends by itself, and releases its slices then.
+      // It ends by itself, and releases its slices then; only for room it waits no more.
+      each.send().giveUp();
       long length = each.reservedBytes();
       heldBytes -= length;
-      each.outcome().whenDone(done -> memory.release(length));
+      each.outcome().whenDone(done -> memory.release(bucket.family(), length));
     }
     underWay.clear();
     if (heldBytes > 0) {
-      memory.release(heldBytes);
+      memory.release(bucket.family(), heldBytes);
       heldBytes = 0;
     }
   }

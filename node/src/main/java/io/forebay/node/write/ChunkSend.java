@@ -2,6 +2,7 @@ package io.forebay.node.write;
 
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Crc32cCombiner;
+import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.Group;
 import io.forebay.core.env.BoundedQueue;
@@ -31,6 +32,10 @@ import java.util.Optional;
  * hold it already, the bytes for the others. A member that makes no progress for 500 ms is
  * suspected, and the chunk is written under a new id to another group (rule R10): a writer never
  * waits for an epoch change.
+ *
+ * <p>A chunk that finds no room anywhere takes its place in the {@link RoomQueue}. Its tries from
+ * there begin with one slice, and the others follow when every member has that: else each try would
+ * leave a whole copy on the members that do have room, which is garbage only when the body is over.
  */
 final class ChunkSend {
   /** A chunk that every member of its group holds. */
@@ -45,21 +50,23 @@ final class ChunkSend {
   // Re-homing goes on for so long before the write fails by name; two elections and a detection fit
   // in.
   private static final long GIVE_UP_NANOS = 30_000_000_000L;
-  // For so long one group after another answers that a volume has no room: a round of collection
-  // may make some; a longer wait would only keep the client from the refusal.
-  private static final long FULL_NANOS = 5_000_000_000L;
+  // So many volumes without room, one after the other, are taken for all.
+  private static final int MANY_FULL = 16;
+  private static final long ADMITTED_NANOS = 5_000_000L;
   private static final long HAVE_NANOS = 500_000_000L;
 
   private final ChunkSender sender;
   private final Session.Ticket ticket;
+  private final Bucket bucket;
   private final Family family;
   private final int maxLengthBytes;
-  private final long deadlineNanos;
+  private final Outcome<Boolean> unwanted;
   private final Optional<Outcome<Boolean>>
       fed; // of the first try, which begins with the first slice
   private final List<Slice> slices = new ArrayList<>();
   private int lengthBytes;
   private int crc32c;
+  private long deadlineNanos; // unless it is for room that the chunk waits
   private Optional<Flight> flight;
 
   /** One try: a chunk id, a group at an epoch, and the upload to its chain. */
@@ -80,11 +87,13 @@ final class ChunkSend {
     }
   }
 
-  ChunkSend(ChunkSender sender, Session.Ticket ticket, Family family, int maxLengthBytes) {
+  ChunkSend(ChunkSender sender, Session.Ticket ticket, Bucket bucket, int maxLengthBytes) {
     this.sender = sender;
     this.ticket = ticket;
-    this.family = family;
+    this.bucket = bucket;
+    this.family = bucket.family();
     this.maxLengthBytes = maxLengthBytes;
+    this.unwanted = new Outcome<>(sender.env());
     this.deadlineNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
     this.flight =
         sender.chooser().choose(family).filter(choice -> !choice.suspect()).map(this::take);
@@ -99,7 +108,7 @@ final class ChunkSend {
             "chunk-feed",
             () -> {
               try {
-                feed(open);
+                feed(open, false);
                 outcome.complete(true);
               } catch (Throwable failure) {
                 outcome.fail(failure);
@@ -144,28 +153,33 @@ final class ChunkSend {
   /**
    * Finishes the chunk; blocks until it is acknowledged. The slices are released whatever happens.
    *
-   * @throws ForebayException UNAVAILABLE naming what is missing; NO_SPACE
+   * @throws ForebayException UNAVAILABLE naming what is missing; NO_SPACE naming the full volumes;
+   *     CANCELLED after {@link #giveUp}
    */
   Acknowledged finish() {
-    long until = deadlineNanos;
     flight.ifPresent(open -> open.waiting.offer(Optional.empty()));
+    Optional<RoomQueue.Place> place = Optional.empty();
     try {
       fed.ifPresent(Outcome::await);
       String why = "no group of this family takes writes";
+      int full = 0;
       while (true) {
         if (flight.isPresent()) {
           Flight open = flight.get();
           Optional<Acknowledged> done = complete(open);
           land(open);
           if (done.isPresent()) {
+            place.ifPresent(RoomQueue.Place::stored);
+            ticket.kept(open.id);
             return done.get();
           }
+          ticket.dropped(open.id);
           why = lastRefusal(open);
+          full += lacksRoom(open) ? 1 : 0;
         }
-        boolean full = why.contains(ErrorCode.NO_SPACE.name());
-        if (sender.env().nanoTime() >= until) {
+        if (sender.env().nanoTime() >= deadlineNanos) {
           throw new ForebayException(
-              full ? ErrorCode.NO_SPACE : ErrorCode.UNAVAILABLE,
+              ErrorCode.UNAVAILABLE,
               "a chunk of "
                   + lengthBytes
                   + " bytes found no "
@@ -173,26 +187,42 @@ final class ChunkSend {
                   + " members that all take it: "
                   + why);
         }
-        until = full ? Math.min(until, sender.env().nanoTime() + FULL_NANOS) : deadlineNanos;
         Optional<GroupChooser.Choice> choice = choose();
+        boolean allFull =
+            full >= MANY_FULL
+                || (full > 0 && choice.filter(GroupChooser.Choice::unfit).isPresent());
+        if (place.isEmpty() && allFull) {
+          place = Optional.of(sender.rooms().enter(bucket, unwanted));
+        }
+        if (place.isPresent()) {
+          if (flight.isPresent()) {
+            tell(place.get(), flight.get());
+          }
+          if (!bucket.storeUrl().isEmpty()) {
+            sender.haste().ask();
+          }
+          place.get().awaitTurn();
+          deadlineNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
+          choice = choose();
+        }
         if (choice.isEmpty()) {
           flight = Optional.empty();
           sender.awaitChange(deadlineNanos);
           continue;
         }
-        if (flight.isPresent()) {
+        if (flight.isPresent() && place.isEmpty()) {
           sender.countRehome();
-          // Every group may refuse at once (all disks full): then this is a loop, and must not be a
-          // hot one.
+          // Every group may refuse at once: then this is a loop, and must not be a hot one.
           sender.env().sleep(PROBE_NANOS / 2);
         }
         Flight next = take(choice.get());
         flight = Optional.of(next);
         slices.forEach(slice -> next.waiting.offer(Optional.of(slice)));
         next.waiting.offer(Optional.empty());
-        feed(next);
+        feed(next, place.isPresent());
       }
     } finally {
+      place.ifPresent(RoomQueue.Place::close);
       flight.ifPresent(this::land);
       release();
     }
@@ -222,6 +252,14 @@ final class ChunkSend {
     }
   }
 
+  /**
+   * Nobody wants the chunk any more, which another thread finishes: it need not wait for room. May
+   * come from any thread.
+   */
+  void giveUp() {
+    unwanted.complete(true);
+  }
+
   /** Gives the chunk up; what was stored of it becomes garbage with its session. */
   void abort() {
     flight.ifPresent(open -> {
@@ -241,11 +279,17 @@ final class ChunkSend {
   }
 
   /**
-   * Sends what waits, until the last. A chain that does not take a slice within the stall time is
-   * given up.
+   * Sends what waits, until the last, or until a member refuses the chunk. A chain that does not
+   * take a slice within the stall time is given up.
+   *
+   * @param carefully whether the second slice waits until every member has the first
    */
-  private void feed(Flight open) {
+  private void feed(Flight open, boolean carefully) {
+    boolean first = true;
     for (Optional<Slice> next = open.waiting.take(); next.isPresent(); next = open.waiting.take()) {
+      if (unfit(open)) {
+        return;
+      }
       Slice slice = next.get();
       if (!open.upload.write(
           slice.bytes(), slice.crc32c(), sender.env().nanoTime() + STALL_NANOS)) {
@@ -253,14 +297,55 @@ final class ChunkSend {
         suspectWhoLags(open);
         return;
       }
+      if (carefully && first && !allHave(open, slice.bytes().length())) {
+        return;
+      }
+      first = false;
     }
+  }
+
+  /** Waits until every member has so many bytes; false when that is not to be. */
+  private boolean allHave(Flight open, int bytes) {
+    long until = sender.env().nanoTime() + STALL_NANOS;
+    while (open.upload.progressBytes().stream().anyMatch(has -> has < bytes)) {
+      if (unfit(open) || open.upload.ended()) {
+        return false;
+      }
+      if (sender.env().nanoTime() >= until) {
+        open.broken = true;
+        suspectWhoLags(open);
+        return false;
+      }
+      sender.env().sleep(ADMITTED_NANOS);
+    }
+    return true;
+  }
+
+  private static void tell(RoomQueue.Place place, Flight open) {
+    List<HopAck> hops = open.upload.acknowledgedSoFar().hops();
+    for (int i = 0; i < hops.size(); i++) {
+      if (hops.get(i).full()) {
+        place.full(
+            hops.get(i).volume(), open.choice.chain().get(i).node() + ": " + hops.get(i).detail());
+      }
+    }
+  }
+
+  private static boolean unfit(Flight open) {
+    return open.upload.acknowledgedSoFar().hops().stream().anyMatch(HopAck::unfit);
+  }
+
+  private static boolean lacksRoom(Flight open) {
+    return open.upload.acknowledgedSoFar().hops().stream().anyMatch(HopAck::full);
   }
 
   private Optional<Acknowledged> complete(Flight open) {
     ChunkAck ack;
-    if (open.broken) {
+    if (open.broken || unfit(open)) {
+      // Not finished where a disk has refused it: the others would keep a copy that nobody names.
       ack = open.upload.acknowledgedSoFar();
       open.upload.abort("no progress");
+      open.broken = true;
     } else {
       Outcome<ChunkAck> finished = open.upload.finish(lengthBytes, crc32c);
       ack = await(open, finished);
@@ -396,7 +481,10 @@ final class ChunkSend {
       }
     }
     var single =
-        flight(open.id, new GroupChooser.Choice(open.choice.group(), List.of(hop), false), upload);
+        flight(
+            open.id,
+            new GroupChooser.Choice(open.choice.group(), List.of(hop), false, false),
+            upload);
     return await(single, upload.finish(lengthBytes, crc32c)).allStored();
   }
 

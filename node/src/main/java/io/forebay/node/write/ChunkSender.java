@@ -1,6 +1,6 @@
 package io.forebay.node.write;
 
-import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.Bucket;
 import io.forebay.core.env.Env;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.log.ControlPlane;
@@ -16,14 +16,22 @@ public final class ChunkSender {
   private final ControlPlane plane;
   private final Suspects suspects;
   private final GroupChooser chooser;
+  private final RoomQueue rooms;
+  private final FlushHaste haste;
   private final AtomicLong rehomed = new AtomicLong();
 
-  public ChunkSender(Env env, Network network, ControlPlane plane) {
+  /**
+   * @param roomWaitNanos for how long chunks of buckets with a store wait for room while none is
+   *     made
+   */
+  public ChunkSender(Env env, Network network, ControlPlane plane, long roomWaitNanos) {
     this.env = env;
     this.network = network;
     this.plane = plane;
     this.suspects = new Suspects(env);
     this.chooser = new GroupChooser(env, plane::image, network.self(), suspects);
+    this.rooms = new RoomQueue(env, roomWaitNanos);
+    this.haste = new FlushHaste(env, plane);
   }
 
   /** How many chunks were written again elsewhere because their first group did not take them. */
@@ -36,9 +44,22 @@ public final class ChunkSender {
     return suspects;
   }
 
+  /** How many chunks wait for room on full disks. */
+  public int waitingForRoom() {
+    return rooms.size();
+  }
+
   /** Begins a chunk. */
-  ChunkSend begin(Session.Ticket ticket, Family family, int maxLengthBytes) {
-    return new ChunkSend(this, ticket, family, maxLengthBytes);
+  ChunkSend begin(Session.Ticket ticket, Bucket bucket, int maxLengthBytes) {
+    return new ChunkSend(this, ticket, bucket, maxLengthBytes);
+  }
+
+  RoomQueue rooms() {
+    return rooms;
+  }
+
+  FlushHaste haste() {
+    return haste;
   }
 
   Env env() {

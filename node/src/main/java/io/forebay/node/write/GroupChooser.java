@@ -33,8 +33,9 @@ final class GroupChooser {
    *     do, for the last one sends nothing on
    * @param suspect whether a node among them is suspected of being dead: there was no group
    *     without. A volume that is full or broken has answered, and an attempt costs nothing there
+   * @param unfit whether a volume among them did not take a chunk a moment ago, likewise
    */
-  record Choice(Group group, List<Hop> chain, boolean suspect) {}
+  record Choice(Group group, List<Hop> chain, boolean suspect, boolean unfit) {}
 
   private record Way(Group group, List<Hop> chain) {}
 
@@ -45,8 +46,7 @@ final class GroupChooser {
   private final NodeId self;
   private final Suspects suspects;
   private final ReentrantLock lock = new ReentrantLock();
-  private final Map<Family, Stripe> stripes =
-      new TreeMap<>(GroupChooser::compare); // guarded by lock
+  private final Map<Family, Stripe> stripes = new TreeMap<>(); // guarded by lock
   private final Map<NodeId, Integer> underWay = new TreeMap<>(); // guarded by lock
   private long turn; // guarded by lock
 
@@ -55,12 +55,6 @@ final class GroupChooser {
     this.images = images;
     this.self = self;
     this.suspects = suspects;
-  }
-
-  private static int compare(Family a, Family b) {
-    int order = Integer.compare(a.replicas(), b.replicas());
-    order = order != 0 ? order : Integer.compare(a.minInSync(), b.minInSync());
-    return order != 0 ? order : a.durability().compareTo(b.durability());
   }
 
   /** A group of the family that takes writes now; empty when there is none. */
@@ -143,7 +137,8 @@ final class GroupChooser {
           new Choice(
               way.group(),
               ordered(way.chain()),
-              way.chain().stream().map(Hop::node).anyMatch(suspects::contains)));
+              way.chain().stream().map(Hop::node).anyMatch(suspects::contains),
+              way.chain().stream().map(Hop::volume).anyMatch(suspects::contains)));
     } finally {
       lock.unlock();
     }

@@ -9,8 +9,11 @@ import io.forebay.core.id.SessionId;
 import io.forebay.core.log.ControlPlane;
 import io.forebay.core.namespace.NamespaceCommand;
 import io.forebay.core.namespace.NamespaceResult;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Optional;
-import java.util.TreeMap;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -19,18 +22,30 @@ import java.util.concurrent.locks.ReentrantLock;
  * everything is answered (rule G4), so that what crashed writers left becomes garbage. A body that
  * was begun in a session which has ended meanwhile cannot be published (rule G2); the next one
  * opens a new session.
+ *
+ * <p>The mark stays below the first chunk that a body which is not over has, or is sending, and
+ * what is above it may not be evicted, in a store or not (rule G6). One slow body, or one that
+ * waits for room on full disks, would so keep others' chunks there that could make that room.
+ * Therefore a session takes no more bodies once it has given out some chunks: the next ones go into
+ * another, and it is closed when its last one is over.
  */
 public final class Session {
   /** One body's place in the session, from its first chunk to its answered publish. */
   public final class Ticket implements AutoCloseable {
     private final Numbers numbers;
-    private final long openFrom;
+    // Guarded by lock.
+    private final TreeSet<Long> sending = new TreeSet<>(); // until there is a chunk that stays
+    private long firstKept = Long.MAX_VALUE;
     private long publishSequence;
 
     private Ticket(Numbers numbers) {
       this.numbers = numbers;
-      this.openFrom = numbers.nextChunk;
-      numbers.openBodies.merge(openFrom, 1, Integer::sum);
+      numbers.open.add(this);
+    }
+
+    /** The least chunk number that the publish may name; with lock held. */
+    private long openFrom() {
+      return Math.min(firstKept, sending.isEmpty() ? numbers.nextChunk : sending.first());
     }
 
     /** The session. */
@@ -42,7 +57,32 @@ public final class Session {
     public ChunkId nextChunk() {
       lock.lock();
       try {
-        return new ChunkId(numbers.id, numbers.nextChunk++);
+        long sequence = numbers.nextChunk++;
+        if (firstKept == Long.MAX_VALUE) {
+          sending.add(sequence);
+        }
+        return new ChunkId(numbers.id, sequence);
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    /** The body names this chunk. */
+    void kept(ChunkId chunk) {
+      lock.lock();
+      try {
+        sending.remove(chunk.sequence());
+        firstKept = Math.min(firstKept, chunk.sequence());
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    /** The body does not name this chunk: its bytes go under another id. */
+    void dropped(ChunkId chunk) {
+      lock.lock();
+      try {
+        sending.remove(chunk.sequence());
       } finally {
         lock.unlock();
       }
@@ -79,8 +119,7 @@ public final class Session {
     public void close() {
       lock.lock();
       try {
-        numbers.openBodies.computeIfPresent(
-            openFrom, (from, count) -> count == 1 ? null : count - 1);
+        numbers.open.remove(this);
         numbers.openPublishes.remove(publishSequence);
       } finally {
         lock.unlock();
@@ -92,8 +131,7 @@ public final class Session {
     final SessionId id;
     long nextChunk = 1;
     long nextPublish = 1;
-    // Bodies by the chunk number from which their chunks begin.
-    final TreeMap<Long, Integer> openBodies = new TreeMap<>();
+    final Set<Ticket> open = new LinkedHashSet<>(); // bodies that are not over
     final TreeSet<Long> openPublishes = new TreeSet<>();
     long reportedMark = 1;
     long reportedAnswered = 1;
@@ -104,13 +142,18 @@ public final class Session {
   }
 
   private static final long REPORT_NANOS = 3_000_000_000L;
+  // Two commands of the log for so many chunks, 1 GiB of the usual size.
+  private static final long CHUNKS = 64;
 
   private final Env env;
   private final ControlPlane plane;
   private final NodeId node;
   private final ReentrantLock opening = new ReentrantLock();
   private final ReentrantLock lock = new ReentrantLock();
-  private Optional<Numbers> current = Optional.empty(); // guarded by lock, as is what is in it
+  // Guarded by lock, as is what is in them.
+  private Optional<Numbers> current = Optional.empty();
+  private final List<Numbers> former = new ArrayList<>(); // that have bodies which are not over
+  private boolean renewing;
 
   public Session(Env env, ControlPlane plane, NodeId node) {
     this.env = env;
@@ -125,13 +168,21 @@ public final class Session {
    */
   public Ticket enter() {
     while (true) {
+      Optional<Ticket> ticket;
+      boolean renew;
       lock.lock();
       try {
-        if (current.isPresent()) {
-          return new Ticket(current.get());
-        }
+        ticket = current.map(Ticket::new);
+        renew = !renewing && current.filter(numbers -> numbers.nextChunk > CHUNKS).isPresent();
+        renewing |= renew;
       } finally {
         lock.unlock();
+      }
+      if (renew) {
+        env.spawn("session", this::renew);
+      }
+      if (ticket.isPresent()) {
+        return ticket.get();
       }
       opening.lock();
       try {
@@ -174,32 +225,9 @@ public final class Session {
   public void report() {
     while (true) {
       env.sleep(REPORT_NANOS);
-      Numbers numbers;
-      long mark;
-      long answeredBelow;
-      lock.lock();
       try {
-        if (current.isEmpty()) {
-          continue;
-        }
-        numbers = current.get();
-        mark = numbers.openBodies.isEmpty() ? numbers.nextChunk : numbers.openBodies.firstKey();
-        answeredBelow =
-            numbers.openPublishes.isEmpty() ? numbers.nextPublish : numbers.openPublishes.first();
-        if (mark == numbers.reportedMark && answeredBelow == numbers.reportedAnswered) {
-          continue;
-        }
-      } finally {
-        lock.unlock();
-      }
-      try {
-        plane.namespace(new NamespaceCommand.SessionLowWater(numbers.id, mark, answeredBelow));
-        lock.lock();
-        try {
-          numbers.reportedMark = mark;
-          numbers.reportedAnswered = answeredBelow;
-        } finally {
-          lock.unlock();
+        for (Numbers numbers : known()) {
+          report(numbers);
         }
       } catch (ForebayException failure) {
         if (failure.code() == ErrorCode.CANCELLED) {
@@ -207,6 +235,75 @@ public final class Session {
         }
         // No leader for now: the mark is only good for freeing room, and is reported again.
       }
+    }
+  }
+
+  /** Has the session followed by another; nobody waits for that. */
+  private void renew() {
+    opening.lock();
+    try {
+      SessionId id = openOne();
+      lock.lock();
+      try {
+        current.ifPresent(former::add);
+        current = Optional.of(new Numbers(id));
+      } finally {
+        lock.unlock();
+      }
+    } catch (ForebayException failure) {
+      // No leader for now: bodies stay together in the session that there is, and one of the next
+      // has it tried again.
+    } finally {
+      opening.unlock();
+      lock.lock();
+      try {
+        renewing = false;
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+
+  private List<Numbers> known() {
+    lock.lock();
+    try {
+      var known = new ArrayList<>(former);
+      current.ifPresent(known::add);
+      return known;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void report(Numbers numbers) {
+    long mark;
+    long answeredBelow;
+    boolean over;
+    lock.lock();
+    try {
+      mark = numbers.open.stream().mapToLong(Ticket::openFrom).min().orElse(numbers.nextChunk);
+      answeredBelow =
+          numbers.openPublishes.isEmpty() ? numbers.nextPublish : numbers.openPublishes.first();
+      over = former.contains(numbers) && numbers.open.isEmpty();
+      if (!over && mark == numbers.reportedMark && answeredBelow == numbers.reportedAnswered) {
+        return;
+      }
+    } finally {
+      lock.unlock();
+    }
+    plane.namespace(
+        over
+            ? new NamespaceCommand.CloseSession(numbers.id)
+            : new NamespaceCommand.SessionLowWater(numbers.id, mark, answeredBelow));
+    lock.lock();
+    try {
+      numbers.reportedMark = mark;
+      numbers.reportedAnswered = answeredBelow;
+      if (over) {
+        former.remove(numbers);
+      }
+    } finally {
+      lock.unlock();
     }
   }
 }

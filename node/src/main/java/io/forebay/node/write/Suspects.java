@@ -15,7 +15,7 @@ public final class Suspects {
   // Longer than a detection (3 s), after which the cluster's image says who is gone.
   private static final long AVOID_NANOS = 4_000_000_000L;
 
-  // Room comes back with a round of collection, which comes every few seconds.
+  // Room comes back when a disk was looked at for something to evict, which takes about as long.
   private static final long UNFIT_NANOS = 2_000_000_000L;
 
   private final Env env;

@@ -8,8 +8,9 @@
  *
  * <p>Threading: a body belongs to one thread; sessions, suspects and choosers are for all.
  *
- * <p>Failure: UNAVAILABLE or NO_SPACE with what each member said, after 30 s of trying elsewhere;
- * after 5 s of answers that there is no room.
+ * <p>Failure: UNAVAILABLE with what each member said, after 30 s of trying elsewhere; NO_SPACE
+ * naming the full volumes, after 5 s where there is no store behind, and else once no writer of
+ * this node has found room for as long as is configured.
  */
 @NullMarked
 package io.forebay.node.write;

@@ -72,6 +72,7 @@ import io.forebay.node.read.ManifestReader;
 import io.forebay.node.read.OpenGeneration;
 import io.forebay.node.replica.DoubtedChunks;
 import io.forebay.node.replica.MemoryTier;
+import io.forebay.node.replica.Recency;
 import io.forebay.node.replica.Volumes;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
@@ -163,7 +164,8 @@ final class FlushWorld {
                 plane,
                 pool,
                 new MemoryTier(steps, 0),
-                new DoubtedChunks(steps)),
+                new DoubtedChunks(steps),
+                new Recency(steps, 1 << 30)),
             stores,
             pool);
     for (int i = 0; i < nodes; i++) {

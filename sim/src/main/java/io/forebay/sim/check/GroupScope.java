@@ -40,9 +40,12 @@ import io.forebay.core.volume.ChunkAppender;
 import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
 import io.forebay.core.volume.VolumeUsage;
+import io.forebay.node.replica.CapacitySettings;
 import io.forebay.node.replica.DoubtedChunks;
+import io.forebay.node.replica.Fill;
 import io.forebay.node.replica.Lease;
 import io.forebay.node.replica.MemoryTier;
+import io.forebay.node.replica.Recency;
 import io.forebay.node.replica.Replica;
 import io.forebay.node.replica.Volumes;
 import java.nio.ByteBuffer;
@@ -922,7 +925,9 @@ final class GroupScope implements Scope<GroupScope.World> {
               pool,
               new MemoryTier(env, 0),
               lease,
-              new DoubtedChunks(env));
+              new DoubtedChunks(env),
+              new Fill(env, CapacitySettings.DEFAULT),
+              new Recency(env, 0));
     }
 
     @Override
@@ -982,7 +987,7 @@ final class GroupScope implements Scope<GroupScope.World> {
 
     @Override
     public VolumeUsage usage() {
-      throw new UnsupportedOperationException();
+      return new VolumeUsage(1, 0, 0, 0); // no disk of this world fills
     }
 
     @Override

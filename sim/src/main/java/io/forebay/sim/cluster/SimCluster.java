@@ -18,6 +18,7 @@ import io.forebay.node.Node;
 import io.forebay.node.NodeConfig;
 import io.forebay.node.Voter;
 import io.forebay.node.life.ClusterLog;
+import io.forebay.node.replica.CapacitySettings;
 import io.forebay.node.resync.Scrubber;
 import io.forebay.sim.log.SimLog;
 import io.forebay.sim.net.SimLinks;
@@ -193,6 +194,7 @@ final class SimCluster {
                 MEMORY_TIER_BYTES,
                 GRACE_MILLIS,
                 COLLECT_NANOS / 1_000_000,
+                CapacitySettings.DEFAULT,
                 SCRUB,
                 leases));
     node.plane().onImage(image -> judge.seen(env.process(), image));
