@@ -4,6 +4,7 @@ import io.forebay.core.id.ChunkId;
 import io.forebay.core.id.SessionId;
 import io.forebay.core.namespace.Manifest.Segment;
 import io.forebay.core.namespace.Rows.SessionRow;
+import io.forebay.core.rule.Rule;
 import io.forebay.core.sorted.Overlay;
 import io.forebay.core.sorted.SortedMap;
 import java.nio.ByteBuffer;
@@ -163,7 +164,7 @@ final class Claims {
       long bit = 1L << (chunk.sequence() % BLOCK);
       if (bits == null || chunk.sequence() >= below) {
         states.add(ChunkState.OPEN);
-      } else if ((bits[0] & bit) != 0) {
+      } else if ((bits[0] & bit) != 0 && (Rule.G1.holds() || (bits[1] & bit) == 0)) {
         states.add(ChunkState.OWED);
       } else {
         states.add((bits[1] & bit) != 0 ? ChunkState.CLEAN : ChunkState.GARBAGE);
@@ -175,7 +176,7 @@ final class Claims {
   /** Nothing of an unknown session is passed: it may be opened later than this view (rule G5). */
   private static long passed(SortedMap.View view, SessionId session, long lastId) {
     boolean sameShard = session.value() >>> 48 == lastId >>> 48;
-    if (!sameShard || Long.compareUnsigned(session.value(), lastId) > 0) {
+    if ((!sameShard || Long.compareUnsigned(session.value(), lastId) > 0) && Rule.G5.holds()) {
       return 0;
     }
     return Rows.get(view, Keys.of(Keys.SESSION, session.value()), SessionRow.class)

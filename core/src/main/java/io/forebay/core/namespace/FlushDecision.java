@@ -2,6 +2,7 @@ package io.forebay.core.namespace;
 
 import io.forebay.core.namespace.FlushRecord.Attempt;
 import io.forebay.core.namespace.FlushRecord.Target;
+import io.forebay.core.rule.Rule;
 import java.util.Optional;
 
 /**
@@ -33,7 +34,7 @@ public sealed interface FlushDecision {
   private static FlushDecision found(FlushRecord record, StoreHead.Found found) {
     StoreSight sight = found.sight();
     Optional<Attempt> ours = found.stamp().flatMap(stamp -> unresolved(record, stamp));
-    if (ours.isPresent()) {
+    if (ours.isPresent() && Rule.F3.holds()) {
       boolean wanted = record.generation().filter(ours.get().generation()::equals).isPresent();
       return wanted ? new Done(sight) : new Retry(sight);
     }

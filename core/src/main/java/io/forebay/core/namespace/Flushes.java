@@ -14,6 +14,7 @@ import io.forebay.core.namespace.FlushRecord.Target;
 import io.forebay.core.namespace.Rows.Entry;
 import io.forebay.core.namespace.Rows.FlushRow;
 import io.forebay.core.namespace.Rows.GenerationRow;
+import io.forebay.core.rule.Rule;
 import io.forebay.core.sorted.SortedMap;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -88,7 +89,9 @@ final class Flushes {
 
     /** The open attempt may have landed or may still land (F2). */
     void openIsUnresolved() {
-      open.ifPresent(unresolved::add);
+      if (Rule.F2.holds()) {
+        open.ifPresent(unresolved::add);
+      }
       open = Optional.empty();
     }
 
@@ -141,7 +144,7 @@ final class Flushes {
             FlushRow.class, new FlushRow(kept.get(), old.map(FlushRow::queuedMillis).orElse(-1L))));
     if (kept.get().target() instanceof Target.Flushed flushed) {
       repoint(bucket, key, flushed.generation(), kept.get().seen());
-      if (kept.get().settled()) {
+      if (kept.get().settled() || !Rule.F5.holds()) {
         settle(bucket, key, flushed.generation(), kept.get().seen());
       }
     }
@@ -246,7 +249,7 @@ final class Flushes {
           found[0] = Keys.longAt(row, row.length - 8) != own;
           return !found[0];
         });
-    return found[0];
+    return found[0] && Rule.F6.holds();
   }
 
   /** Registers what an owner refers to, so that it is not destroyed. */
@@ -514,7 +517,7 @@ final class Flushes {
         delete
             ? draft.target instanceof Target.Delete
             : draft.target instanceof Target.Put put
-                && put.generation().equals(attempt.generation());
+                && (put.generation().equals(attempt.generation()) || !Rule.F7.holds());
     if (wanted) {
       recorded(draft, seen);
     } else {
@@ -702,8 +705,9 @@ final class Flushes {
         record(bucket, key)
             .filter(r -> r.conflict().isPresent())
             .orElseThrow(() -> refuse(ErrorCode.NOT_FOUND, "there is no conflict on this key"));
-    if (!record.generation().equals(generation)
-        || !record.conflict().orElseThrow().seen().equals(seen)) {
+    if (Rule.F8.holds()
+        && (!record.generation().equals(generation)
+            || !record.conflict().orElseThrow().seen().equals(seen))) {
       throw refuse(
           ErrorCode.STORE_CONFLICT, "the conflict is no longer the one that was seen; look again");
     }
@@ -715,7 +719,7 @@ final class Flushes {
         record(bucket, key)
             .orElseThrow(
                 () -> refuse(ErrorCode.NOT_FOUND, "there is nothing to flush under this key"));
-    if (record.version() != version) {
+    if (record.version() != version && Rule.F4.holds()) {
       throw refuse(
           ErrorCode.CONCURRENT_CHANGE,
           "the flush record is at version " + record.version() + ", not " + version);
@@ -725,7 +729,8 @@ final class Flushes {
 
   private Draft open(BucketId bucket, String key, long attempt) {
     return record(bucket, key)
-        .filter(r -> r.open().filter(open -> open.number() == attempt).isPresent())
+        .filter(
+            r -> r.open().filter(open -> open.number() == attempt || !Rule.F1.holds()).isPresent())
         .map(r -> new Draft(bucket, key, r))
         .orElseThrow(() ->
             refuse(

@@ -15,6 +15,7 @@ import io.forebay.core.id.SessionId;
 import io.forebay.core.namespace.Rows.Entry;
 import io.forebay.core.namespace.Rows.GenerationRow;
 import io.forebay.core.namespace.Rows.SessionRow;
+import io.forebay.core.rule.Rule;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -69,7 +70,7 @@ final class Objects {
     SessionRow row = change.session(session);
     byte[] key = Keys.answer(session, sequence);
     Optional<NamespaceResult> before = Rows.get(change.out, key, NamespaceResult.class);
-    if (before.isPresent()) {
+    if (before.isPresent() && Rule.G2.holds()) {
       return before.get();
     }
     if (sequence < row.answeredBelow() || sequence < 1) {
@@ -109,7 +110,7 @@ final class Objects {
           "the manifest describes " + manifest.lengthBytes() + " bytes, not " + lengthBytes);
     }
     List<ChunkRange> notOwed = Claims.notOwed(change.out, session, row.lowWater(), manifest);
-    if (!notOwed.isEmpty()) {
+    if (!notOwed.isEmpty() && Rule.G3.holds()) {
       throw new Rows.Refusal(new NamespaceResult.NotOwed(notOwed));
     }
   }
@@ -248,7 +249,7 @@ final class Objects {
   Manifest taken(ObjectHead source) {
     GenerationRow row = change.generation(source.generation());
     Manifest manifest = change.manifest(source.generation().value());
-    if (!row.clean()) {
+    if (!row.clean() || !Rule.R13.holds()) {
       return manifest;
     }
     Optional<FlushRecord> record = Flushes.record(change.out, source.bucket(), source.key());

@@ -14,6 +14,7 @@ import io.forebay.core.namespace.Rows.CompletedRow;
 import io.forebay.core.namespace.Rows.MadePartRow;
 import io.forebay.core.namespace.Rows.PartRow;
 import io.forebay.core.namespace.Rows.UploadRow;
+import io.forebay.core.rule.Rule;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
@@ -118,7 +119,9 @@ final class Uploads {
     Rows.get(change.out, key, PartRow.class).ifPresent(this::drop);
     change.out.put(key, Rows.bytes(PartRow.class, part));
     change.putManifest(part.owner(), manifest);
-    Claims.put(change.out, part.owner(), manifest);
+    if (Rule.G7.holds()) {
+      Claims.put(change.out, part.owner(), manifest);
+    }
     flushes.addSources(part.owner(), manifest);
     return new NamespaceResult.PartLogged(
         new PartInfo(number, part.lengthBytes(), part.etag(), part.modifiedMillis()));
