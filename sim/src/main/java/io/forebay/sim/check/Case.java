@@ -32,6 +32,6 @@ public record Case(String name, List<World> quick, List<World> full, List<Mutati
 
   /** All there are. */
   static List<Case> all() {
-    return List.of(GroupScope.CASE, LeaseScope.CASE);
+    return List.of(GroupScope.CASE, FlushScope.CASE, SessionScope.CASE, LeaseScope.CASE);
   }
 }

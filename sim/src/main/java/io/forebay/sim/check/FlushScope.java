@@ -103,7 +103,7 @@ public final class FlushScope implements Scope<FlushMoment> {
 
   private static final List<String> KEYS = List.of("a", "b");
   private static final int THEIRS = 6; // contents from here on are somebody else's
-  private static final int PARTS = 2;
+  private static final int PARTS_OF_ALL = 2;
   private static final BucketId BUCKET = new BucketId(1);
   private static final NodeId NODE = new NodeId("n");
   private static final long LEASE = 1_000;
@@ -112,6 +112,56 @@ public final class FlushScope implements Scope<FlushMoment> {
   private static final FlushPolicy POLICY = new FlushPolicy(FlushMode.BACK, 0, GRACE);
   private static final int BYTES = 10;
   private static final StoreSight ABSENT = new StoreSight.Absent();
+
+  private static final int MOST = 20_000_000;
+
+  private static final Case.World ONE_KEY =
+      world("one key", new Bounds(1, 2, false, false, 2, 1, 0, 1, 0, 0));
+  private static final Case.World RECURRING =
+      world("ETags that recur", new Bounds(1, 2, true, false, 3, 0, 0, 1, 0, 0));
+  private static final Case.World SOURCES =
+      world("copies and renames", new Bounds(2, 1, false, false, 1, 1, 1, 1, 0, 0));
+  private static final Case.World OTHERS =
+      world("others, and a reader", new Bounds(1, 1, false, false, 2, 0, 0, 1, 1, 1));
+  private static final Case.World PARTS =
+      world("in parts of one pool", new Bounds(1, 2, false, true, 2, 0, 0, 1, 0, 0));
+
+  /** The flush. */
+  static final Case CASE =
+      new Case(
+          "flush",
+          List.of(ONE_KEY, RECURRING, SOURCES, OTHERS, PARTS),
+          List.of(
+              world(
+                  "one key, 3 generations, 2 faults",
+                  new Bounds(1, 2, false, false, 3, 1, 0, 2, 0, 0)),
+              world(
+                  "ETags that recur, a deletion, 2 faults",
+                  new Bounds(1, 2, true, false, 3, 1, 0, 2, 0, 0)),
+              world(
+                  "copies and renames, 2 generations",
+                  new Bounds(2, 1, false, false, 2, 1, 1, 1, 0, 0)),
+              world("copies and renames, others", new Bounds(2, 1, false, false, 1, 1, 1, 1, 1, 0)),
+              world(
+                  "others, a reader, a deletion", new Bounds(1, 2, false, false, 2, 1, 0, 1, 1, 1)),
+              world(
+                  "in parts of one pool, a deletion, 2 faults",
+                  new Bounds(1, 2, false, true, 2, 1, 0, 2, 0, 0))),
+          List.of(
+              new Case.Mutation(Rule.F1, ONE_KEY),
+              new Case.Mutation(Rule.F2, ONE_KEY),
+              new Case.Mutation(Rule.F3, ONE_KEY),
+              new Case.Mutation(Rule.F4, ONE_KEY),
+              new Case.Mutation(Rule.F5, RECURRING),
+              new Case.Mutation(Rule.F6, SOURCES),
+              new Case.Mutation(Rule.F7, ONE_KEY),
+              new Case.Mutation(Rule.F8, OTHERS),
+              new Case.Mutation(Rule.F9, OTHERS),
+              new Case.Mutation(Rule.F10, PARTS)));
+
+  private static Case.World world(String name, Bounds bounds) {
+    return new Case.World("flush: " + name, () -> new FlushScope(bounds), MOST);
+  }
 
   private final Bounds bounds;
   private final Namespaces namespaces = new Namespaces(true);
@@ -148,40 +198,6 @@ public final class FlushScope implements Scope<FlushMoment> {
     Applied opened = namespaces.apply(namespaces.empty(), new NamespaceCommand.OpenSession(NODE));
     first = opened.state();
     session = new SessionId(Namespaces.id(1)); // the first id of the shard, and never gone
-  }
-
-  /** All that is checked of the flush. */
-  public static List<Checked> all() {
-    return List.of(
-        checked(
-            "flush",
-            new Bounds(1, 2, false, false, 2, 1, 0, 1, 0, 0),
-            new Bounds(1, 2, false, false, 3, 1, 0, 2, 0, 0),
-            List.of(Rule.F1, Rule.F2, Rule.F3, Rule.F4, Rule.F7)),
-        checked(
-            "flush-recurring",
-            new Bounds(1, 2, true, false, 3, 0, 0, 1, 0, 0),
-            new Bounds(1, 2, true, false, 3, 1, 0, 2, 0, 0),
-            List.of(Rule.F5)),
-        checked(
-            "flush-sources",
-            new Bounds(2, 1, false, false, 1, 1, 1, 1, 0, 0),
-            new Bounds(2, 1, false, false, 2, 1, 1, 1, 0, 0),
-            List.of(Rule.F6)),
-        checked(
-            "flush-others",
-            new Bounds(1, 1, false, false, 2, 0, 0, 1, 1, 1),
-            new Bounds(1, 2, false, false, 2, 1, 0, 1, 1, 1),
-            List.of(Rule.F8, Rule.F9)),
-        checked(
-            "flush-parts",
-            new Bounds(1, 2, false, true, 2, 0, 0, 1, 0, 0),
-            new Bounds(1, 2, false, true, 2, 1, 0, 2, 0, 0),
-            List.of(Rule.F10)));
-  }
-
-  private static Checked checked(String name, Bounds small, Bounds large, List<Rule> rules) {
-    return new Checked(name, () -> new FlushScope(small), () -> new FlushScope(large), rules);
   }
 
   @Override
@@ -581,7 +597,7 @@ public final class FlushScope implements Scope<FlushMoment> {
     if (bounds.staged) {
       List<Integer> parts =
           s.parts().stream().filter(part -> isOf(part, request)).map(Part::content).toList();
-      if (parts.size() < PARTS) {
+      if (parts.size() < PARTS_OF_ALL) {
         return answered(s, request, new Failed(request, ErrorCode.NO_SUCH_UPLOAD));
       }
       if (parts.stream().anyMatch(each -> each != request.content())) {
@@ -619,7 +635,9 @@ public final class FlushScope implements Scope<FlushMoment> {
                 .toList());
     parts.add(part);
     return answered(
-        s.parts(parts), request, new Sending(request.part((request.part() + 1) % (PARTS + 1))));
+        s.parts(parts),
+        request,
+        new Sending(request.part((request.part() + 1) % (PARTS_OF_ALL + 1))));
   }
 
   /** Tells the sender, if it still waits. */

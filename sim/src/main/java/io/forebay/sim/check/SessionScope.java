@@ -242,6 +242,40 @@ public final class SessionScope implements Scope<SessionScope.Moment> {
   private static final long BYTES = 10;
   private static final int PART = 1;
 
+  private static final int MOST = 10_000_000;
+
+  private static final Case.World APPENDS =
+      world("publishes that name what is there", new Bounds(1, 1, 2, true, 1, 0, 0, 1, false));
+  private static final Case.World COPIES =
+      world("copies", new Bounds(2, 1, 1, false, 1, 1, 0, 1, false));
+  private static final Case.World UPLOADS =
+      world("an upload", new Bounds(1, 1, 1, false, 1, 0, 1, 1, false));
+  private static final Case.World BEHIND =
+      world("somebody who is behind", new Bounds(1, 2, 1, false, 0, 0, 0, 0, true));
+
+  /** Sessions, garbage and eviction. */
+  static final Case CASE =
+      new Case(
+          "session",
+          List.of(APPENDS, COPIES, UPLOADS, BEHIND),
+          List.of(
+              world("2 writers that append", new Bounds(1, 2, 1, true, 1, 0, 0, 1, false)),
+              world("copies, 2 chunks", new Bounds(2, 1, 2, true, 1, 1, 0, 1, false)),
+              world("an upload, 2 chunks", new Bounds(1, 1, 2, false, 1, 0, 1, 1, false)),
+              world(
+                  "somebody who is behind, a fault", new Bounds(1, 2, 1, false, 0, 0, 0, 1, true))),
+          List.of(
+              new Case.Mutation(Rule.G1, COPIES),
+              new Case.Mutation(Rule.G2, APPENDS),
+              new Case.Mutation(Rule.G3, APPENDS),
+              new Case.Mutation(Rule.G5, BEHIND),
+              new Case.Mutation(Rule.G7, UPLOADS),
+              new Case.Mutation(Rule.R13, COPIES)));
+
+  private static Case.World world(String name, Bounds bounds) {
+    return new Case.World("session: " + name, () -> new SessionScope(bounds), MOST);
+  }
+
   private final Bounds bounds;
   private final Namespaces namespaces = new Namespaces(false);
   private final List<String> contents = new ArrayList<>(List.of("")); // by their numbers
@@ -256,35 +290,6 @@ public final class SessionScope implements Scope<SessionScope.Moment> {
 
   public SessionScope(Bounds bounds) {
     this.bounds = bounds;
-  }
-
-  /** All that is checked of sessions and what they leave. */
-  public static List<Checked> all() {
-    return List.of(
-        checked(
-            "sessions",
-            new Bounds(1, 1, 2, true, 1, 0, 0, 1, false),
-            new Bounds(1, 2, 2, true, 1, 0, 0, 1, false),
-            List.of(Rule.G2, Rule.G3)),
-        checked(
-            "sessions-copies",
-            new Bounds(2, 1, 1, false, 1, 1, 0, 1, false),
-            new Bounds(2, 1, 2, true, 1, 1, 0, 1, false),
-            List.of(Rule.G1, Rule.R13)),
-        checked(
-            "sessions-uploads",
-            new Bounds(1, 1, 1, false, 1, 0, 1, 1, false),
-            new Bounds(1, 1, 2, false, 1, 0, 1, 1, false),
-            List.of(Rule.G7)),
-        checked(
-            "sessions-behind",
-            new Bounds(1, 2, 1, false, 0, 0, 0, 0, true),
-            new Bounds(1, 2, 1, false, 1, 0, 0, 1, true),
-            List.of(Rule.G5)));
-  }
-
-  private static Checked checked(String name, Bounds small, Bounds large, List<Rule> rules) {
-    return new Checked(name, () -> new SessionScope(small), () -> new SessionScope(large), rules);
   }
 
   @Override
