@@ -250,13 +250,34 @@ final class Objects {
     GenerationRow row = change.generation(source.generation());
     Manifest manifest = change.manifest(source.generation().value());
     if (!row.clean() || !Rule.R13.holds()) {
+      checkUndisturbed(manifest);
       return manifest;
     }
     Optional<FlushRecord> record = Flushes.record(change.out, source.bucket(), source.key());
     if (record.filter(FlushRecord::settled).isEmpty()) {
-      throw refuse(ErrorCode.CONCURRENT_CHANGE, "the source's store object is undecided");
+      throw undecided();
     }
     return Stores.taken(manifest, source.bucket(), source.key(), row.storeEtag().orElseThrow());
+  }
+
+  /**
+   * A generation that refers to the object under its own key replaces it with its own flush, and
+   * only its own references follow: whoever took them over meanwhile would have lost its bytes.
+   */
+  private void checkUndisturbed(Manifest manifest) {
+    for (StoreRef ref : Stores.refs(manifest)) {
+      boolean disturbed =
+          Flushes.record(change.out, ref.bucket(), ref.key())
+              .filter(record -> record.open().isPresent() || !record.unresolved().isEmpty())
+              .isPresent();
+      if (disturbed && Rule.G3_REFERENCE.holds()) {
+        throw undecided();
+      }
+    }
+  }
+
+  private static Rows.Refusal undecided() {
+    return refuse(ErrorCode.CONCURRENT_CHANGE, "the source's store object is undecided");
   }
 
   NamespaceResult rename(NamespaceCommand.Rename c) {

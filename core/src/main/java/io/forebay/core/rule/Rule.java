@@ -48,6 +48,8 @@ public enum Rule {
   G2,
   /** A publish names its own session's chunks, and what the namespace finds owed. */
   G3,
+  /** And takes a store reference over only while no attempt may replace what it refers to. */
+  G3_REFERENCE,
   /** A session reports a chunk as passed only after what names it was answered. */
   G4,
   /** Garbage is named by nothing after its session ended or passed it. */

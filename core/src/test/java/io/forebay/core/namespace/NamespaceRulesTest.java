@@ -95,6 +95,26 @@ final class NamespaceRulesTest {
   }
 
   @Test
+  void g3AReferenceIsNotTakenOverWhileAnAttemptMayReplaceWhatItRefersTo() {
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 3), BACK);
+    shard.flush("a", "ea");
+    shard.apply(ontoItself("a"), NamespaceResult.Published.class);
+    FlushTask own = shard.begin("a"); // replaces "ea", which it refers to
+    shard.refuses(ontoItself("a"), ErrorCode.CONCURRENT_CHANGE);
+    shard.refuses(rename("a", "b"), ErrorCode.CONCURRENT_CHANGE);
+    shard.end("a", own.attempt(), "ea2");
+    shard.apply(ontoItself("a"), NamespaceResult.Published.class);
+    assertThat(((Manifest.Stored) shard.manifest("a")).ref())
+        .isEqualTo(new StoreRef(BUCKET, "a", "ea2", 0, 20));
+  }
+
+  private static NamespaceCommand.Copy ontoItself(String key) {
+    return new NamespaceCommand.Copy(
+        BUCKET, key, Optional.empty(), BUCKET, key, Optional.empty(), Preconditions.NONE, BACK);
+  }
+
+  @Test
   void g4AChunkBelowTheLowWaterMarkIsNotNamedByALatePublish() {
     SessionId session = shard.session();
     shard.apply(new NamespaceCommand.SessionLowWater(session, 4, 1));
