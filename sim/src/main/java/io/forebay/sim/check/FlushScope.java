@@ -121,6 +121,8 @@ public final class FlushScope implements Scope<FlushMoment> {
       world("ETags that recur", new Bounds(1, 2, true, false, 3, 0, 0, 1, 0, 0));
   private static final Case.World SOURCES =
       world("copies and renames", new Bounds(2, 1, false, false, 1, 1, 1, 1, 0, 0));
+  private static final Case.World ONTO_ITSELF =
+      world("copies onto itself", new Bounds(1, 2, false, false, 1, 0, 2, 1, 0, 0));
   private static final Case.World OTHERS =
       world("others, and a reader", new Bounds(1, 1, false, false, 2, 0, 0, 1, 1, 1));
   private static final Case.World PARTS =
@@ -130,7 +132,7 @@ public final class FlushScope implements Scope<FlushMoment> {
   static final Case CASE =
       new Case(
           "flush",
-          List.of(ONE_KEY, RECURRING, SOURCES, OTHERS, PARTS),
+          List.of(ONE_KEY, RECURRING, SOURCES, ONTO_ITSELF, OTHERS, PARTS),
           List.of(
               world(
                   "one key, 3 generations, 2 faults",
@@ -141,6 +143,7 @@ public final class FlushScope implements Scope<FlushMoment> {
               world(
                   "copies and renames, 2 generations",
                   new Bounds(2, 1, false, false, 2, 1, 1, 1, 0, 0)),
+              world("copies and renames, twice", new Bounds(2, 1, false, false, 1, 1, 2, 1, 0, 0)),
               world("copies and renames, others", new Bounds(2, 1, false, false, 1, 1, 1, 1, 1, 0)),
               world(
                   "others, a reader, a deletion", new Bounds(1, 2, false, false, 2, 1, 0, 1, 1, 1)),
@@ -157,7 +160,8 @@ public final class FlushScope implements Scope<FlushMoment> {
               new Case.Mutation(Rule.F7, ONE_KEY),
               new Case.Mutation(Rule.F8, OTHERS),
               new Case.Mutation(Rule.F9, OTHERS),
-              new Case.Mutation(Rule.F10, PARTS)));
+              new Case.Mutation(Rule.F10, PARTS),
+              new Case.Mutation(Rule.G3_REFERENCE, ONTO_ITSELF)));
 
   private static Case.World world(String name, Bounds bounds) {
     return new Case.World("flush: " + name, () -> new FlushScope(bounds), MOST);
