@@ -87,8 +87,9 @@ public sealed interface NamespaceCommand {
   /**
    * Renames an object (replacing the target), or everything below a prefix when both end with '/'.
    * Answer: {@code Renamed}; NOT_FOUND; PRECONDITION_FAILED (a target prefix that is not empty);
-   * INVALID_ARGUMENT; NOT_IMPLEMENTED (a prefix with more than 10,000 objects of which some are
-   * known to the flush; or flushed objects into a place that is not flushed).
+   * CONCURRENT_CHANGE (a store object is undecided); INVALID_ARGUMENT; NOT_IMPLEMENTED (a prefix
+   * with more than 10,000 objects of which some are known to the flush; or flushed objects into a
+   * place that is not flushed).
    *
    * @param policy of the target, one for everything below a prefix
    */

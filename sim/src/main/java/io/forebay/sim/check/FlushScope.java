@@ -175,7 +175,10 @@ public final class FlushScope implements Scope<FlushMoment> {
 
   /** What the namespace says about a key. */
   private record Fact(
-      Optional<ObjectHead> head, Optional<FlushRecord> record, Optional<FlushItem> work) {
+      Optional<ObjectHead> head,
+      Optional<Manifest> manifest,
+      Optional<FlushRecord> record,
+      Optional<FlushItem> work) {
     int content() {
       return head.map(h -> number(h.etag()) / FlushMoment.WRITES).orElse(0);
     }
@@ -925,9 +928,7 @@ public final class FlushScope implements Scope<FlushMoment> {
       return false;
     }
     Facts known = facts(s.names());
-    boolean lost =
-        known.keys.stream().anyMatch(fact -> fact.head.isPresent() && !exists(s, fact.content()));
-    if (lost) {
+    if (s.touched() != 0 && lost(s, known)) {
       return true; // what others destroyed is reported, and nothing brings it back
     }
     for (int key = 0; key < bounds.keys; key++) {
@@ -945,6 +946,27 @@ public final class FlushScope implements Scope<FlushMoment> {
       }
     }
     return true;
+  }
+
+  /** Whether some object's bytes are not where the namespace knows them. */
+  private boolean lost(FlushMoment s, Facts known) {
+    for (int key = 0; key < bounds.keys; key++) {
+      Fact fact = known.keys.get(key);
+      boolean there =
+          fact.manifest.stream()
+              .allMatch(manifest ->
+                  (s.cached() >>> chunk(manifest) & 1) == 1
+                      || manifest.refs().stream().anyMatch(ref -> holds(s, ref)));
+      boolean flushed = fact.flushed() != 0 && s.store().get(key).etag() == fact.flushed();
+      if (!there && !flushed) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static boolean holds(FlushMoment s, StoreRef ref) {
+    return s.store().get(KEYS.indexOf(ref.key())).etag() == number(ref.etag());
   }
 
   // What the namespace says, once for each of its states.
@@ -979,6 +1001,7 @@ public final class FlushScope implements Scope<FlushMoment> {
       keys.add(
           new Fact(
               found.map(NamespaceAnswer.Found::object),
+              found.map(NamespaceAnswer.Found::manifest),
               record.record(),
               work.items().stream().filter(item -> item.key().equals(name)).findFirst()));
     }
