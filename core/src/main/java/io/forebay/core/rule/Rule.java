@@ -30,8 +30,6 @@ public enum Rule {
   R8,
   /** A group without {@code minInSync} members takes no writes. */
   R9,
-  /** A writer re-homes instead of waiting for an epoch. */
-  R10,
   /** With the last IN_SYNC member the SYNCING ones go OUT, too. */
   R11,
   /**
@@ -50,12 +48,8 @@ public enum Rule {
   G3,
   /** And takes a store reference over only while no attempt may replace what it refers to. */
   G3_REFERENCE,
-  /** A session reports a chunk as passed only after what names it was answered. */
-  G4,
   /** Garbage is named by nothing after its session ended or passed it. */
   G5,
-  /** What is clean may go only when its session is past it. */
-  G6,
   /** Uploads count as references. */
   G7,
   /** Sends are logged attempts; every decision names the open one. */

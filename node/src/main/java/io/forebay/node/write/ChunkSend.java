@@ -45,6 +45,8 @@ final class ChunkSend {
 
   static final long STALL_NANOS = 500_000_000L;
   private static final long PROBE_NANOS = 50_000_000L;
+  // A client may take so long to bring the bytes of a chunk.
+  private static final long SLOWEST_NANOS = 3_600_000_000_000L;
   // Between two attempts that suspicion alone speaks against.
   private static final long SUSPECT_NANOS = 700_000_000L;
   // Re-homing goes on for so long before the write fails by name; two elections and a detection fit
@@ -94,7 +96,7 @@ final class ChunkSend {
     this.family = bucket.family();
     this.maxLengthBytes = maxLengthBytes;
     this.unwanted = new Outcome<>(sender.env());
-    this.deadlineNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
+    this.deadlineNanos = sender.env().nanoTime() + SLOWEST_NANOS;
     this.flight =
         sender.chooser().choose(family).filter(choice -> !choice.suspect()).map(this::take);
     this.fed = flight.map(this::feeding);
@@ -157,6 +159,7 @@ final class ChunkSend {
    *     CANCELLED after {@link #giveUp}
    */
   Acknowledged finish() {
+    deadlineNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
     flight.ifPresent(open -> open.waiting.offer(Optional.empty()));
     Optional<RoomQueue.Place> place = Optional.empty();
     try {

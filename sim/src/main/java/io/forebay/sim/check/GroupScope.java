@@ -140,7 +140,7 @@ final class GroupScope implements Scope<GroupScope.World> {
               new Case.Mutation(Rule.R12, SUSPECTED),
               new Case.Mutation(Rule.R12_UNION, DARK)));
 
-  private static final int MOST = 20_000_000;
+  private static final int MOST = 6_000_000;
   private static final long GRACE_MILLIS = 1_000; // is never over: only what is gone is replaced
   private static final int BYTES = 1;
   private static final int CRC = 7;
