@@ -642,12 +642,14 @@ final class GroupScope implements Scope<GroupScope.World> {
                     })));
       }
     }
-    if (fresh) {
-      return;
+    if (fresh && others != 0) {
+      return; // nobody was asked yet
     }
-    pulls(w, i, out);
+    if (!fresh) {
+      pulls(w, i, out);
+    }
     boolean first = nodeOf(group.members().getFirst().volume()) == i;
-    if (first && ((w.asked[i] == others && w.lacking[i] == 0) || !Rule.R12_UNION.holds())) {
+    if (first && ((asked == others && (fresh || w.lacking[i] == 0)) || !Rule.R12_UNION.holds())) {
       for (Member other : group.members()) {
         int j = nodeOf(other.volume());
         Optional<Integer> theirs =
