@@ -130,31 +130,31 @@ public sealed interface ImageNews {
       merged.addAll(put.subList(nextPut, put.size()));
       return merged;
     }
-  }
 
-  /** What is new or other, and what is gone, of two lists that ascend by id. */
-  final class Difference<R, K extends Comparable<K>> {
-    final List<R> put = new ArrayList<>();
-    final List<K> gone = new ArrayList<>();
+    /** What is new or other, and what is gone, of two lists that ascend by id. */
+    private static final class Difference<R, K extends Comparable<K>> {
+      final List<R> put = new ArrayList<>();
+      final List<K> gone = new ArrayList<>();
 
-    Difference(List<R> earlier, List<R> later, Function<R, K> id) {
-      int next = 0;
-      for (R each : later) {
-        K key = id.apply(each);
-        while (next < earlier.size() && id.apply(earlier.get(next)).compareTo(key) < 0) {
-          gone.add(id.apply(earlier.get(next++)));
-        }
-        if (next < earlier.size() && id.apply(earlier.get(next)).equals(key)) {
-          if (!earlier.get(next).equals(each)) {
+      Difference(List<R> earlier, List<R> later, Function<R, K> id) {
+        int next = 0;
+        for (R each : later) {
+          K key = id.apply(each);
+          while (next < earlier.size() && id.apply(earlier.get(next)).compareTo(key) < 0) {
+            gone.add(id.apply(earlier.get(next++)));
+          }
+          if (next < earlier.size() && id.apply(earlier.get(next)).equals(key)) {
+            if (!earlier.get(next).equals(each)) {
+              put.add(each);
+            }
+            next++;
+          } else {
             put.add(each);
           }
-          next++;
-        } else {
-          put.add(each);
         }
-      }
-      while (next < earlier.size()) {
-        gone.add(id.apply(earlier.get(next++)));
+        while (next < earlier.size()) {
+          gone.add(id.apply(earlier.get(next++)));
+        }
       }
     }
   }

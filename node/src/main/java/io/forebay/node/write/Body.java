@@ -33,8 +33,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Body implements AutoCloseable {
   // So that groups whose nodes are busy with others' chunks do not hold up the rest; and a bound
-  // for
-  // memory. With 3 the NICs are a tenth less busy while all nodes write (docs/benchmarks.md).
+  // for memory. With 3 the NICs are a tenth less busy while all nodes write (docs/benchmarks.md).
   private static final int CHUNKS_UNDER_WAY = 6;
   // Who waits for memory looks so often whether chunks wait for room.
   private static final long GATE_NANOS = 1_000_000_000L;

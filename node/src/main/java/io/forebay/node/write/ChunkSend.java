@@ -45,12 +45,11 @@ final class ChunkSend {
 
   static final long STALL_NANOS = 500_000_000L;
   private static final long PROBE_NANOS = 50_000_000L;
-  // A client may take so long to bring the bytes of a chunk.
-  private static final long SLOWEST_NANOS = 3_600_000_000_000L;
   // Between two attempts that suspicion alone speaks against.
   private static final long SUSPECT_NANOS = 700_000_000L;
   // Re-homing goes on for so long before the write fails by name; two elections and a detection fit
-  // in.
+  // in. A client that takes longer to bring a chunk keeps no member's buffers meanwhile: the chunk
+  // is sent anew when it is whole.
   private static final long GIVE_UP_NANOS = 30_000_000_000L;
   // So many volumes without room, one after the other, are taken for all.
   private static final int MANY_FULL = 16;
@@ -76,12 +75,19 @@ final class ChunkSend {
     final ChunkId id;
     final GroupChooser.Choice choice;
     final ChunkUpload upload;
+    final long untilNanos;
     final BoundedQueue<Optional<Slice>> waiting; // empty: that was the last
     boolean broken;
     boolean over;
 
     Flight(
-        Env env, int maxLengthBytes, ChunkId id, GroupChooser.Choice choice, ChunkUpload upload) {
+        Env env,
+        int maxLengthBytes,
+        ChunkId id,
+        GroupChooser.Choice choice,
+        ChunkUpload upload,
+        long untilNanos) {
+      this.untilNanos = untilNanos;
       this.waiting = new BoundedQueue<>(env, maxLengthBytes + 1); // slices have at least a byte
       this.id = id;
       this.choice = choice;
@@ -96,7 +102,7 @@ final class ChunkSend {
     this.family = bucket.family();
     this.maxLengthBytes = maxLengthBytes;
     this.unwanted = new Outcome<>(sender.env());
-    this.deadlineNanos = sender.env().nanoTime() + SLOWEST_NANOS;
+    this.deadlineNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
     this.flight =
         sender.chooser().choose(family).filter(choice -> !choice.suspect()).map(this::take);
     this.fed = flight.map(this::feeding);
@@ -135,7 +141,7 @@ final class ChunkSend {
   }
 
   private Flight flight(ChunkId id, GroupChooser.Choice choice, ChunkUpload upload) {
-    return new Flight(sender.env(), maxLengthBytes, id, choice, upload);
+    return new Flight(sender.env(), maxLengthBytes, id, choice, upload, deadlineNanos);
   }
 
   /** Bytes taken so far. */
@@ -492,6 +498,9 @@ final class ChunkSend {
   }
 
   private void suspectWhoLags(Flight open) {
+    if (sender.env().nanoTime() >= open.untilNanos) {
+      return; // its time was over, which says nothing of anybody
+    }
     List<Integer> progress = open.upload.progressBytes();
     List<HopAck> hops = open.upload.acknowledgedSoFar().hops();
     // The first hop that has less than the one before it, and has not answered, is what holds
