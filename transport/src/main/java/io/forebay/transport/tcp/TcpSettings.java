@@ -37,12 +37,13 @@ public record TcpSettings(
   }
 
   /**
-   * What suits most nodes: windows of 8 slices (4 MiB at 512 KiB), up to 256 MiB for chunks and 128
-   * MiB for calls, taken from the machine as they are needed.
+   * What suits most nodes: windows of 4 slices (4 MiB; with longer ones few chunks at once have
+   * buffers here, and NICs wait: docs/benchmarks.md), up to 256 MiB for chunks and 128 MiB for
+   * calls, taken from the machine as they are needed.
    */
   public static TcpSettings defaults(Optional<String> listen, byte[] secret) {
     int loops = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, 8);
-    return new TcpSettings(listen, secret, 2, 2, 8, 256, 128, 1 << 20, loops);
+    return new TcpSettings(listen, secret, 2, 2, 4, 256, 128, 1 << 20, loops);
   }
 
   /** The same with other numbers of buffers. */
