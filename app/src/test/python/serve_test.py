@@ -1,12 +1,15 @@
-"""A single node seen by boto3: serve_test.py forms | write LOG | check LOG.
+"""A single node seen by boto3: serve_test.py forms | write LOG | check LOG | slow SECONDS | slow-check.
 
 The node's address and keys come in FOREBAY_S3_ENDPOINT, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 """
 
+import http.client
 import io
 import os
 import random
 import sys
+import time
+import urllib.parse
 
 import boto3
 from boto3.s3.transfer import TransferConfig
@@ -118,5 +121,30 @@ def check(log):
     print("checked", len(last), "keys,", total, "acknowledged PUTs")
 
 
+SLOW_BODY = random.Random(9).randbytes(200_000)
+
+
+def slow(seconds):
+    """A PUT whose second half comes late."""
+    s3 = client()
+    s3.create_bucket(Bucket="slow")
+    url = urllib.parse.urlsplit(s3.generate_presigned_url("put_object", Params={"Bucket": "slow", "Key": "k"}))
+    connection = http.client.HTTPConnection(url.netloc, timeout=30)
+    connection.putrequest("PUT", f"{url.path}?{url.query}")
+    connection.putheader("Content-Length", str(len(SLOW_BODY)))
+    connection.endheaders(SLOW_BODY[:100_000])
+    print("half", flush=True)
+    time.sleep(float(seconds))
+    connection.send(SLOW_BODY[100_000:])
+    answer = connection.getresponse()
+    assert answer.status == 200, (answer.status, answer.read())
+    print("acknowledged")
+
+
+def slow_check():
+    assert client().get_object(Bucket="slow", Key="k")["Body"].read() == SLOW_BODY
+
+
 if __name__ == "__main__":
-    {"forms": forms, "write": write, "check": check}[sys.argv[1]](*sys.argv[2:])
+    commands = {"forms": forms, "write": write, "check": check, "slow": slow, "slow-check": slow_check}
+    commands[sys.argv[1]](*sys.argv[2:])

@@ -29,6 +29,7 @@ import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -57,6 +58,7 @@ import tools.jackson.databind.JsonNode;
     })
 public final class ServeCommand implements Callable<Integer> {
   private static final HexFormat HEX = HexFormat.of();
+  private static final int END_SECONDS = 20; // the door waits 5 for what is under way
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
@@ -136,15 +138,30 @@ public final class ServeCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     ServerConfig settings = config != null ? ofFile(config) : single();
     var stopped = new CountDownLatch(1);
+    var ended = new CountDownLatch(1);
     try (Server server = new Server(settings, acceptEmptyVolume)) {
-      Runtime.getRuntime().addShutdownHook(new Thread(stopped::countDown, "forebay-stop"));
+      Runtime.getRuntime().addShutdownHook(new Thread(() -> end(stopped, ended), "forebay-stop"));
       server.join();
       writeEndpoint(settings, server);
       System.out.println(server.banner());
       System.out.flush();
       stopped.await();
+    } finally {
+      ended.countDown();
     }
     return 0;
+  }
+
+  /** SIGTERM: the JVM waits until what was under way is answered and everything is closed. */
+  private static void end(CountDownLatch stopped, CountDownLatch ended) {
+    stopped.countDown();
+    try {
+      if (!ended.await(END_SECONDS, TimeUnit.SECONDS)) {
+        System.err.println("forebay: not everything was closed within " + END_SECONDS + " s");
+      }
+    } catch (InterruptedException impatient) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   /** A file says everything: an option beside it would be passed over without a word. */

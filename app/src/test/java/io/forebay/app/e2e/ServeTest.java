@@ -78,6 +78,17 @@ final class ServeTest {
   }
 
   @Test
+  void aNodeThatIsEndedAnswersWhatIsUnderWay() throws Exception {
+    Run writer = script("slow", "3");
+    ServerProcess.await("the PUT is under way", 30, () -> writer.output().contains("half"));
+    server.end();
+    assertThat(writer.waitAndExpectSuccess()).contains("acknowledged");
+    server.start();
+    server.awaitBanner();
+    script("slow-check").waitAndExpectSuccess();
+  }
+
+  @Test
   void theCommandLineMakesABucketAndCopiesBothWays() throws Exception {
     var body = new byte[(5 << 20) + 3];
     new Random(5).nextBytes(body);

@@ -177,6 +177,15 @@ final class ServerProcess implements AutoCloseable {
     process = Optional.empty();
   }
 
+  /** SIGTERM; returns once the process is gone. */
+  void end() {
+    signal("TERM");
+    Process ending = process.orElseThrow();
+    await(name + " ends after SIGTERM", 30, () -> !ending.isAlive());
+    RUNNING.remove(ending);
+    process = Optional.empty();
+  }
+
   /** SIGSTOP: the process keeps its sockets and does nothing. */
   void stop() {
     signal("STOP");
