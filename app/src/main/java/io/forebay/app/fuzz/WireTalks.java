@@ -25,6 +25,7 @@ import io.forebay.transport.frame.FrameBody;
 import io.forebay.transport.frame.FrameBody.Hello;
 import io.forebay.transport.frame.FrameHeader;
 import io.forebay.transport.frame.FrameType;
+import io.forebay.transport.frame.WireVersions;
 import io.forebay.transport.tcp.Handshake;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -73,6 +74,7 @@ final class WireTalks {
     var handshake =
         new Handshake(
             true,
+            WireVersions.OURS,
             secret,
             "",
             new NodeId("fuzz-" + dice.below(1_000)),
@@ -99,6 +101,7 @@ final class WireTalks {
     var hello =
         new Hello(
             dice.of(0, 1, 1, 1, 2, 3, 255),
+            dice.oneIn(4) ? new WireVersions(2, 2 + dice.below(254)) : WireVersions.OURS,
             dice.below(4),
             dice.bytes(Hello.SECRET_BYTES),
             dice.bytes(Hello.SECRET_BYTES),
@@ -240,7 +243,8 @@ final class WireTalks {
     crc.update(payload, 0, room);
     int told = room == 0 ? 0 : (int) crc.getValue() ^ (dice.oneIn(6) ? 1 : 0);
     byte[] fit = body.length > type.maxBodyBytes() ? NOTHING : body;
-    byte[] head = FrameHeader.encode(type, flags, stream, fit, room, told);
+    byte[] head =
+        FrameHeader.encode(FrameHeader.FIRST_VERSION, type, flags, stream, fit, room, told);
     return ByteBuffer.allocate(head.length + room).put(head).put(payload, 0, room).array();
   }
 
@@ -249,7 +253,7 @@ final class WireTalks {
     ByteBuffer out =
         ByteBuffer.allocate(FrameHeader.BYTES)
             .put("FBYW".getBytes(UTF_8))
-            .put((byte) (dice.oneIn(4) ? dice.below(256) : FrameHeader.VERSION))
+            .put((byte) (dice.oneIn(4) ? dice.below(256) : FrameHeader.FIRST_VERSION))
             .put((byte) type)
             .putShort((short) flags)
             .putLong(dice.below(10))

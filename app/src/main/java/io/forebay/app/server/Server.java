@@ -40,6 +40,7 @@ import io.forebay.node.flush.Flusher;
 import io.forebay.node.life.ClusterLog;
 import io.forebay.store.disk.DiskSettings;
 import io.forebay.store.disk.DiskVolume;
+import io.forebay.transport.frame.WireVersions;
 import io.forebay.transport.tcp.TcpNetwork;
 import io.forebay.transport.tcp.TcpSettings;
 import java.io.IOException;
@@ -66,6 +67,7 @@ public final class Server implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Server.class);
   private static final long READY_NANOS = 60_000_000_000L;
   private static final long COLLECT_MILLIS = 10_000;
+  private static final String WIRE_VERSIONS = "forebay.wireVersions"; // "1-2"
 
   private final ServerConfig config;
   private final MemoryPlan memory;
@@ -122,7 +124,8 @@ public final class Server implements AutoCloseable {
               TcpSettings.defaults(
                       Optional.of(config.listen()),
                       config.secret().getBytes(StandardCharsets.UTF_8))
-                  .withSlabs(memory.uploadSlabs(), memory.callSlabs()));
+                  .withSlabs(memory.uploadSlabs(), memory.callSlabs())
+                  .withVersions(versions()));
       open.push(network);
       Optional<Voter> voter = config.voter() ? Optional.of(startVoter()) : Optional.empty();
       var pool = new SlabPool(env, MemoryPlan.SLAB_BYTES, memory.nodeSlabs());
@@ -158,6 +161,16 @@ public final class Server implements AutoCloseable {
       close();
       throw failure;
     }
+  }
+
+  /** Ours, unless this process plays another version of the program for a test. */
+  private static WireVersions versions() {
+    String played = System.getProperty(WIRE_VERSIONS);
+    if (played == null) {
+      return WireVersions.OURS;
+    }
+    String[] ends = played.split("-", 2);
+    return new WireVersions(Integer.parseInt(ends[0]), Integer.parseInt(ends[1]));
   }
 
   private static void dieOf(Throwable escaped) {

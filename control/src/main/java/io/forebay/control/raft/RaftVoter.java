@@ -88,7 +88,8 @@ public final class RaftVoter implements AutoCloseable {
    *     addresses
    * @param voters every voter's consensus HOST:PORT, this one's too
    * @param directory for logs and maps; made if absent
-   * @throws ForebayException CONFIGURATION when the address or the directory cannot be used
+   * @throws ForebayException CONFIGURATION when the address or the directory cannot be used;
+   *     WRONG_VERSION when a newer version of this program wrote the directory
    */
   public RaftVoter(
       Env env,
@@ -124,6 +125,7 @@ public final class RaftVoter implements AutoCloseable {
     Path raft = directory.resolve("raft");
     try {
       Files.createDirectories(raft);
+      VoterFormat.require(directory);
       for (Log log : wanted) {
         var map = new RocksSortedMap(directory.resolve("state-" + log.name()));
         byGroup.put(

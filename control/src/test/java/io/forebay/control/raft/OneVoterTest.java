@@ -50,6 +50,26 @@ class OneVoterTest extends RaftContract {
   }
 
   @Test
+  void refusesADirectoryThatANewerVersionWrote() throws IOException {
+    NodeId node = nodes().getFirst();
+    client().submit("ours".getBytes(UTF_8), PATIENCE_NANOS);
+    stop(node);
+    Path format = directory.resolve(node.name()).resolve(VoterFormat.FILE);
+    assertThat(format).hasContent("1");
+    Files.writeString(format, "2\n");
+    assertThatThrownBy(() -> start(node))
+        .isInstanceOfSatisfying(
+            ForebayException.class,
+            refused -> assertThat(refused.code()).isEqualTo(ErrorCode.WRONG_VERSION))
+        .hasMessageContaining(format.toString())
+        .hasMessageContaining("names the format '2'");
+    Files.delete(format); // as before there was such a file
+    start(node);
+    assertThat(Ledger.number(client().query(new byte[0], PATIENCE_NANOS))).isEqualTo(1);
+    assertThat(format).hasContent("1");
+  }
+
+  @Test
   void refusesAStateWhoseLogIsGone() throws IOException {
     NodeId node = nodes().getFirst();
     client().submit("ours".getBytes(UTF_8), PATIENCE_NANOS);

@@ -20,15 +20,21 @@ public sealed interface FrameBody {
   byte[] encode();
 
   /**
-   * HELLO: u8 step, u32 capabilities, 32 bytes nonce, 32 bytes proof, u16 length and bytes of the
-   * cluster id, the same of the node's name.
+   * HELLO: u8 step, u8 newest and u8 oldest wire version less one, u16 capabilities, 32 bytes
+   * nonce, 32 bytes proof, u16 length and bytes of the cluster id, the same of the node's name.
    *
    * @param step 1 from the dialling end, 2 the answer, 3 the dialling end's proof
    * @param clusterId empty before the cluster has been named
    * @param proof zeros in step 1
    */
   record Hello(
-      int step, int capabilities, byte[] nonce, byte[] proof, String clusterId, String node)
+      int step,
+      WireVersions versions,
+      int capabilities,
+      byte[] nonce,
+      byte[] proof,
+      String clusterId,
+      String node)
       implements FrameBody {
     /** Length of nonce and proof. */
     public static final int SECRET_BYTES = 32;
@@ -48,7 +54,9 @@ public sealed interface FrameBody {
       byte[] name = node.getBytes(UTF_8);
       return ByteBuffer.allocate(9 + 2 * SECRET_BYTES + cluster.length + name.length)
           .put((byte) step)
-          .putInt(capabilities)
+          .put((byte) (versions.newest() - 1))
+          .put((byte) (versions.oldest() - 1))
+          .putShort((short) capabilities)
           .put(nonce)
           .put(proof)
           .putShort((short) cluster.length)
@@ -64,12 +72,18 @@ public sealed interface FrameBody {
           body,
           in -> {
             int step = in.get();
-            int capabilities = in.getInt();
+            int newest = (in.get() & 0xFF) + 1;
+            int oldest = (in.get() & 0xFF) + 1;
+            if (oldest > newest) {
+              throw FrameHeader.corrupt("HELLO names versions " + oldest + " to " + newest);
+            }
+            int capabilities = in.getShort() & 0xFFFF;
             byte[] nonce = bytes(in, SECRET_BYTES);
             byte[] proof = bytes(in, SECRET_BYTES);
             String cluster = new String(bytes(in, in.getShort() & 0xFFFF), UTF_8);
             String name = new String(bytes(in, in.getShort() & 0xFFFF), UTF_8);
-            return new Hello(step, capabilities, nonce, proof, cluster, name);
+            return new Hello(
+                step, new WireVersions(oldest, newest), capabilities, nonce, proof, cluster, name);
           });
     }
   }

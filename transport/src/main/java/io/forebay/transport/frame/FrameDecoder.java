@@ -64,6 +64,7 @@ public final class FrameDecoder {
   private final byte[] headerBytes = new byte[FrameHeader.BYTES];
   private BlockCrcs crcs = new BlockCrcs(0); // of the payload at hand
   private boolean trusted;
+  private int version = FrameHeader.FIRST_VERSION;
   private State state = State.HEADER;
   private int filled; // of the header, body or payload at hand
   private @Nullable FrameHeader header;
@@ -80,9 +81,14 @@ public final class FrameDecoder {
     this.maxBodyBytesBeforeTrust = maxBodyBytesBeforeTrust;
   }
 
-  /** The peer has authenticated itself: from now on the types' own bounds hold. */
-  public void trust() {
+  /**
+   * The peer has authenticated itself: from now on the types' own bounds hold.
+   *
+   * @param agreed the version that the peer speaks from now on
+   */
+  public void trust(int agreed) {
     trusted = true;
+    version = agreed;
   }
 
   /**
@@ -154,7 +160,7 @@ public final class FrameDecoder {
           if (!fill(headerBytes)) {
             return;
           }
-          beginBody(FrameHeader.parse(headerBytes));
+          beginBody(FrameHeader.parse(headerBytes, version));
         }
         case BODY -> {
           if (!fill(body)) {

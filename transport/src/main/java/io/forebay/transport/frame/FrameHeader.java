@@ -30,8 +30,8 @@ public record FrameHeader(
   /** Length of a header in bytes. */
   public static final int BYTES = 32;
 
-  /** The version spoken here; both ends must speak the same. */
-  public static final int VERSION = 1;
+  /** The version of a connection whose ends have not agreed yet, and of every HELLO and ERROR. */
+  public static final int FIRST_VERSION = 1;
 
   /** Flag: the stream ends with this ACK; this PING is an answer. */
   public static final int LAST = 1;
@@ -42,9 +42,19 @@ public record FrameHeader(
   static final int MAGIC = 0x46425957;
   private static final int CHECKED_BYTES = 28;
 
-  /** Header and body of a frame, ready to be sent before the payload. */
+  /**
+   * Header and body of a frame, ready to be sent before the payload.
+   *
+   * @param version what the ends have agreed on
+   */
   public static byte[] encode(
-      FrameType type, int flags, long stream, byte[] body, int payloadLength, int payloadCrc32c) {
+      int version,
+      FrameType type,
+      int flags,
+      long stream,
+      byte[] body,
+      int payloadLength,
+      int payloadCrc32c) {
     if (body.length > type.maxBodyBytes() || payloadLength > type.maxPayloadBytes()) {
       throw new ForebayException(
           ErrorCode.ENTITY_TOO_LARGE,
@@ -62,7 +72,7 @@ public record FrameHeader(
     ByteBuffer frame = ByteBuffer.allocate(BYTES + body.length);
     frame
         .putInt(MAGIC)
-        .put((byte) VERSION)
+        .put((byte) (inAnyVersion(type.number()) ? FIRST_VERSION : version))
         .put((byte) type.number())
         .putShort((short) flags)
         .putLong(stream)
@@ -76,10 +86,11 @@ public record FrameHeader(
   /**
    * Reads the fixed part; the checksum is verified by {@link #verify} once the body is there.
    *
+   * @param agreed the version of the connection
    * @throws ForebayException CORRUPT for what is no header of ours or too large; WRONG_VERSION,
-   *     except for an ERROR, which is read in any version
+   *     except for HELLO and ERROR, which are read in any version
    */
-  static FrameHeader parse(byte[] bytes) {
+  static FrameHeader parse(byte[] bytes, int agreed) {
     ByteBuffer in = ByteBuffer.wrap(bytes);
     int magic = in.getInt();
     if (magic != MAGIC) {
@@ -88,10 +99,10 @@ public record FrameHeader(
     int version = in.get() & 0xFF;
     int number = in.get() & 0xFF;
     int flags = in.getShort() & 0xFFFF;
-    if (version != VERSION && number != FrameType.ERROR.number()) {
+    if (version != agreed && !inAnyVersion(number)) {
       throw new ForebayException(
           ErrorCode.WRONG_VERSION,
-          "the peer speaks wire version " + version + ", this node speaks " + VERSION);
+          "the peer speaks wire version " + version + ", this connection speaks " + agreed);
     }
     FrameType type =
         FrameType.ofNumber(number).orElseThrow(() -> corrupt("unknown frame type " + number));
@@ -117,6 +128,10 @@ public record FrameHeader(
               + type.maxPayloadBytes());
     }
     return new FrameHeader(type, flags, stream, bodyLength, payloadLength, in.getInt());
+  }
+
+  private static boolean inAnyVersion(int number) {
+    return number == FrameType.HELLO.number() || number == FrameType.ERROR.number();
   }
 
   static void verify(byte[] header, byte[] body) {

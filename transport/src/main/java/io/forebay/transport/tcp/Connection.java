@@ -456,7 +456,7 @@ final class Connection extends ChannelInboundHandlerAdapter implements FrameDeco
     step.done()
         .ifPresent(found -> {
           peer = found;
-          decoder.trust();
+          decoder.trust(found.version());
           network.trusted(this);
           if (lane != null) {
             lane.opened(this);
@@ -672,7 +672,8 @@ final class Connection extends ChannelInboundHandlerAdapter implements FrameDeco
 
   private ByteBuf encode(
       FrameType type, int flags, long stream, byte[] body, int payloadLength, int crc32c) {
-    byte[] head = FrameHeader.encode(type, flags, stream, body, payloadLength, crc32c);
+    int version = peer == null ? FrameHeader.FIRST_VERSION : peer.version();
+    byte[] head = FrameHeader.encode(version, type, flags, stream, body, payloadLength, crc32c);
     return channel.alloc().directBuffer(head.length).writeBytes(head);
   }
 }

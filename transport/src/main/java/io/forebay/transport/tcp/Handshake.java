@@ -6,6 +6,7 @@ import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
 import io.forebay.transport.frame.FrameBody.Hello;
+import io.forebay.transport.frame.WireVersions;
 import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.util.Optional;
@@ -28,8 +29,12 @@ import org.jspecify.annotations.Nullable;
 public final class Handshake {
   private static final byte[] NOTHING = new byte[Hello.SECRET_BYTES];
 
-  /** Who is at the other end. */
-  public record Peer(NodeId node, boolean client) {}
+  /**
+   * Who is at the other end.
+   *
+   * @param version that both ends speak from now on
+   */
+  public record Peer(NodeId node, boolean client, int version) {}
 
   /** What to do after a HELLO was taken. */
   public record Step(Optional<Hello> answer, Optional<Peer> done) {}
@@ -42,11 +47,13 @@ public final class Handshake {
   private @Nullable Hello second;
 
   /**
+   * @param versions that this end speaks
    * @param expected whom the dialling end wants to reach; empty takes anybody of the cluster
    * @param nonce 32 random bytes
    */
   public Handshake(
       boolean dialing,
+      WireVersions versions,
       byte[] secret,
       String clusterId,
       NodeId self,
@@ -58,7 +65,13 @@ public final class Handshake {
     this.expected = expected;
     this.mine =
         new Hello(
-            dialing ? 1 : 2, client ? Hello.CLIENT : 0, nonce, NOTHING, clusterId, self.name());
+            dialing ? 1 : 2,
+            versions,
+            client ? Hello.CLIENT : 0,
+            nonce,
+            NOTHING,
+            clusterId,
+            self.name());
   }
 
   /** The first HELLO, from the dialling end. */
@@ -70,12 +83,13 @@ public final class Handshake {
   /**
    * Takes the peer's HELLO.
    *
-   * @throws ForebayException UNAUTHENTICATED, WRONG_CLUSTER, CORRUPT, or PEER_UNREACHABLE when
-   *     another node answers than the one that was dialled
+   * @throws ForebayException UNAUTHENTICATED, WRONG_CLUSTER, WRONG_VERSION, CORRUPT, or
+   *     PEER_UNREACHABLE when another node answers than the one that was dialled
    */
   public Step receive(Hello hello) {
     if (!dialing && hello.step() == 1 && first == null) {
       requireSameCluster(hello);
+      agreed(hello);
       first = hello;
       second = mine;
       return new Step(Optional.of(withProof(mine, proof("forebay acceptor"))), Optional.empty());
@@ -91,7 +105,14 @@ public final class Handshake {
             "dialled node " + expected.get() + ", but node " + peer.node() + " answers there");
       }
       Hello third =
-          new Hello(3, 0, NOTHING, proof("forebay dialer"), mine.clusterId(), mine.node());
+          new Hello(
+              3,
+              mine.versions(),
+              0,
+              NOTHING,
+              proof("forebay dialer"),
+              mine.clusterId(),
+              mine.node());
       return new Step(Optional.of(third), Optional.of(peer));
     }
     if (!dialing && hello.step() == 3 && first != null) {
@@ -131,9 +152,15 @@ public final class Handshake {
     }
   }
 
-  private static Peer peer(Hello hello) {
+  private int agreed(Hello hello) {
+    return mine.versions().agree(hello.versions(), "node " + printable(hello.node()));
+  }
+
+  private Peer peer(Hello hello) {
+    int version = agreed(hello);
     try {
-      return new Peer(new NodeId(hello.node()), (hello.capabilities() & Hello.CLIENT) != 0);
+      return new Peer(
+          new NodeId(hello.node()), (hello.capabilities() & Hello.CLIENT) != 0, version);
     } catch (IllegalArgumentException impossible) {
       throw new ForebayException(
           ErrorCode.CORRUPT, "the peer's name is none: '" + printable(hello.node()) + "'");
@@ -142,7 +169,13 @@ public final class Handshake {
 
   private static Hello withProof(Hello hello, byte[] proof) {
     return new Hello(
-        hello.step(), hello.capabilities(), hello.nonce(), proof, hello.clusterId(), hello.node());
+        hello.step(),
+        hello.versions(),
+        hello.capabilities(),
+        hello.nonce(),
+        proof,
+        hello.clusterId(),
+        hello.node());
   }
 
   private byte[] proof(String label) {

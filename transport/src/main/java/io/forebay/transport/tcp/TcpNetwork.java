@@ -194,6 +194,7 @@ public final class TcpNetwork implements Network, AutoCloseable {
     var handshake =
         new Handshake(
             lane != null,
+            settings.versions(),
             settings.secret(),
             clusterId.get(),
             self,

@@ -1,5 +1,6 @@
 package io.forebay.transport.tcp;
 
+import io.forebay.transport.frame.WireVersions;
 import java.util.Optional;
 
 /**
@@ -14,6 +15,7 @@ import java.util.Optional;
  * @param callSlabs buffers for payloads of calls and replies that arrive
  * @param slabBytes size of a buffer, at least that of the largest payload
  * @param eventLoops threads that move bytes, at least 1
+ * @param versions of the wire format that are spoken
  */
 public record TcpSettings(
     Optional<String> listen,
@@ -24,7 +26,8 @@ public record TcpSettings(
     int uploadSlabs,
     int callSlabs,
     int slabBytes,
-    int eventLoops) {
+    int eventLoops,
+    WireVersions versions) {
   public TcpSettings {
     secret = secret.clone();
     requireRange("dataConnections", dataConnections, 1, 16);
@@ -43,7 +46,7 @@ public record TcpSettings(
    */
   public static TcpSettings defaults(Optional<String> listen, byte[] secret) {
     int loops = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, 8);
-    return new TcpSettings(listen, secret, 2, 2, 4, 256, 128, 1 << 20, loops);
+    return new TcpSettings(listen, secret, 2, 2, 4, 256, 128, 1 << 20, loops, WireVersions.OURS);
   }
 
   /** The same with other numbers of buffers. */
@@ -57,7 +60,23 @@ public record TcpSettings(
         forUploads,
         forCalls,
         slabBytes,
-        eventLoops);
+        eventLoops,
+        versions);
+  }
+
+  /** The same, as another version of this program would speak. */
+  public TcpSettings withVersions(WireVersions spoken) {
+    return new TcpSettings(
+        listen,
+        secret,
+        dataConnections,
+        uploadConnections,
+        windowSlices,
+        uploadSlabs,
+        callSlabs,
+        slabBytes,
+        eventLoops,
+        spoken);
   }
 
   private static void requireRange(String name, int value, int least, int most) {

@@ -35,7 +35,13 @@ final class FrameDecoderTest {
   void anErrorFrameHasTheBytesOfTheDrawing() {
     byte[] frame =
         FrameHeader.encode(
-            FrameType.ERROR, 0, 7, new FrameBody.Fault(ErrorCode.NOT_FOUND, "no").encode(), 0, 0);
+            FrameHeader.FIRST_VERSION,
+            FrameType.ERROR,
+            0,
+            7,
+            new FrameBody.Fault(ErrorCode.NOT_FOUND, "no").encode(),
+            0,
+            0);
     assertThat(HexFormat.of().formatHex(frame))
         .isEqualTo(
             "46425957010400000000000000000007000000040000000000000000" + "ff5b8be1" + "00036e6f");
@@ -44,8 +50,17 @@ final class FrameDecoderTest {
   @Test
   void bodiesComeBackAsTheyWent() {
     var hello =
-        new FrameBody.Hello(2, FrameBody.Hello.CLIENT, new byte[32], new byte[32], "c", "n1");
-    assertThat(FrameBody.Hello.decode(hello.encode()).node()).isEqualTo("n1");
+        new FrameBody.Hello(
+            2,
+            new WireVersions(1, 3),
+            FrameBody.Hello.CLIENT,
+            new byte[32],
+            new byte[32],
+            "c",
+            "n1");
+    FrameBody.Hello came = FrameBody.Hello.decode(hello.encode());
+    assertThat(came.node()).isEqualTo("n1");
+    assertThat(came.versions()).isEqualTo(new WireVersions(1, 3));
     var credit = new FrameBody.Credit(9, 70_000, List.of(3, 2, 1));
     assertThat(FrameBody.Credit.decode(credit.encode())).isEqualTo(credit);
     var finish = new FrameBody.Finish(5, -6);
@@ -54,6 +69,25 @@ final class FrameDecoderTest {
     assertThat(FrameBody.Fault.decode(fault.encode())).isEqualTo(fault);
     assertThatThrownBy(() -> FrameBody.Credit.decode(new byte[9 + 3]))
         .isInstanceOf(ForebayException.class);
+  }
+
+  @Test
+  void aHelloOfTheFirstVersionHasTheBytesItAlwaysHad() {
+    var hello =
+        new FrameBody.Hello(
+            1, WireVersions.OURS, FrameBody.Hello.CLIENT, new byte[32], new byte[32], "", "");
+    assertThat(HexFormat.of().formatHex(hello.encode())).startsWith("0100000001" + "00");
+  }
+
+  @Test
+  void anAgreedVersionIsTheOnlyOneThatIsRead() {
+    var decoder = new FrameDecoder(new Collector(), 4096);
+    decoder.trust(2);
+    feed(decoder, FrameHeader.encode(2, FrameType.PING, 0, 0, new byte[0], 0, 0));
+    assertThat(frames).hasSize(1);
+    assertThatThrownBy(
+            () -> feed(decoder, FrameHeader.encode(1, FrameType.PING, 0, 0, new byte[0], 0, 0)))
+        .hasMessageContaining("speaks wire version 1, this connection speaks 2");
   }
 
   @Test
@@ -96,12 +130,13 @@ final class FrameDecoderTest {
   @Test
   void whatIsNoFrameIsRefusedByName() {
     assertRefused(new byte[32], "bad magic");
-    assertRefused(header(9, 1, 0, 0), "wire version 9");
+    assertRefused(header(9, 2, 0, 0), "wire version 9");
     assertRefused(header(1, 99, 0, 0), "unknown frame type 99");
     assertRefused(header(1, 2, 1 << 30, 0), "oversize body");
     assertRefused(header(1, 2, -1, 0), "oversize body");
     assertRefused(header(1, 6, 0, (1 << 20) + 1), "oversize payload");
-    byte[] flipped = FrameHeader.encode(FrameType.PING, 0, 0, new byte[0], 0, 0);
+    byte[] flipped =
+        FrameHeader.encode(FrameHeader.FIRST_VERSION, FrameType.PING, 0, 0, new byte[0], 0, 0);
     flipped[9] ^= 1;
     assertRefused(flipped, "checksum of header and body");
   }
@@ -109,14 +144,19 @@ final class FrameDecoderTest {
   @Test
   void aStrangerMaySayHelloOnlyAndBriefly() {
     var decoder = new FrameDecoder(new Collector(), 4096);
-    assertThatThrownBy(
-            () -> feed(decoder, FrameHeader.encode(FrameType.PING, 0, 0, new byte[0], 0, 0)))
+    assertThatThrownBy(() ->
+            feed(
+                decoder,
+                FrameHeader.encode(
+                    FrameHeader.FIRST_VERSION, FrameType.PING, 0, 0, new byte[0], 0, 0)))
         .hasMessageContaining("not authenticated");
   }
 
   @Test
   void aPayloadWithAWrongChecksumIsRefused() {
-    byte[] head = FrameHeader.encode(FrameType.SLICE, 0, 1, new byte[4], 100, 12345);
+    byte[] head =
+        FrameHeader.encode(
+            FrameHeader.FIRST_VERSION, FrameType.SLICE, 0, 1, new byte[4], 100, 12345);
     var decoder = trusted();
     assertThatThrownBy(
             () -> {
@@ -183,13 +223,19 @@ final class FrameDecoderTest {
     var bytes = new Synthetic(payload, 0, payload);
     out.writeBytes(
         FrameHeader.encode(
-            type, 0, 5, body.getBytes(UTF_8), payload, payload == 0 ? 0 : bytes.crc32c()));
+            FrameHeader.FIRST_VERSION,
+            type,
+            0,
+            5,
+            body.getBytes(UTF_8),
+            payload,
+            payload == 0 ? 0 : bytes.crc32c()));
     out.writeBytes(bytes.toArray());
   }
 
   private FrameDecoder trusted() {
     var decoder = new FrameDecoder(new Collector(), 4096);
-    decoder.trust();
+    decoder.trust(FrameHeader.FIRST_VERSION);
     return decoder;
   }
 

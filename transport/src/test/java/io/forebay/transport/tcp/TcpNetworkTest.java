@@ -14,6 +14,7 @@ import io.forebay.core.net.DataMessage.Pong;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.NetworkContract;
 import io.forebay.core.net.Reply;
+import io.forebay.transport.frame.WireVersions;
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -129,12 +130,36 @@ final class TcpNetworkTest extends NetworkContract {
       byte[] header = new byte[32];
       System.arraycopy("FBYW".getBytes(UTF_8), 0, header, 0, 4);
       header[4] = 9;
-      header[5] = 1;
+      header[5] = 2;
       socket.getOutputStream().write(header);
       byte[] answer = socket.getInputStream().readAllBytes();
       assertThat(answer[5]).as("an ERROR frame").isEqualTo((byte) 4);
-      assertThat(new String(answer, UTF_8)).contains("wire version 9, this node speaks 1");
+      assertThat(new String(answer, UTF_8)).contains("wire version 9, this connection speaks 1");
     }
+    awaitUntil(() -> ends.get(0).status().lastRefusal().startsWith("WRONG_VERSION"));
+  }
+
+  @Test
+  void endsOfTwoVersionsSpeakTheNewestThatBothKnow() {
+    answering(0);
+    assertThat(ping(other("newer", new WireVersions(1, 2)), 0)).isEqualTo(new Pong());
+    assertThat(ends.get(0).status().lastRefusal()).isEmpty();
+    TcpNetwork n1 =
+        network("n1", "secret", "c1", Optional.of("127.0.0.1:0"), new WireVersions(1, 2));
+    others.add(n1);
+    n1.serve((from, message, payload) -> Reply.of(new Pong()), refuseAll());
+    TcpNetwork newest = other("newest", new WireVersions(2, 3));
+    newest.addresses(Map.of(n1.self(), "127.0.0.1:" + n1.port()));
+    assertThat(ping(newest, 1)).isEqualTo(new Pong());
+  }
+
+  @Test
+  void endsWithoutACommonVersionSayWhichToReplace() {
+    answering(0);
+    assertThatThrownBy(() -> ping(other("newest", new WireVersions(2, 3)), 0))
+        .satisfies(code(ErrorCode.WRONG_VERSION))
+        .hasMessageContaining("node newest speaks wire versions 2 to 3, and this node 1 to 1")
+        .hasMessageContaining("replace this node by a newer version");
     awaitUntil(() -> ends.get(0).status().lastRefusal().startsWith("WRONG_VERSION"));
   }
 
@@ -149,7 +174,7 @@ final class TcpNetworkTest extends NetworkContract {
               byte[] header = new byte[32];
               System.arraycopy("FBYW".getBytes(UTF_8), 0, header, 0, 4);
               header[4] = 2;
-              header[5] = 1;
+              header[5] = 3;
               socket.getOutputStream().write(header);
               drain(socket.getInputStream());
             } catch (IOException closed) {
@@ -283,15 +308,28 @@ final class TcpNetworkTest extends NetworkContract {
   }
 
   private TcpNetwork network(String name, String secret, String cluster, Optional<String> listen) {
+    return network(name, secret, cluster, listen, WireVersions.OURS);
+  }
+
+  private TcpNetwork network(
+      String name, String secret, String cluster, Optional<String> listen, WireVersions versions) {
     return TcpNetwork.start(
         env,
         new NodeId(name),
         () -> cluster,
-        new TcpSettings(listen, secret.getBytes(UTF_8), 2, 2, WINDOW_SLICES, 24, 8, 1 << 20, 2));
+        new TcpSettings(
+            listen, secret.getBytes(UTF_8), 2, 2, WINDOW_SLICES, 24, 8, 1 << 20, 2, versions));
+  }
+
+  private TcpNetwork other(String name, WireVersions versions) {
+    return other(network(name, "secret", "c1", Optional.empty(), versions));
   }
 
   private TcpNetwork other(String name, String secret, String cluster, Optional<String> listen) {
-    TcpNetwork network = network(name, secret, cluster, listen);
+    return other(network(name, secret, cluster, listen));
+  }
+
+  private TcpNetwork other(TcpNetwork network) {
     others.add(network);
     network.addresses(Map.of(new NodeId("n0"), "127.0.0.1:" + ends.get(0).port()));
     return network;

@@ -1,0 +1,53 @@
+package io.forebay.control.raft;
+
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+
+/**
+ * The format of a voter's directory, a number in the file {@code voter.format}: a program that does
+ * not know it does not start, before it reads anything else. Directories from before the file have
+ * the first format.
+ */
+final class VoterFormat {
+  static final String FILE = "voter.format";
+  private static final int FORMAT = 1;
+
+  private VoterFormat() {}
+
+  /**
+   * Checks the number, and writes it where there is none.
+   *
+   * @throws ForebayException WRONG_VERSION naming the file, the number, and what to do
+   */
+  static void require(Path directory) throws IOException {
+    Path file = directory.resolve(FILE);
+    if (!Files.exists(file)) {
+      Path part = directory.resolve(FILE + ".part");
+      Files.writeString(
+          part,
+          FORMAT + "\n",
+          StandardOpenOption.CREATE,
+          StandardOpenOption.WRITE,
+          StandardOpenOption.TRUNCATE_EXISTING,
+          StandardOpenOption.SYNC);
+      Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+      return;
+    }
+    String found = Files.readString(file).strip();
+    if (!found.equals(Integer.toString(FORMAT))) {
+      throw new ForebayException(
+          ErrorCode.WRONG_VERSION,
+          file
+              + " names the format '"
+              + found
+              + "', and this version knows "
+              + FORMAT
+              + "; run the version of Forebay that wrote it, or a newer one");
+    }
+  }
+}
