@@ -443,7 +443,65 @@ public final class AzureStore implements ObjectStore {
   public PutResult put(String key, List<Bytes> body, PutOptions options) {
     requireHeaders("storing", key, options);
     Deadline deadline = begin("storing", key);
-    return change("storing", key, () -> putWhole(key, body, options, deadline));
+    return change(
+        "storing",
+        key,
+        () ->
+            orAsBlock(
+                key,
+                options,
+                deadline,
+                () -> putWhole(key, body, options, deadline),
+                () -> putAsBlock(key, body, options, deadline)));
+  }
+
+  /**
+   * Sends a whole object; where that is refused although nothing is there, the same as one block.
+   * Azurite takes a name under which a cut-off upload has left blocks for taken, but for a commit.
+   * A refusal is an answer, so nothing is sent twice (F1).
+   */
+  private String orAsBlock(
+      String key,
+      PutOptions options,
+      Deadline deadline,
+      Supplier<String> whole,
+      Supplier<String> asBlock) {
+    try {
+      return whole.get();
+    } catch (RuntimeException failure) {
+      if (options.condition() instanceof StoreCondition.IfAbsent
+          && AzureFaults.code(failure).equals("BlobAlreadyExists")
+          && !exists(key, deadline)) {
+        return asBlock.get();
+      }
+      throw failure;
+    }
+  }
+
+  private boolean exists(String key, Deadline deadline) {
+    try {
+      properties(key, deadline);
+      return true;
+    } catch (RuntimeException failure) {
+      if (AzureFaults.code(failure).equals("BlobNotFound")) {
+        return false;
+      }
+      throw failure;
+    }
+  }
+
+  private String putAsBlock(String key, List<Bytes> body, PutOptions options, Deadline deadline) {
+    if (Transfer.length(body) == 0) { // a block has at least one byte
+      return commitBlocks(key, List.of(), options, deadline);
+    }
+    String id = blockOfItsOwn();
+    stageBlock(key, id, body, deadline);
+    return commitBlocks(key, List.of(id), options, deadline);
+  }
+
+  /** Never used again, so that no other attempt's block can be taken for it (F10). */
+  private static String blockOfItsOwn() {
+    return blockId(UUID.randomUUID().toString(), 1);
   }
 
   private String putWhole(String key, List<Bytes> body, PutOptions options, Deadline deadline) {
@@ -483,15 +541,21 @@ public final class AzureStore implements ObjectStore {
   public String stage(String key, String upload, int part, List<Bytes> body) {
     Deadline deadline = begin("sending a part of", key);
     String id = blockId(upload, part);
+    try {
+      stageBlock(key, id, body, deadline);
+      return id;
+    } catch (RuntimeException failure) {
+      throw fault("sending part " + part + " of", key, failure);
+    }
+  }
+
+  private void stageBlock(String key, String id, List<Bytes> body, Deadline deadline) {
     counter.count(Kind.STAGE);
     try (Transfer transfer = new Transfer()) {
       ask(
           blob(changes, key)
               .stageBlockWithResponse(id, transfer.body(body), Transfer.length(body), null, null),
           deadline);
-      return id;
-    } catch (RuntimeException failure) {
-      throw fault("sending part " + part + " of", key, failure);
     }
   }
 
@@ -548,13 +612,19 @@ public final class AzureStore implements ObjectStore {
           operation,
           key,
           () -> {
-            if (headersOf(source).equals(HeaderText.kept(options))) {
-              return copyWhole(sourceKey, sourceEtag, key, options, deadline);
-            }
+            Supplier<String> asBlock =
+                () ->
+                    copyAsBlock(
+                        sourceKey, sourceEtag, source.getBlobSize(), key, options, deadline);
             // A copy takes the source's headers; a block does not.
-            return source.getBlobSize() == 0
-                ? putWhole(key, List.of(), options, deadline)
-                : copyAsBlock(sourceKey, sourceEtag, key, options, deadline);
+            return headersOf(source).equals(HeaderText.kept(options))
+                ? orAsBlock(
+                    key,
+                    options,
+                    deadline,
+                    () -> copyWhole(sourceKey, sourceEtag, key, options, deadline),
+                    asBlock)
+                : asBlock.get();
           });
     } catch (ForebayException failure) {
       if (failure.getCause() instanceof HttpResponseException cause
@@ -583,10 +653,17 @@ public final class AzureStore implements ObjectStore {
   }
 
   private String copyAsBlock(
-      String sourceKey, String sourceEtag, String key, PutOptions options, Deadline deadline) {
+      String sourceKey,
+      String sourceEtag,
+      long lengthBytes,
+      String key,
+      PutOptions options,
+      Deadline deadline) {
+    if (lengthBytes == 0) { // a block has at least one byte
+      return commitBlocks(key, List.of(), options, deadline);
+    }
     counter.count(Kind.COPY);
-    // Never used again, so that no other attempt's block can be taken for it (F10).
-    String id = blockId(UUID.randomUUID().toString(), 1);
+    String id = blockOfItsOwn();
     var block =
         new BlockBlobStageBlockFromUrlOptions(id, sourceUrl(sourceKey))
             .setSourceRequestConditions(new BlobRequestConditions().setIfMatch(quoted(sourceEtag)));

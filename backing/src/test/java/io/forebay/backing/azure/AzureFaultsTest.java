@@ -17,6 +17,7 @@ import io.forebay.core.backing.StoreCondition;
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Slab;
 import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.bytes.Synthetic;
 import io.forebay.core.env.TestEnv;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -179,6 +180,30 @@ final class AzureFaultsTest {
     store.commit(
         "some/key", upload, List.of(store.stage("some/key", upload, 1, List.of())), OPTIONS);
     assertThat(requests).hasSize(3).allMatch(request -> request.contains("timeout=17"));
+  }
+
+  /** As Azurite answers where a cut-off upload has left blocks. */
+  @ParameterizedTest
+  @CsvSource({"404,true", "200,false"})
+  void aNameThatIsTakenByNothingIsWrittenAsABlock(int head, boolean stored) throws IOException {
+    String endpoint =
+        server.serve(exchange -> {
+          boolean whole = !exchange.getRequestURI().getQuery().contains("comp=");
+          if (exchange.getRequestMethod().equals("HEAD")) {
+            FaultServer.describe(exchange, ETAG);
+            answer(exchange, head, head == 404 ? "BlobNotFound" : null);
+          } else if (whole) {
+            answer(exchange, 409, "BlobAlreadyExists");
+          } else {
+            stored(exchange);
+          }
+        });
+    var absent = new PutOptions(new StoreCondition.IfAbsent(), "", Map.of(), Map.of());
+    List<Bytes> body = List.of(new Synthetic(1, 0, 5_000));
+    assertThat(open("", endpoint, LONG).put("some/key", body, absent))
+        .isEqualTo(stored ? new PutResult.Stored(ETAG) : new PutResult.Refused());
+    assertThat(requests.stream().filter(request -> request.startsWith("PUT")))
+        .hasSize(stored ? 3 : 1);
   }
 
   @Test

@@ -248,6 +248,24 @@ public abstract class ObjectStoreContract {
   }
 
   @Test
+  void partsOfAnUploadThatWasCutOffAreNoObject() {
+    ObjectStore store = store();
+    String source = etag(put(store, "from", content(7, 70_000), options(ABSENT)));
+    for (String key : List.of("put", "empty", "copied")) {
+      stage(store, key, store.begin(key, "a-1", options(ABSENT)), 1, content(1, 100_000));
+      assertThat(store.head(key)).isEmpty();
+    }
+    etag(put(store, "put", content(2, 90_000), options(ABSENT)));
+    assertThat(readAll(store, "put")).isEqualTo(content(2, 90_000));
+    etag(put(store, "empty", content(2, 0), options(ABSENT)));
+    assertThat(store.head("empty").orElseThrow().lengthBytes()).isZero();
+    etag(store.copy("from", source, "copied", options(ABSENT)));
+    assertThat(readAll(store, "copied")).isEqualTo(content(7, 70_000));
+    assertThat(put(store, "put", content(3, 10), options(ABSENT)))
+        .isInstanceOf(PutResult.Refused.class);
+  }
+
+  @Test
   void aCommitThatIsRefusedLeavesWhatIsThere() {
     ObjectStore store = store();
     etag(put(store, "k", content(9, 50), options(ABSENT)));
