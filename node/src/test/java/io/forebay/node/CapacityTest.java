@@ -2,6 +2,7 @@ package io.forebay.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.forebay.core.backing.MemoryObjectStore.Fate;
 import io.forebay.core.bytes.Bytes;
@@ -13,6 +14,7 @@ import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BodyWriter;
 import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectMetadata;
@@ -408,6 +410,78 @@ class CapacityTest {
           () -> cluster.node(0).status().garbageBytes() == gone.size() * (long) MIB);
       assertThat(chunks(cluster.volume(0))).containsAll(kept);
       assertThat(cluster.node(0).status().evictedBytes()).isZero();
+    }
+  }
+
+  private static ForebayException refusedWrite(NodeCluster cluster, String bucket, int length) {
+    return catchThrowableOfType(
+        ForebayException.class, () -> write(cluster, 0, bucket, "refused", length));
+  }
+
+  @Test
+  void aBucketWithoutAStoreIsRefusedAtItsQuotaBeforeItsBytesAreSent() {
+    try (var cluster = single(256L * MIB, LONG_NANOS)) {
+      bucket(cluster, "only", 1, FlushMode.CACHE_ONLY, MIB, 0);
+      files(cluster, 0).setQuota("only", 8L * MIB);
+      write(cluster, 0, "only", "key", 6 * MIB);
+      var announced =
+          new WriteOptions(
+              ObjectMetadata.NONE, WriteConditions.NONE, OptionalLong.of(3L * MIB), true);
+      cluster.await( // the first writer looked before there was anything
+          "the node knows",
+          () -> {
+            try (BodyWriter<ObjectInfo> body = files(cluster, 0).create("only", "k", announced)) {
+              return body == null;
+            } catch (ForebayException refused) {
+              return refused.code() == ErrorCode.QUOTA_EXCEEDED;
+            }
+          });
+      long chunks = cluster.volume(0).usage().usedBytes();
+      assertThat(refusedWrite(cluster, "only", 3 * MIB))
+          .hasMessageContaining("'only' has a quota of " + 8 * MIB)
+          .hasMessageContaining("holds " + 6 * MIB)
+          .hasMessageContaining("delete objects")
+          .hasMessageContaining("bucket set only --quota");
+      assertThat(cluster.volume(0).usage().usedBytes()).isEqualTo(chunks);
+      write(cluster, 0, "only", "fits", 2 * MIB);
+      files(cluster, 0).delete("only", "key", WriteConditions.NONE);
+      cluster.await(
+          "its read grace is over",
+          () -> files(cluster, 0).use("only").equals(new BucketUse(2L * MIB, 8L * MIB)));
+      write(cluster, 0, "only", "again", 6 * MIB);
+    }
+  }
+
+  @Test
+  void writersOfABucketWithAStoreWaitForTheFlushAtItsQuota() {
+    try (var cluster = single(256L * MIB, LONG_NANOS)) {
+      // Nothing is due by itself: whoever waits has the flush begin.
+      bucket(cluster, "back", 1, FlushMode.BACK, MIB, LONG_NANOS / 1_000_000);
+      files(cluster, 0).setQuota("back", 8L * MIB);
+      atOnce(4, 12, i -> write(cluster, 0, "back", "key" + i, 4 * MIB));
+      for (int i = 0; i < 12; i++) {
+        verify(cluster, 0, "back", "key" + i, 4 * MIB);
+      }
+      assertThat(files(cluster, 0).use("back").heldBytes()).isBetween(0L, 8L * MIB);
+      // No flush makes room for this one.
+      assertThat(refusedWrite(cluster, "back", 9 * MIB).code()).isEqualTo(ErrorCode.QUOTA_EXCEEDED);
+    }
+  }
+
+  @Test
+  void withTheStoreAwayWritersAreRefusedAtTheQuotaAfterAWhile() {
+    try (var cluster = single(256L * MIB, 3_000_000_000L)) {
+      bucket(cluster, "back", 1, FlushMode.BACK, MIB, 0);
+      files(cluster, 0).setQuota("back", 8L * MIB);
+      cluster.store().fates((kind, key) -> Fate.DENIED);
+      write(cluster, 0, "back", "key", 8 * MIB);
+      assertThat(refusedWrite(cluster, "back", MIB))
+          .hasMessageContaining("'back' has a quota")
+          .hasMessageContaining("forebay status");
+      cluster.store().fates((kind, key) -> Fate.ANSWERED);
+      write(cluster, 0, "back", "more", 8 * MIB);
+      verify(cluster, 0, "back", "key", 8 * MIB);
+      verify(cluster, 0, "back", "more", 8 * MIB);
     }
   }
 

@@ -12,6 +12,7 @@ import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.FlushReport;
 import io.forebay.core.file.PathStatus;
@@ -26,6 +27,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -39,6 +42,11 @@ import tools.jackson.databind.JsonNode;
 /** The commands of whoever runs a cluster. */
 public final class OperatorCommands {
   static final String EXAMPLE = "%nExample:%n";
+  private static final String QUOTA =
+      "How much the bucket may hold that is in no store, each byte counted once whatever the"
+          + " replicas. What is flushed counts no more; what is deleted or overwritten counts until"
+          + " the read grace is over. Beyond it, writers of a bucket with a store wait for the"
+          + " flush, and then, or at once, get QUOTA_EXCEEDED.";
   private static final int SHOWN_TROUBLES = 10;
 
   private OperatorCommands() {}
@@ -141,11 +149,15 @@ public final class OperatorCommands {
         description = "How long an overwritten generation stays readable (default: 10m).")
     private String readGrace = "10m";
 
+    @Option(names = "--quota", paramLabel = "SIZE", description = QUOTA + " (default: none).")
+    private @Nullable String quota;
+
     @Option(names = "--json", description = "The bucket as JSON.")
     private boolean json;
 
     @Override
     public Integer call() {
+      long quotaBytes = quota == null ? 0 : quota(quota); // before anything is made
       try (Connection connection = connect.open()) {
         JsonNode defaults = Json.parse(connection.files().report()).path("defaults");
         int copies = Optional.ofNullable(replicas).orElse(defaults.path("replicas").asInt(1));
@@ -182,10 +194,18 @@ public final class OperatorCommands {
         } catch (IllegalArgumentException | ArithmeticException wrong) {
           throw invalid(String.valueOf(wrong.getMessage()));
         }
+        if (quotaBytes > 0) {
+          connection.files().setQuota(name, quotaBytes);
+        }
         System.out.println(json ? Json.of(bucket) : line(bucket));
         return 0;
       }
     }
+  }
+
+  /** 0: none. */
+  private static long quota(String text) {
+    return text.equals("none") ? 0 : Size.parse("--quota", text);
   }
 
   private static ForebayException invalid(String message) {
@@ -196,12 +216,15 @@ public final class OperatorCommands {
   @Command(
       name = "set",
       description = {
-        "Changes a bucket's flush policy, for what is published from now on.",
+        "Changes a bucket's flush policy, for what is published from now on, and its quota.",
         "Replicas, durability and store stay: make another bucket and copy with `forebay cp`."
       },
       mixinStandardHelpOptions = true,
       footerHeading = EXAMPLE,
-      footer = {"  forebay bucket set checkpoints --flush-delay 1m"})
+      footer = {
+        "  forebay bucket set checkpoints --flush-delay 1m",
+        "  forebay bucket set scratch --quota 500GiB"
+      })
   public static final class BucketSet implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
@@ -233,12 +256,19 @@ public final class OperatorCommands {
         description = "How long an overwritten generation stays readable.")
     private @Nullable String readGrace;
 
+    @Option(names = "--quota", paramLabel = "SIZE", description = QUOTA + " 'none' takes it away.")
+    private @Nullable String quota;
+
     @Option(names = "--json", description = "The bucket as JSON.")
     private boolean json;
 
     @Override
     public Integer call() {
-      if (mode == null && prefixModes.isEmpty() && flushDelay == null && readGrace == null) {
+      if (mode == null
+          && prefixModes.isEmpty()
+          && flushDelay == null
+          && readGrace == null
+          && quota == null) {
         throw new ParameterException(spec.commandLine(), "nothing is to be changed");
       }
       try (Connection connection = connect.open()) {
@@ -252,6 +282,9 @@ public final class OperatorCommands {
                         "there is no bucket '"
                             + name
                             + "'; `forebay bucket list` shows which are"));
+        if (quota != null) {
+          connection.files().setQuota(name, quota(quota));
+        }
         var change =
             new ClusterCommand.ChangeBucket(
                 name,
@@ -716,7 +749,18 @@ public final class OperatorCommands {
     private void look() {
       try (Connection connection = connect.open()) {
         if (paths.isEmpty()) {
-          printReport(Json.parse(connection.files().report()), backlogs(connection.files()));
+          printReport(
+              Json.parse(connection.files().report()),
+              byBucket(
+                  connection.files(),
+                  "what is still to be flushed",
+                  bucket -> !bucket.storeUrl().isEmpty(),
+                  bucket -> connection.files().flushStatus(bucket.name(), "")),
+              byBucket(
+                  connection.files(),
+                  "what is held",
+                  bucket -> true,
+                  bucket -> connection.files().use(bucket.name())));
         } else {
           RemotePath path = paths.getFirst().requireKey();
           printPath(connection.files().pathStatus(path.bucket(), path.key()));
@@ -725,30 +769,35 @@ public final class OperatorCommands {
       }
     }
 
-    /** What waits for the store, by bucket; what cannot be asked for now is left out. */
-    private static Map<String, FlushReport> backlogs(FileService files) {
-      var backlogs = new TreeMap<String, FlushReport>();
+    /** A fact of each bucket by its name; what cannot be asked for now is left out. */
+    private static <T> Map<String, T> byBucket(
+        FileService files, String fact, Predicate<Bucket> which, Function<Bucket, T> ask) {
+      var facts = new TreeMap<String, T>();
       for (Bucket bucket : files.listBuckets()) {
-        if (!bucket.storeUrl().isEmpty()) {
+        if (which.test(bucket)) {
           try {
-            backlogs.put(bucket.name(), files.flushStatus(bucket.name(), ""));
+            facts.put(bucket.name(), ask.apply(bucket));
           } catch (ForebayException failure) {
             System.err.println(
-                "forebay: what bucket '"
+                "forebay: bucket '"
                     + bucket.name()
-                    + "' still has to flush is not known now: "
+                    + "': "
+                    + fact
+                    + " is not known now: "
                     + failure.getMessage());
           }
         }
       }
-      return backlogs;
+      return facts;
     }
 
-    private void printReport(JsonNode root, Map<String, FlushReport> backlogs) {
+    private void printReport(
+        JsonNode root, Map<String, FlushReport> backlogs, Map<String, BucketUse> uses) {
       if (json) {
         var facts = new LinkedHashMap<String, Object>();
         root.properties().forEach(entry -> facts.put(entry.getKey(), entry.getValue()));
         facts.put("backlogs", backlogs);
+        facts.put("uses", uses);
         System.out.println(Json.of(facts));
         return;
       }
@@ -781,6 +830,16 @@ public final class OperatorCommands {
           "re-sync of this node since its start: %s missed, %s moved%n",
           Size.format(resync.path("missedBytes").asLong()),
           Size.format(resync.path("movedBytes").asLong()));
+      uses.forEach((bucket, use) -> {
+        if (use.heldBytes() > 0 || use.quotaBytes() > 0) {
+          System.out.printf(
+              Locale.ROOT,
+              "bucket %s: holds %s that is in no store%s%n",
+              bucket,
+              Size.format(use.heldBytes()),
+              use.quotaBytes() > 0 ? ", of a quota of " + Size.format(use.quotaBytes()) : "");
+        }
+      });
       backlogs.forEach((bucket, report) -> {
         System.out.printf(
             Locale.ROOT,

@@ -13,6 +13,7 @@ import io.forebay.core.file.BucketSpec;
 import io.forebay.core.file.WriteOptions;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -100,6 +101,27 @@ final class CommandLineTest {
       node.command("bucket", "delete", "data").expectSuccess();
       assertThat(stored).doesNotExist();
       assertThat(node.command("bucket", "list", "--json").json()).isEmpty();
+    }
+  }
+
+  @Test
+  void aBucketsQuotaIsSetShownAndKept() throws Exception {
+    try (OneNode node = node("flushDelay: 1h").start()) {
+      node.command("bucket", "create", "scratch", "--store", "none", "--quota", "100KiB")
+          .expectSuccess();
+      assertThat(node.put("/scratch/a", new byte[60_000]).statusCode()).isEqualTo(200);
+      HttpResponse<byte[]> refused = node.put("/scratch/b", new byte[60_000]);
+      assertThat(refused.statusCode()).isEqualTo(403);
+      assertThat(new String(refused.body(), UTF_8))
+          .contains("<Code>QuotaExceeded</Code>", "quota of 102400 bytes", "holds 60000");
+      assertThat(node.command("status").expectSuccess().out())
+          .contains("bucket scratch: holds", "in no store, of a quota of");
+      JsonNode use = node.command("status", "--json").json().path("uses").path("scratch");
+      assertThat(use.path("heldBytes").asLong(0)).isEqualTo(60_000);
+      assertThat(use.path("quotaBytes").asLong(0)).isEqualTo(102_400);
+      node.command("bucket", "set", "scratch", "--quota", "1 bushel").expectRefusal("--quota");
+      node.command("bucket", "set", "scratch", "--quota", "none").expectSuccess();
+      assertThat(node.put("/scratch/b", new byte[60_000]).statusCode()).isEqualTo(200);
     }
   }
 

@@ -198,6 +198,9 @@ public final class FileEndpoint {
           Reply.of(new FileMessage.PartsOf(files.partsOf(bucket, key, generation, after, max)));
       case FileMessage.ChangeHeaders(var bucket, var key, var headers) ->
           Reply.of(new FileMessage.Objects(List.of(files.changeHeaders(bucket, key, headers))));
+      case FileMessage.AskUse(var bucket) -> Reply.of(new FileMessage.Use(files.use(bucket)));
+      case FileMessage.SetQuota(var bucket, long quotaBytes) ->
+          done(() -> files.setQuota(bucket, quotaBytes));
       case FileMessage.AskReport() -> Reply.of(new FileMessage.Report(report.get()));
       case FileMessage.OperatorCommand(var command) ->
           Reply.of(new FileMessage.OperatorAnswer(operator.apply(command)));
@@ -218,6 +221,7 @@ public final class FileEndpoint {
           FileMessage.Flushed _,
           FileMessage.Conflicts _,
           FileMessage.PathStatusAnswer _,
+          FileMessage.Use _,
           FileMessage.Report _,
           FileMessage.OperatorAnswer _ ->
           throw new ForebayException(

@@ -8,6 +8,7 @@ import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BodyWriter;
 import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.ByteRange;
 import io.forebay.core.file.CompletedPart;
 import io.forebay.core.file.CopyOptions;
@@ -82,6 +83,16 @@ public final class RemoteFileService implements FileService {
   @Override
   public void deleteBucket(String name) {
     ask(new FileMessage.DeleteBucket(name), FileMessage.Done.class);
+  }
+
+  @Override
+  public BucketUse use(String bucket) {
+    return ask(new FileMessage.AskUse(bucket), FileMessage.Use.class).use();
+  }
+
+  @Override
+  public void setQuota(String bucket, long quotaBytes) {
+    ask(new FileMessage.SetQuota(bucket, quotaBytes), FileMessage.Done.class);
   }
 
   @Override

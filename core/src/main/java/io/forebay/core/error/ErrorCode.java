@@ -63,7 +63,10 @@ public enum ErrorCode {
   WRONG_CLUSTER(45, NEVER, "InternalError", 500, "InternalError", "ERR", "EPERM"),
   WRONG_VERSION(46, NEVER, "InternalError", 500, "InternalError", "ERR", "EPROTO"),
   CONFIGURATION(47, NEVER, "InternalError", 500, "InternalError", "ERR", "EINVAL"),
-  GROUP_UNSAFE(48, LATER, "ServiceUnavailable", 503, "ServerBusy", "CLUSTERDOWN", "EIO");
+  GROUP_UNSAFE(48, LATER, "ServiceUnavailable", 503, "ServerBusy", "CLUSTERDOWN", "EIO"),
+  // As Ceph says it to S3 clients, which do not send a 403 again.
+  QUOTA_EXCEEDED(
+      49, NEVER, "QuotaExceeded", 403, "InsufficientAccountPermissions", "OOM", "EDQUOT");
 
   /** What a caller may do about a fault. */
   public enum Retry {

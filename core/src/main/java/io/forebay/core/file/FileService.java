@@ -40,6 +40,17 @@ public interface FileService {
    */
   void deleteBucket(String name);
 
+  /** What a bucket holds, and how much it may. */
+  BucketUse use(String bucket);
+
+  /**
+   * Bounds what a bucket may hold that is in no store, from now on. What it holds already stays.
+   *
+   * @param quotaBytes 0: no quota
+   * @throws io.forebay.core.error.ForebayException INVALID_ARGUMENT (negative)
+   */
+  void setQuota(String bucket, long quotaBytes);
+
   /** The bucket of that name, if there is one. */
   Optional<Bucket> bucket(String name);
 
@@ -59,7 +70,8 @@ public interface FileService {
    * announced length is short, an implementation may put all of this off until publishing.
    *
    * @throws io.forebay.core.error.ForebayException PRECONDITION_FAILED; NOT_FOUND (If-Match on an
-   *     absent key); NO_SPACE; ENTITY_TOO_LARGE
+   *     absent key); NO_SPACE; ENTITY_TOO_LARGE; QUOTA_EXCEEDED (of the bucket; waited for first
+   *     where flushing makes room)
    */
   BodyWriter<ObjectInfo> create(String bucket, String key, WriteOptions options);
 

@@ -59,9 +59,27 @@ public final class MemoryFileService implements FileService {
     final TreeMap<String, Stored> objects = new TreeMap<>(ObjectKey.ORDER);
     final TreeMap<UploadId, Upload> uploads = new TreeMap<>();
     final TreeMap<UploadId, Stored> completed = new TreeMap<>();
+    long quotaBytes;
 
     State(Bucket bucket) {
       this.bucket = bucket;
+    }
+
+    BucketUse use() {
+      long held = objects.values().stream().mapToLong(object -> object.body.lengthBytes).sum();
+      for (Upload upload : uploads.values()) {
+        held += upload.parts.values().stream().mapToLong(part -> part.body.lengthBytes).sum();
+      }
+      return new BucketUse(held, quotaBytes);
+    }
+
+    /** Nothing is counted of what was overwritten: nobody reads that here. */
+    void requireRoom(long bytes) {
+      if (!use().takes(bytes)) {
+        throw new ForebayException(
+            ErrorCode.QUOTA_EXCEEDED,
+            "bucket '" + bucket.name() + "' has no room for " + bytes + " bytes more: " + use());
+      }
     }
   }
 
@@ -173,6 +191,30 @@ public final class MemoryFileService implements FileService {
   }
 
   @Override
+  public BucketUse use(String bucket) {
+    lock.lock();
+    try {
+      return state(bucket).use();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public void setQuota(String bucket, long quotaBytes) {
+    if (quotaBytes < 0) {
+      throw new ForebayException(
+          ErrorCode.INVALID_ARGUMENT, "a quota is not negative: " + quotaBytes);
+    }
+    lock.lock();
+    try {
+      state(bucket).quotaBytes = quotaBytes;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
   public Optional<ObjectInfo> stat(String bucket, String key) {
     ObjectKey.check(key);
     lock.lock();
@@ -211,6 +253,7 @@ public final class MemoryFileService implements FileService {
             State state = state(bucket);
             options.conditions().check(present(state, key));
             ObjectMetadata metadata = options.metadata().with(digested.headers);
+            state.requireRoom(digested.body.lengthBytes);
             return put(state, key, digested.body, metadata, digested.md5Hex, List.of()).info;
           } finally {
             lock.unlock();
@@ -265,6 +308,9 @@ public final class MemoryFileService implements FileService {
       State target = state(bucket);
       options.conditions().check(present(target, key));
       ObjectMetadata metadata = options.metadata().orElse(source.info.metadata());
+      if (!bucket.equals(sourceBucket) || !key.equals(sourceKey)) {
+        target.requireRoom(source.body.lengthBytes);
+      }
       Optional<String> md5 =
           source.info.etag().contains("-") ? Optional.empty() : Optional.of(source.info.etag());
       return put(target, key, source.body, metadata, md5, List.of()).info;
@@ -505,7 +551,9 @@ public final class MemoryFileService implements FileService {
     Body body = digested.body;
     lock.lock();
     try {
-      Upload open = upload(state(bucket), key, upload);
+      State state = state(bucket);
+      Upload open = upload(state, key, upload);
+      state.requireRoom(body.lengthBytes);
       String etag =
           digested.md5Hex.orElseGet(() ->
               EntityTag.opaque(

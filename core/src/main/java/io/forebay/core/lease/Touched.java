@@ -65,6 +65,7 @@ public record Touched(List<Directory> directories, List<Prefix> prefixes, boolea
           NamespaceCommand.CloseSession _,
           NamespaceCommand.SessionLowWater _,
           NamespaceCommand.SealBucket _,
+          NamespaceCommand.SetQuota _,
           NamespaceCommand.CreateUpload _,
           NamespaceCommand.PutPart _,
           NamespaceCommand.PutPartCopy _,

@@ -31,6 +31,7 @@ final class Change {
 
   final Overlay out;
   final Tree tree;
+  final Uses uses;
   final long now;
   private final int shard;
   private final long index;
@@ -41,6 +42,7 @@ final class Change {
     this.now = wallMillis;
     this.out = out;
     this.tree = new Tree(out);
+    this.uses = new Uses(out);
   }
 
   /**
@@ -194,6 +196,15 @@ final class Change {
 
   void expireAt(long millis, byte what, long id) {
     out.put(Keys.expiry(millis, what, id), Keys.NOTHING);
+  }
+
+  /** Its bucket counts the generation no more: it is clean, gone, or its bytes are another's. */
+  void uncount(Generation generation) {
+    GenerationRow row = generation(generation);
+    if (row.heldBytes() != 0) {
+      uses.add(row.bucket(), -row.heldBytes());
+      putGeneration(generation, row.uncounted());
+    }
   }
 
   /** The generation is no longer visible; it keeps its chunks until its readers had their time. */

@@ -296,6 +296,7 @@ final class Flushes {
       return;
     }
     Manifest manifest = change.manifest(generation.value());
+    change.uses.add(row.bucket(), -row.heldBytes());
     change.putGeneration(generation, row.cleanUnder(Optional.of(present.etag())));
     Claims.clean(change.out, generation.value(), manifest);
     Manifest here = Stores.settled(manifest, bucket, key, present.etag());
@@ -685,7 +686,8 @@ final class Flushes {
             c.metadata(),
             c.modifiedMillis(),
             true,
-            Optional.of(theirs.etag())));
+            Optional.of(theirs.etag()),
+            0));
     change.putManifest(
         generation.value(),
         new Manifest.Stored(

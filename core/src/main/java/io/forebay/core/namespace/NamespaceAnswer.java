@@ -3,6 +3,7 @@ package io.forebay.core.namespace;
 import io.forebay.core.codec.Tag;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.ObjectPart;
 import io.forebay.core.file.PartInfo;
 import io.forebay.core.file.UploadInfo;
@@ -135,4 +136,8 @@ public sealed interface NamespaceAnswer {
       parts = List.copyOf(parts);
     }
   }
+
+  /** What a bucket holds, and how much it may. */
+  @Tag(14)
+  record Use(BucketUse use) implements NamespaceAnswer {}
 }

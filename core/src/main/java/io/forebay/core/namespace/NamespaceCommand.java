@@ -50,7 +50,8 @@ public sealed interface NamespaceCommand {
    * <p>The manifest is Inline, Extents or InChunk, and names chunks of this session at or above its
    * low-water mark, or chunks that are owed (rule G3). Answer: {@code Published}; SESSION_ENDED;
    * PRECONDITION_FAILED; NOT_FOUND (If-Match on an absent key); {@code NotOwed} with the ranges
-   * that must be written anew; NO_SUCH_BUCKET (sealed); INVALID_ARGUMENT.
+   * that must be written anew; NO_SUCH_BUCKET (sealed); INVALID_ARGUMENT; QUOTA_EXCEEDED (as all
+   * that adds to what a bucket holds: {@link SetQuota}).
    *
    * @param publishSequence from 1, one numbering for Publish and PutPart
    * @param etag empty: made from (generation, length, CRC)
@@ -358,4 +359,14 @@ public sealed interface NamespaceCommand {
   @Tag(29)
   record ChangeHeaders(BucketId bucket, String key, Map<String, String> headers)
       implements NamespaceCommand {}
+
+  /**
+   * Bounds what a bucket may hold that is in no store. What it holds already stays: beyond the
+   * quota only what would add to it is refused, with QUOTA_EXCEEDED. Answer: Done; NO_SUCH_BUCKET
+   * (sealed); INVALID_ARGUMENT.
+   *
+   * @param quotaBytes 0: none
+   */
+  @Tag(30)
+  record SetQuota(BucketId bucket, long quotaBytes) implements NamespaceCommand {}
 }

@@ -57,7 +57,9 @@ public final class NamespaceMachine {
     var work = new Overlay(entry);
     NamespaceResult result;
     try {
-      result = apply(command, new Change(shard, index, wallMillis, work));
+      var change = new Change(shard, index, wallMillis, work);
+      result = apply(command, change);
+      change.uses.settle();
     } catch (Rows.Refusal refusal) {
       return refusal.result();
     }
@@ -84,6 +86,7 @@ public final class NamespaceMachine {
       case NamespaceCommand.CloseSession c -> close(c, change);
       case NamespaceCommand.SessionLowWater c -> lowWater(c, change);
       case NamespaceCommand.SealBucket c -> seal(c, change, uploads);
+      case NamespaceCommand.SetQuota c -> setQuota(c, change);
       case NamespaceCommand.Publish c -> objects.publish(c);
       case NamespaceCommand.Delete c -> objects.delete(c);
       case NamespaceCommand.DeleteMany c -> objects.deleteMany(c);
@@ -169,8 +172,18 @@ public final class NamespaceMachine {
           ErrorCode.CONCURRENT_CHANGE, "deletions of the bucket are on their way to the store");
     }
     uploads.abortAll(c.bucket());
+    change.uses.setQuota(c.bucket(), 0);
     var root = row.map(BucketRow::root).orElseGet(() -> change.bucketForWriting(c.bucket()).root());
     change.out.put(key, Rows.bytes(BucketRow.class, new BucketRow(root, true)));
+    return new NamespaceResult.Done();
+  }
+
+  private static NamespaceResult setQuota(NamespaceCommand.SetQuota c, Change change) {
+    if (c.quotaBytes() < 0) {
+      throw refuse(ErrorCode.INVALID_ARGUMENT, "a quota is not negative: " + c.quotaBytes());
+    }
+    BucketRow _ = change.bucketForWriting(c.bucket());
+    change.uses.setQuota(c.bucket(), c.quotaBytes());
     return new NamespaceResult.Done();
   }
 
@@ -214,6 +227,7 @@ public final class NamespaceMachine {
     Manifest manifest = change.manifest(generation.value());
     Claims.remove(change.out, generation.value(), manifest);
     flushes.removeSources(generation.value(), manifest);
+    change.uses.add(row.get().bucket(), -row.get().heldBytes());
     change.out.remove(key);
     change.out.remove(Keys.of(Keys.MANIFEST, generation.value()));
   }

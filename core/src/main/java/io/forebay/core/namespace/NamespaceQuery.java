@@ -99,4 +99,8 @@ public sealed interface NamespaceQuery {
   /** The parts that an upload made a generation of, by number. Answer: {@code MadeParts}. */
   @Tag(12)
   record PartsOf(Generation generation, int afterPartNumber, int max) implements NamespaceQuery {}
+
+  /** What a bucket holds, and how much it may. Answer: {@code Use}. */
+  @Tag(13)
+  record UseOf(BucketId bucket) implements NamespaceQuery {}
 }

@@ -140,6 +140,8 @@ final class Objects {
             .or(() -> present.map(ObjectHead::inode))
             .orElseGet(() -> new InodeId(change.nextId()));
     var file = new Entry.File(inode, generation);
+    long heldBytes = Uses.heldBytes(manifest);
+    change.uses.add(bucket, heldBytes);
     change.putEntry(bucket, key, file);
     change.putGeneration(
         generation,
@@ -151,7 +153,8 @@ final class Objects {
             metadata,
             modifiedMillis,
             false,
-            Optional.empty()));
+            Optional.empty(),
+            heldBytes));
     change.putManifest(generation.value(), manifest);
     Claims.put(change.out, generation.value(), manifest);
     flushes.addSources(generation.value(), manifest);
@@ -201,6 +204,11 @@ final class Objects {
     ObjectHead source = source(c.sourceBucket(), c.sourceKey(), c.sourceGeneration());
     Optional<ObjectHead> present = change.head(c.bucket(), c.key());
     change.check(c.conditions(), present);
+    Manifest manifest = taken(source);
+    present
+        .map(ObjectHead::generation)
+        .filter(source.generation()::equals)
+        .ifPresent(change::uncount);
     return new NamespaceResult.Published(
         add(
             c.bucket(),
@@ -211,7 +219,7 @@ final class Objects {
             generation -> source.etag(),
             c.metadata().orElse(source.metadata()),
             change.now,
-            taken(source),
+            manifest,
             c.policy()));
   }
 
@@ -304,6 +312,7 @@ final class Objects {
     Optional<ObjectHead> present = change.head(bucket, to);
     change.removeEntry(bucket, from);
     change.supersede(source.generation(), policy);
+    change.uncount(source.generation());
     add(
         bucket,
         to,

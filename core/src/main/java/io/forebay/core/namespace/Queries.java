@@ -4,6 +4,7 @@ import static io.forebay.core.namespace.Rows.refuse;
 
 import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.error.ErrorCode;
+import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.FlushState;
 import io.forebay.core.file.ObjectPart;
 import io.forebay.core.file.PartInfo;
@@ -66,6 +67,10 @@ final class Queries {
       case NamespaceQuery.FlushStatus q -> status(q);
       case NamespaceQuery.Conflicts q -> conflicts(q);
       case NamespaceQuery.Sessions q -> sessions();
+      case NamespaceQuery.UseOf q -> {
+        Rows.UseRow use = Uses.of(view, q.bucket());
+        yield new NamespaceAnswer.Use(new BucketUse(use.heldBytes(), use.quotaBytes()));
+      }
     };
   }
 

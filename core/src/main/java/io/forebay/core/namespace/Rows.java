@@ -20,6 +20,16 @@ final class Rows {
 
   record BucketRow(InodeId root, boolean sealed) {}
 
+  /**
+   * What a bucket holds in this shard; no row: nothing, and no quota.
+   *
+   * @param heldBytes the sum of its generations' and parts'
+   * @param quotaBytes 0: none
+   */
+  record UseRow(long heldBytes, long quotaBytes) {
+    static final UseRow NONE = new UseRow(0, 0);
+  }
+
   sealed interface Entry {
     @Tag(1)
     record Directory(InodeId inode) implements Entry {}
@@ -33,6 +43,8 @@ final class Rows {
    *
    * @param clean final once true (rule R13)
    * @param storeEtag set when it turns clean
+   * @param heldBytes what its bucket's use counts of it; 0 once it is clean, or another generation
+   *     took its bytes over
    */
   record GenerationRow(
       BucketId bucket,
@@ -42,15 +54,21 @@ final class Rows {
       ObjectMetadata metadata,
       long modifiedMillis,
       boolean clean,
-      Optional<String> storeEtag) {
+      Optional<String> storeEtag,
+      long heldBytes) {
     GenerationRow cleanUnder(Optional<String> etagOfStore) {
       return new GenerationRow(
-          bucket, inode, lengthBytes, etag, metadata, modifiedMillis, true, etagOfStore);
+          bucket, inode, lengthBytes, etag, metadata, modifiedMillis, true, etagOfStore, 0);
     }
 
     GenerationRow with(ObjectMetadata changed) {
       return new GenerationRow(
-          bucket, inode, lengthBytes, etag, changed, modifiedMillis, clean, storeEtag);
+          bucket, inode, lengthBytes, etag, changed, modifiedMillis, clean, storeEtag, heldBytes);
+    }
+
+    GenerationRow uncounted() {
+      return new GenerationRow(
+          bucket, inode, lengthBytes, etag, metadata, modifiedMillis, clean, storeEtag, 0);
     }
   }
 
@@ -68,12 +86,18 @@ final class Rows {
       long createdMillis,
       long expiresMillis) {}
 
+  /**
+   * A part of an upload.
+   *
+   * @param heldBytes what its bucket's use counts of it
+   */
   record PartRow(
       long owner,
       long lengthBytes,
       String etag,
       long modifiedMillis,
-      Map<String, String> headers) {}
+      Map<String, String> headers,
+      long heldBytes) {}
 
   /** A part that a generation was made of; its number is in the key. */
   record MadePartRow(long offset, long lengthBytes, Map<String, String> headers) {}

@@ -84,9 +84,16 @@ final class Uploads {
                   .orElseGet(() ->
                       EntityTag.opaque(new Generation(owner), c.lengthBytes(), c.crc32c(), 1));
           return log(
+              c.bucket(),
               c.upload(),
               c.partNumber(),
-              new PartRow(owner, c.lengthBytes(), etag, change.now, c.headers()),
+              new PartRow(
+                  owner,
+                  c.lengthBytes(),
+                  etag,
+                  change.now,
+                  c.headers(),
+                  Uses.heldBytes(c.manifest())),
               c.manifest());
         });
   }
@@ -108,15 +115,19 @@ final class Uploads {
             : EntityTag.opaque(new Generation(owner), length, (int) c.offset(), 1);
     Manifest manifest = Stores.window(objects.taken(source), c.offset(), length);
     return log(
+        c.bucket(),
         c.upload(),
         c.partNumber(),
-        new PartRow(owner, length, etag, change.now, Collections.emptyMap()),
+        new PartRow(
+            owner, length, etag, change.now, Collections.emptyMap(), Uses.heldBytes(manifest)),
         manifest);
   }
 
-  private NamespaceResult log(UploadId upload, int number, PartRow part, Manifest manifest) {
+  private NamespaceResult log(
+      BucketId bucket, UploadId upload, int number, PartRow part, Manifest manifest) {
     byte[] key = Keys.part(upload.value(), number);
-    Rows.get(change.out, key, PartRow.class).ifPresent(this::drop);
+    Rows.get(change.out, key, PartRow.class).ifPresent(old -> drop(bucket, old));
+    change.uses.add(bucket, part.heldBytes());
     change.out.put(key, Rows.bytes(PartRow.class, part));
     change.putManifest(part.owner(), manifest);
     if (Rule.G7.holds()) {
@@ -127,7 +138,8 @@ final class Uploads {
         new PartInfo(number, part.lengthBytes(), part.etag(), part.modifiedMillis()));
   }
 
-  private void drop(PartRow part) {
+  private void drop(BucketId bucket, PartRow part) {
+    change.uses.add(bucket, -part.heldBytes());
     Manifest manifest = change.manifest(part.owner());
     Claims.remove(change.out, part.owner(), manifest);
     flushes.removeSources(part.owner(), manifest);
@@ -268,7 +280,7 @@ final class Uploads {
           return true;
         });
     for (byte[] key : keys) {
-      Rows.get(change.out, key, PartRow.class).ifPresent(this::drop);
+      Rows.get(change.out, key, PartRow.class).ifPresent(part -> drop(upload.bucket(), part));
       change.out.remove(key);
     }
     change.out.remove(Keys.of(Keys.UPLOAD, id));

@@ -3,6 +3,7 @@ package io.forebay.core.net;
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.codec.Tag;
 import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.ByteRange;
 import io.forebay.core.file.CompletedPart;
 import io.forebay.core.file.CopyOptions;
@@ -237,6 +238,16 @@ public sealed interface FileMessage extends Message {
   @Tag(245)
   record ChangeHeaders(String bucket, String key, Map<String, String> headers)
       implements FileMessage {}
+
+  /** Answered by {@link Use}. */
+  @Tag(247)
+  record AskUse(String bucket) implements FileMessage {}
+
+  @Tag(248)
+  record Use(BucketUse use) implements FileMessage {}
+
+  @Tag(249)
+  record SetQuota(String bucket, long quotaBytes) implements FileMessage {}
 
   /** Asks for what the node itself says of its state; answered by {@link Report}. */
   @Tag(300)

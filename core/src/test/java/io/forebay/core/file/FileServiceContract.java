@@ -76,6 +76,44 @@ public abstract class FileServiceContract {
   }
 
   @Test
+  void aBucketTakesNoMoreThanItsQuota() {
+    assertThat(files.use(BUCKET)).isEqualTo(new BucketUse(0, 0));
+    files.setQuota(BUCKET, 10);
+    put("a", "12345");
+    refused(ErrorCode.QUOTA_EXCEEDED, () -> put("b", "123456"));
+    assertThat(files.stat(BUCKET, "b")).isEmpty();
+    put("b", "12345");
+    put("empty", "");
+    assertThat(files.use(BUCKET)).isEqualTo(new BucketUse(10, 10));
+    refused(
+        ErrorCode.QUOTA_EXCEEDED,
+        () -> files.copy(BUCKET, "a", ReadConditions.NONE, BUCKET, "c", CopyOptions.DEFAULT));
+    // Neither a rename nor a copy onto itself adds anything.
+    files.rename(BUCKET, "a", "d");
+    files.copy(BUCKET, "d", ReadConditions.NONE, BUCKET, "d", CopyOptions.DEFAULT);
+    assertThat(files.use(BUCKET)).isEqualTo(new BucketUse(10, 10));
+    UploadId upload = files.createUpload(BUCKET, "big", ObjectMetadata.NONE);
+    refused(ErrorCode.QUOTA_EXCEEDED, () -> part(upload, 1, new byte[1]));
+    files.setQuota(BUCKET, 13);
+    PartInfo part = part(upload, 1, new byte[3]);
+    files.completeUpload(
+        BUCKET,
+        "big",
+        upload,
+        List.of(new CompletedPart(1, part.etag())),
+        WriteConditions.NONE,
+        OptionalLong.empty());
+    assertThat(files.use(BUCKET)).isEqualTo(new BucketUse(13, 13));
+    files.setQuota(BUCKET, 5);
+    refused(ErrorCode.QUOTA_EXCEEDED, () -> put("f", "1"));
+    files.setQuota(BUCKET, 0);
+    put("f", "1");
+    assertThat(files.use(BUCKET)).isEqualTo(new BucketUse(14, 0));
+    refused(ErrorCode.INVALID_ARGUMENT, () -> files.setQuota(BUCKET, -1));
+    refused(ErrorCode.NO_SUCH_BUCKET, () -> files.use("none"));
+  }
+
+  @Test
   void aBucketWithObjectsIsNotDeleted() {
     put("a", "x");
     refused(ErrorCode.BUCKET_NOT_EMPTY, () -> files.deleteBucket(BUCKET));

@@ -10,6 +10,7 @@ import io.forebay.core.error.ErrorCode;
 import io.forebay.core.file.CompletedPart;
 import io.forebay.core.file.ObjectMetadata;
 import io.forebay.core.id.Generation;
+import io.forebay.core.id.InodeId;
 import io.forebay.core.id.SessionId;
 import io.forebay.core.id.UploadId;
 import java.io.IOException;
@@ -105,7 +106,8 @@ final class NamespaceGoldenTest {
         new NamespaceCommand.ExpireTick(100),
         new NamespaceCommand.FlushTrouble(BUCKET, "k", 11, ErrorCode.STORE_DENIED, "403", 16),
         new NamespaceCommand.FlushUpload(BUCKET, "k", 12, "u-1"),
-        new NamespaceCommand.ChangeHeaders(BUCKET, "k", Map.of("x-amz-h", "v")));
+        new NamespaceCommand.ChangeHeaders(BUCKET, "k", Map.of("x-amz-h", "v")),
+        new NamespaceCommand.SetQuota(BUCKET, 18));
   }
 
   @Test
@@ -138,15 +140,39 @@ final class NamespaceGoldenTest {
       }
     }
     byte[] row =
-        Rows.bytes(Rows.PartRow.class, new Rows.PartRow(1, 2, "e", 3, Collections.emptyMap()));
+        Rows.bytes(Rows.PartRow.class, new Rows.PartRow(1, 2, "e", 3, Collections.emptyMap(), 4));
     assertThat(HexFormat.of().formatHex(row))
-        .isEqualTo("0000000000000001" + "0000000000000002" + "0165" + "0000000000000003" + "00");
+        .isEqualTo(
+            "0000000000000001"
+                + "0000000000000002"
+                + "0165"
+                + "0000000000000003"
+                + "00"
+                + "0000000000000004");
     assertThat(
-            RecordCodec.of(Rows.PartRow.class).decode(Arrays.copyOf(row, row.length - 1)).headers())
+            RecordCodec.of(Rows.PartRow.class).decode(Arrays.copyOf(row, row.length - 9)).headers())
         .isEmpty();
     byte[] made = Rows.bytes(Rows.MadePartRow.class, new Rows.MadePartRow(1, 2, Map.of("h", "v")));
     assertThat(HexFormat.of().formatHex(made))
         .isEqualTo("0000000000000001" + "0000000000000002" + "01" + "0168" + "0176");
+  }
+
+  /** What is not counted in the row of an older writer is not given back either. */
+  @Test
+  void rowsOfBeforeBytesWereCountedHoldNone() {
+    byte[] part =
+        Rows.bytes(Rows.PartRow.class, new Rows.PartRow(1, 2, "e", 3, Collections.emptyMap(), 4));
+    assertThat(RecordCodec.of(Rows.PartRow.class).decode(Arrays.copyOf(part, part.length - 8)))
+        .isEqualTo(new Rows.PartRow(1, 2, "e", 3, Collections.emptyMap(), 0));
+    var row =
+        new Rows.GenerationRow(
+            BUCKET, new InodeId(1), 2, "e", METADATA, 3, false, Optional.empty(), 4);
+    byte[] bytes = Rows.bytes(Rows.GenerationRow.class, row);
+    assertThat(
+            RecordCodec.of(Rows.GenerationRow.class).decode(Arrays.copyOf(bytes, bytes.length - 8)))
+        .isEqualTo(row.uncounted());
+    assertThat(HexFormat.of().formatHex(Rows.bytes(Rows.UseRow.class, new Rows.UseRow(5, 6))))
+        .isEqualTo("0000000000000005" + "0000000000000006");
   }
 
   @Test

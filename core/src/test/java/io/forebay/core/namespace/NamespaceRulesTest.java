@@ -6,6 +6,7 @@ import static io.forebay.core.namespace.Shard.CACHE_ONLY;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.forebay.core.error.ErrorCode;
+import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.CompletedPart;
 import io.forebay.core.file.FlushState;
 import io.forebay.core.file.ObjectMetadata;
@@ -475,6 +476,121 @@ final class NamespaceRulesTest {
         ErrorCode.INVALID_ARGUMENT);
     shard.refuses(
         new NamespaceCommand.ChangeHeaders(BUCKET, "absent", Map.of()), ErrorCode.NOT_FOUND);
+  }
+
+  private void quota(long bytes) {
+    shard.apply(new NamespaceCommand.SetQuota(BUCKET, bytes), NamespaceResult.Done.class);
+  }
+
+  private void expire() {
+    shard.now += CACHE_ONLY.readGraceMillis();
+    shard.tick();
+  }
+
+  @Test
+  void whatIsDeletedOrOverwrittenIsHeldUntilItsReadGraceIsOver() {
+    quota(50);
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 4), CACHE_ONLY);
+    shard.publish(session, "a", Shard.chunks(session, 4, 6), CACHE_ONLY);
+    assertThat(shard.use()).isEqualTo(new BucketUse(50, 50));
+    shard.delete("a");
+    var command = shard.publishing(session, "b", Shard.chunks(session, 6, 7), CACHE_ONLY);
+    shard.refuses(command, ErrorCode.QUOTA_EXCEEDED);
+    assertThat(shard.use()).isEqualTo(new BucketUse(50, 50));
+    expire();
+    assertThat(shard.use()).isEqualTo(new BucketUse(0, 50));
+    // The refusal was no answer that is remembered.
+    shard.apply(command, NamespaceResult.Published.class);
+    shard.apply(command, NamespaceResult.Published.class);
+    assertThat(shard.use()).isEqualTo(new BucketUse(10, 50));
+  }
+
+  @Test
+  void whatIsFlushedIsNotHeld() {
+    quota(30);
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 4), BACK);
+    shard.refuses(
+        shard.publishing(session, "b", Shard.chunks(session, 4, 5), BACK),
+        ErrorCode.QUOTA_EXCEEDED);
+    shard.flush("a", "ea");
+    assertThat(shard.use()).isEqualTo(new BucketUse(0, 30));
+    // Nor is what only refers to the store.
+    shard.apply(rename("a", "c"), NamespaceResult.Renamed.class);
+    assertThat(shard.use()).isEqualTo(new BucketUse(0, 30));
+    shard.publish(session, "b", Shard.chunks(session, 4, 7), BACK);
+    expire();
+    assertThat(shard.use()).isEqualTo(new BucketUse(30, 30));
+  }
+
+  @Test
+  void whatARenameOrACopyOntoItselfTakesOverIsHeldOnce() {
+    quota(30);
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 4), CACHE_ONLY);
+    shard.apply(
+        new NamespaceCommand.Rename(BUCKET, "a", "b", CACHE_ONLY), NamespaceResult.Renamed.class);
+    assertThat(shard.use().heldBytes()).isEqualTo(30);
+    shard.apply(copy("b", "b"), NamespaceResult.Published.class);
+    assertThat(shard.use().heldBytes()).isEqualTo(30);
+    shard.refuses(copy("b", "c"), ErrorCode.QUOTA_EXCEEDED);
+    expire();
+    assertThat(shard.use().heldBytes()).isEqualTo(30);
+    shard.delete("b");
+    expire();
+    assertThat(shard.use().heldBytes()).isZero();
+  }
+
+  private static NamespaceCommand.Copy copy(String from, String to) {
+    return new NamespaceCommand.Copy(
+        BUCKET,
+        from,
+        Optional.empty(),
+        BUCKET,
+        to,
+        Optional.empty(),
+        Preconditions.NONE,
+        CACHE_ONLY);
+  }
+
+  @Test
+  void partsAreHeldUntilTheirObjectIsOrTheirUploadIsGone() {
+    SessionId session = shard.session();
+    UploadId upload = upload("a", 500);
+    part(session, upload, 1, 1, 2, 40);
+    String etag = part(session, upload, 1, 2, 3, 30); // instead of the first
+    part(session, upload, 2, 3, 4, 20); // which the completion leaves out
+    assertThat(shard.use()).isEqualTo(new BucketUse(50, 0));
+    quota(50);
+    shard.apply(complete(upload, new CompletedPart(1, etag)), NamespaceResult.Published.class);
+    assertThat(shard.use()).isEqualTo(new BucketUse(30, 50));
+    UploadId other = upload("a", 500);
+    part(session, other, 1, 4, 5, 20);
+    expire();
+    assertThat(shard.use()).isEqualTo(new BucketUse(30, 50));
+    shard.flush("a", "ea");
+    assertThat(shard.use()).isEqualTo(new BucketUse(0, 50));
+  }
+
+  @Test
+  void aQuotaBelowWhatIsHeldRefusesOnlyWhatAddsToIt() {
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 4), CACHE_ONLY);
+    quota(10);
+    shard.publish(session, "empty", new Manifest.Inline(new byte[0]), CACHE_ONLY);
+    shard.apply(
+        new NamespaceCommand.Rename(BUCKET, "a", "b", CACHE_ONLY), NamespaceResult.Renamed.class);
+    shard.refuses(
+        shard.publishing(session, "c", new Manifest.Inline(new byte[1]), CACHE_ONLY),
+        ErrorCode.QUOTA_EXCEEDED);
+    shard.refuses(new NamespaceCommand.SetQuota(BUCKET, -1), ErrorCode.INVALID_ARGUMENT);
+    shard.delete("b");
+    shard.delete("empty");
+    shard.apply(new NamespaceCommand.SealBucket(BUCKET), NamespaceResult.Done.class);
+    assertThat(shard.use()).isEqualTo(new BucketUse(30, 0));
+    expire();
+    assertThat(shard.use()).isEqualTo(new BucketUse(0, 0));
   }
 
   private List<FlushItem> work() {

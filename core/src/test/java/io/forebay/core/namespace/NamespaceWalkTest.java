@@ -181,6 +181,7 @@ final class NamespaceWalkTest {
       }
       shard.now += random.nextInt(200);
       twin.now = shard.now;
+      assertThat(shard.use().heldBytes()).as("step " + step).isEqualTo(shard.heldByRows());
       if (step % 20 == 0) {
         checkOwnership(shard, model, held, sessions, next, open);
         checkListings(shard, model, random);
@@ -323,7 +324,11 @@ final class NamespaceWalkTest {
         });
       }
       checkClean(shard, keys, ended, step, finals);
+      assertThat(shard.use().heldBytes()).as("step " + step).isEqualTo(shard.heldByRows());
     }
+    shard.now += BACK.readGraceMillis();
+    shard.tick();
+    assertThat(shard.use().heldBytes()).as("all of it is flushed").isZero();
     for (String key : keys) {
       Optional<ObjectHead> head = shard.stat(key);
       assertThat(Optional.ofNullable(store.get(key)).map(Stored::content))

@@ -3,7 +3,9 @@ package io.forebay.core.namespace;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.error.ErrorCode;
+import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.ObjectMetadata;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.ChunkId;
@@ -54,6 +56,34 @@ final class Shard {
     }
     map.write(batch);
     return result;
+  }
+
+  BucketUse use() {
+    return ((NamespaceAnswer.Use) query(new NamespaceQuery.UseOf(BUCKET))).use();
+  }
+
+  /** What the bucket's use is by its rows, one by one. */
+  long heldByRows() {
+    var held = new long[1];
+    try (SortedMap.View view = map.view()) {
+      byte[] generations = Keys.kind(Keys.GENERATION);
+      view.scan(
+          generations,
+          Keys.behind(generations),
+          (key, value) -> {
+            held[0] += RecordCodec.of(Rows.GenerationRow.class).decode(value).heldBytes();
+            return true;
+          });
+      byte[] parts = Keys.kind(Keys.PART);
+      view.scan(
+          parts,
+          Keys.behind(parts),
+          (key, value) -> {
+            held[0] += RecordCodec.of(Rows.PartRow.class).decode(value).heldBytes();
+            return true;
+          });
+    }
+    return held[0];
   }
 
   NamespaceAnswer query(NamespaceQuery query) {

@@ -17,6 +17,7 @@ import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BodyWriter;
 import io.forebay.core.file.BucketName;
 import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.ByteRange;
 import io.forebay.core.file.CompletedPart;
 import io.forebay.core.file.CopyOptions;
@@ -162,6 +163,20 @@ public final class NodeFileService implements FileService {
         .bucket(name)
         .orElseThrow(() ->
             new ForebayException(ErrorCode.NO_SUCH_BUCKET, "there is no bucket '" + name + "'"));
+  }
+
+  @Override
+  public BucketUse use(String bucket) {
+    NamespaceAnswer answer = plane.query(new NamespaceQuery.UseOf(require(bucket).id()));
+    if (answer instanceof NamespaceAnswer.Use(var use)) {
+      return use;
+    }
+    throw unexpected(answer);
+  }
+
+  @Override
+  public void setQuota(String bucket, long quotaBytes) {
+    done(plane.namespace(new NamespaceCommand.SetQuota(require(bucket).id(), quotaBytes)));
   }
 
   @Override
@@ -358,7 +373,9 @@ public final class NodeFileService implements FileService {
         (ticket, body, etag, headers) -> {
           FlushPolicy policy = FlushPolicy.of(known, key);
           NamespaceResult result =
-              plane.namespace(
+              withinQuota(
+                  known,
+                  body.lengthBytes(),
                   new NamespaceCommand.Publish(
                       ticket.session(),
                       ticket.publishSequence(),
@@ -373,6 +390,22 @@ public final class NodeFileService implements FileService {
                       policy));
           return through(known, key, published(ticket, result)).info(bucket);
         });
+  }
+
+  /** Logs what adds bytes to a bucket; waits where its quota is used up and flushing makes room. */
+  private NamespaceResult withinQuota(Bucket bucket, long bytes, NamespaceCommand command) {
+    while (true) {
+      NamespaceResult result = plane.namespace(command);
+      if (!overQuota(result)) {
+        return result;
+      }
+      sender.quotas().awaitRoom(bucket, bytes);
+    }
+  }
+
+  private static boolean overQuota(NamespaceResult result) {
+    return result instanceof NamespaceResult.Refused(var code, var message)
+        && code == ErrorCode.QUOTA_EXCEEDED;
   }
 
   private static ObjectHead published(Session.Ticket ticket, NamespaceResult result) {
@@ -462,13 +495,17 @@ public final class NodeFileService implements FileService {
   }
 
   private final class Writing<T> implements BodyWriter<T> {
+    private final Bucket bucket;
     private final WriteOptions options;
     private final Publication<T> publication;
     private final Session.Ticket ticket;
     private final Body body;
+    private boolean admitted;
     private boolean closed;
 
     Writing(Bucket bucket, WriteOptions options, Publication<T> publication) {
+      this.bucket = bucket;
+      this.admitted = sender.quotas().admits(bucket, options.expectedLengthBytes().orElse(1));
       this.options = options;
       this.publication = publication;
       this.ticket = session.enter();
@@ -486,7 +523,16 @@ public final class NodeFileService implements FileService {
 
     @Override
     public void awaitRoom(int lengthBytes) {
+      awaitQuota();
       body.awaitRoom(lengthBytes);
+    }
+
+    /** Before the first byte: the body holds nothing yet. */
+    private void awaitQuota() {
+      if (!admitted) {
+        sender.quotas().awaitRoom(bucket, options.expectedLengthBytes().orElse(1));
+        admitted = true;
+      }
     }
 
     @Override
@@ -495,6 +541,7 @@ public final class NodeFileService implements FileService {
       if (expected.isPresent() && body.lengthBytes() + bytes.length() > expected.getAsLong()) {
         throw incomplete(body.lengthBytes() + bytes.length(), expected.getAsLong());
       }
+      awaitQuota();
       body.write(bytes);
     }
 
@@ -596,6 +643,9 @@ public final class NodeFileService implements FileService {
                   FlushPolicy.of(to, key)));
       if (result instanceof NamespaceResult.Published(var object)) {
         return through(to, key, object).info(bucket);
+      }
+      if (overQuota(result)) {
+        throw sender.quotas().refusal(to, found.object().lengthBytes());
       }
       if (!(result instanceof NamespaceResult.Refused(var code, var message)
           && code == ErrorCode.NOT_IMPLEMENTED)) {
@@ -722,7 +772,9 @@ public final class NodeFileService implements FileService {
         options,
         (ticket, body, etag, headers) -> {
           NamespaceResult result =
-              plane.namespace(
+              withinQuota(
+                  known,
+                  body.lengthBytes(),
                   new NamespaceCommand.PutPart(
                       ticket.session(),
                       ticket.publishSequence(),
@@ -776,6 +828,11 @@ public final class NodeFileService implements FileService {
                   range.map(ByteRange::lengthBytes).orElse(-1L)));
       if (result instanceof NamespaceResult.PartLogged(var part)) {
         return part;
+      }
+      if (overQuota(result)) {
+        throw sender
+            .quotas()
+            .refusal(to, range.map(ByteRange::lengthBytes).orElse(found.object().lengthBytes()));
       }
       if (!(result instanceof NamespaceResult.Refused(var code, var message)
           && code == ErrorCode.NOT_IMPLEMENTED)) {

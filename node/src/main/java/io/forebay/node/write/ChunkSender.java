@@ -18,11 +18,12 @@ public final class ChunkSender {
   private final GroupChooser chooser;
   private final RoomQueue rooms;
   private final FlushHaste haste;
+  private final QuotaGate quotas;
   private final AtomicLong rehomed = new AtomicLong();
 
   /**
-   * @param roomWaitNanos for how long chunks of buckets with a store wait for room while none is
-   *     made
+   * @param roomWaitNanos for how long writers of buckets with a store wait for room, on full disks
+   *     and within a quota, while none is made
    */
   public ChunkSender(Env env, Network network, ControlPlane plane, long roomWaitNanos) {
     this.env = env;
@@ -32,6 +33,7 @@ public final class ChunkSender {
     this.chooser = new GroupChooser(env, plane::image, network.self(), suspects);
     this.rooms = new RoomQueue(env, roomWaitNanos);
     this.haste = new FlushHaste(env, plane);
+    this.quotas = new QuotaGate(env, plane, roomWaitNanos, haste);
   }
 
   /** How many chunks were written again elsewhere because their first group did not take them. */
@@ -47,6 +49,11 @@ public final class ChunkSender {
   /** How many chunks wait for room on full disks. */
   public int waitingForRoom() {
     return rooms.size();
+  }
+
+  /** What looks after the buckets' quotas. */
+  public QuotaGate quotas() {
+    return quotas;
   }
 
   /** Begins a chunk. */
