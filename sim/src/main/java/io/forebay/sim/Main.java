@@ -1,5 +1,7 @@
 package io.forebay.sim;
 
+import io.forebay.core.rule.Broken;
+import io.forebay.core.rule.Rule;
 import io.forebay.sim.cluster.Checkpoint;
 import io.forebay.sim.cluster.Readers;
 import io.forebay.sim.coverage.Coverage;
@@ -11,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
@@ -21,15 +24,17 @@ public final class Main {
   private static final String USAGE =
       """
       Usage: ./forebay sim [--scenario NAME] [--seeds N | --seed S | --minutes M] [--start S] [--nodes N]
-                           [--operations N] [--json FILE] [--log] [--stop]
-        --scenario NAME  checkpoint: writers, readers and all faults, bit rot too; readers: directory leases, many
-                         readers, leaders that come and go; all: both, seed by seed (checkpoint)
+                           [--operations N] [--without RULE] [--json FILE] [--log] [--stop]
+        --scenario NAME  checkpoint: writers, readers and all faults, bit rot too; flush: the same before an object
+                         store with faults of its own and somebody else who writes there; readers: directory leases,
+                         many readers, leaders that come and go; all: each, seed by seed (checkpoint)
         --seeds N        how many seeds to run (10)
         --seed S         this one only
         --minutes M      as many seeds as fit, instead of a number of them
         --start S        the first seed (1)
         --nodes N        nodes of each cluster, 3 to 1000 (5)
-        --operations N   operations of each seed (checkpoint: 1000, readers: 6000)
+        --operations N   operations of each seed (checkpoint and flush: 1000, readers: 6000)
+        --without RULE   leave out a rule of core.rule.Rule, to see that it is noticed
         --json FILE      write the facts there: seeds, operations, faults, violations, lines of code that ran, ...
         --log            print what happened before a violation in full, messages included
         --stop           run no further seed after one that broke a promise
@@ -44,6 +49,7 @@ public final class Main {
   /** What a world plays. */
   private enum Scenario {
     CHECKPOINT(1_000),
+    FLUSH(1_000),
     READERS(6_000);
 
     final int operations;
@@ -55,6 +61,7 @@ public final class Main {
     Checkpoint.Report run(Checkpoint.Plan plan) {
       return switch (this) {
         case CHECKPOINT -> Checkpoint.run(plan);
+        case FLUSH -> Checkpoint.runWithStore(plan);
         case READERS -> Readers.run(plan);
       };
     }
@@ -70,6 +77,7 @@ public final class Main {
   private int operations; // 0: the scenario's own number
   private double minutes; // 0: so many seeds
   private String json = "";
+  private Optional<Rule> without = Optional.empty();
   private boolean full;
   private boolean stop;
   private List<Scenario> scenarios = List.of(Scenario.CHECKPOINT);
@@ -124,6 +132,7 @@ public final class Main {
         case "--scenario" -> scenarios = scenarios(value);
         case "--nodes" -> nodes = Integer.parseInt(value);
         case "--operations" -> operations = Integer.parseInt(value);
+        case "--without" -> without = Optional.of(Rule.valueOf(value.toUpperCase(Locale.ROOT)));
         case "--json" -> json = value;
         default -> throw new IllegalArgumentException("there is no option " + args[i - 1]);
       }
@@ -141,12 +150,21 @@ public final class Main {
         Stream.of(Scenario.values()).filter(each -> each.word().equals(name)).toList();
     if (named.isEmpty()) {
       throw new IllegalArgumentException(
-          "there is no scenario '" + name + "'; there are checkpoint, readers and all");
+          "there is no scenario '" + name + "'; there are checkpoint, flush, readers and all");
     }
     return named;
   }
 
   private boolean run() throws IOException {
+    if (without.isEmpty()) {
+      return runSeeds();
+    }
+    try (Broken _ = Broken.rule(without.get())) {
+      return runSeeds();
+    }
+  }
+
+  private boolean runSeeds() throws IOException {
     long began = System.nanoTime();
     var total = new Total();
     boolean go = true;
@@ -202,6 +220,7 @@ public final class Main {
         + nodes
         + " --operations "
         + wanted
+        + without.map(rule -> " --without " + rule).orElse("")
         + " --log";
   }
 

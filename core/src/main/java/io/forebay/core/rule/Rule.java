@@ -12,6 +12,8 @@ public enum Rule {
   R1_COMMIT,
   /** The writer acknowledges when every member of one epoch that takes writes has. */
   R2,
+  /** A hop of the relay whose disk has lost the chunk says so. */
+  R2_LOST,
   /** Members that catch up get the live writes of their epoch. */
   R3,
   /** The source adopts the join epoch before it lists. */
@@ -30,6 +32,8 @@ public enum Rule {
   R8,
   /** A group without {@code minInSync} members takes no writes. */
   R9,
+  /** What is written to another group has another id. */
+  R10_ID,
   /** With the last IN_SYNC member the SYNCING ones go OUT, too. */
   R11,
   /**
@@ -50,12 +54,16 @@ public enum Rule {
   G3_REFERENCE,
   /** Garbage is named by nothing after its session ended or passed it. */
   G5,
+  /** Only clean chunks are evicted. */
+  G6,
   /** Uploads count as references. */
   G7,
   /** Sends are logged attempts; every decision names the open one. */
   F1,
   /** An attempt is unresolved until it can no longer land and a HEAD does not show it. */
   F2,
+  /** So is one that was sent and not answered. */
+  F2_SENT,
   /** A HEAD decides what became of an attempt. */
   F3,
   /** Revalidation names the version that it looked at. */
@@ -107,7 +115,9 @@ public enum Rule {
   /** Who gave it waits a margin longer. */
   V5_MARGIN,
   /** Reads and grants confirm leadership by a round. */
-  V6;
+  V6,
+  /** A volume that is opened again takes the room of every chunk that its slots name. */
+  REBUILD;
 
   /** Whether the rule is kept; costs little. */
   public boolean holds() {

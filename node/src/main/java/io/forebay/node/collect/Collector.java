@@ -13,6 +13,7 @@ import io.forebay.core.log.ControlPlane;
 import io.forebay.core.namespace.ChunkState;
 import io.forebay.core.namespace.NamespaceAnswer;
 import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.rule.Rule;
 import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
 import io.forebay.core.volume.VolumeUsage;
@@ -160,7 +161,12 @@ public final class Collector {
 
     void keep(StoredChunk chunk, ChunkState state) {
       switch (state) {
-        case OWED -> owedBytes += chunk.lengthBytes();
+        case OWED -> {
+          owedBytes += chunk.lengthBytes();
+          if (!Rule.G6.holds()) {
+            coldest.offer(chunk, recency.usedNanos(chunk.id()));
+          }
+        }
         case OPEN -> openBytes += chunk.lengthBytes();
         case CLEAN -> {
           cleanBytes += chunk.lengthBytes();

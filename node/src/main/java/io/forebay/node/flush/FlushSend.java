@@ -18,6 +18,7 @@ import io.forebay.core.namespace.NamespaceResult;
 import io.forebay.core.namespace.StoreRef;
 import io.forebay.core.namespace.StoreSight;
 import io.forebay.core.net.FlushMessage;
+import io.forebay.core.rule.Rule;
 import io.forebay.node.read.ManifestReader;
 import java.util.ArrayList;
 import java.util.List;
@@ -115,7 +116,7 @@ final class FlushSend {
               true;
           default -> false;
         };
-    if (mayLand && !definite) {
+    if (mayLand && !definite && Rule.F2_SENT.holds()) {
       return new Verdict.Unresolved(code, message);
     }
     if (upload.isPresent() && !dropped(upload.get())) {

@@ -49,9 +49,9 @@ public final class Flusher {
   private static final Logger LOG = LoggerFactory.getLogger(Flusher.class);
 
   /** Metadata names of the stamp. */
-  static final String CLUSTER = "forebay_cluster";
+  public static final String CLUSTER = "forebay_cluster";
 
-  static final String GENERATION = "forebay_generation";
+  public static final String GENERATION = "forebay_generation";
   static final String ATTEMPT = "forebay_attempt";
   static final String ETAG = "forebay_etag";
 
@@ -89,7 +89,8 @@ public final class Flusher {
     this(env, network, plane, manifests, stores, FlushSettings.DEFAULT);
   }
 
-  Flusher(
+  /** With bounds of its own. */
+  public Flusher(
       Env env,
       Network network,
       ControlPlane plane,

@@ -18,6 +18,7 @@ import io.forebay.core.net.DataMessage;
 import io.forebay.core.net.Hop;
 import io.forebay.core.net.HopAck;
 import io.forebay.core.net.Reply;
+import io.forebay.core.rule.Rule;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -104,7 +105,11 @@ final class ChunkSend {
     this.unwanted = new Outcome<>(sender.env());
     this.deadlineNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
     this.flight =
-        sender.chooser().choose(family).filter(choice -> !choice.suspect()).map(this::take);
+        sender
+            .chooser()
+            .choose(family)
+            .filter(choice -> !choice.suspect())
+            .map(choice -> take(choice, ticket.nextChunk()));
     this.fed = flight.map(this::feeding);
   }
 
@@ -125,8 +130,7 @@ final class ChunkSend {
     return outcome;
   }
 
-  private Flight take(GroupChooser.Choice choice) {
-    ChunkId id = ticket.nextChunk();
+  private Flight take(GroupChooser.Choice choice, ChunkId id) {
     var put =
         new ChunkPut(
             id,
@@ -224,7 +228,12 @@ final class ChunkSend {
           // Every group may refuse at once: then this is a loop, and must not be a hot one.
           sender.env().sleep(PROBE_NANOS / 2);
         }
-        Flight next = take(choice.get());
+        ChunkId id =
+            flight
+                .filter(_ -> !Rule.R10_ID.holds())
+                .map(open -> open.id)
+                .orElseGet(ticket::nextChunk);
+        Flight next = take(choice.get(), id);
         flight = Optional.of(next);
         slices.forEach(slice -> next.waiting.offer(Optional.of(slice)));
         next.waiting.offer(Optional.empty());

@@ -2,6 +2,7 @@ package io.forebay.sim.cluster;
 
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Synthetic;
+import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
@@ -16,11 +17,14 @@ import io.forebay.core.file.BucketSpec;
 import io.forebay.core.file.CompletedPart;
 import io.forebay.core.file.CopyOptions;
 import io.forebay.core.file.FileService;
+import io.forebay.core.file.ListPage;
+import io.forebay.core.file.ListQuery;
 import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectMetadata;
 import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.PartInfo;
 import io.forebay.core.file.ReadConditions;
+import io.forebay.core.file.StoreConflict;
 import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
 import io.forebay.core.id.BucketId;
@@ -44,6 +48,9 @@ import java.util.random.RandomGenerator;
  * Clients publish, overwrite, copy, rename, delete and read through random nodes while nodes,
  * disks, links and the log fail and return; every now and then everything is mended, and then all
  * must be well again within a bound.
+ *
+ * <p>With a store, one of the buckets lies before it, and somebody else writes there, too. Then the
+ * store must end up with all that was published, and disks may lose what it has.
  */
 public final class Checkpoint {
   /**
@@ -85,16 +92,29 @@ public final class Checkpoint {
   // A writer gives up after 30 s, each of its commands after 15 s, and nobody is paused for longer
   // than 20 s.
   private static final long OPERATION_NANOS = 180 * SECOND;
-  private static final WriteOptions WRITE =
-      new WriteOptions(ObjectMetadata.NONE, WriteConditions.NONE, OptionalLong.empty(), true);
+  private static final int SETTLE_SECONDS = 600;
+  // By then all that does not wait for other objects in a circle is flushed.
+  private static final int PATIENCE_SECONDS = 200;
+  // What others write too: never copied, for a copy's source must not be theirs to destroy.
+  private static final String SHARED = "f/";
 
-  private record Place(String bucket, BucketId id) {}
+  /**
+   * @param backed whether there is a store behind it
+   */
+  private record Place(String bucket, BucketId id, boolean backed) {}
+
+  /** Something that a client does, in a process, with a node's files. */
+  @FunctionalInterface
+  private interface Act {
+    void run(SimEnv env, FileService files);
+  }
 
   private final Plan plan;
   private final SimWorld world;
   private final SimEnv client;
   private final RandomGenerator random;
   private final Judge judge;
+  private final Optional<SimStore> store;
   private final SimCluster cluster;
   private final Faults faults;
   private final List<Place> places = new ArrayList<>();
@@ -105,21 +125,30 @@ public final class Checkpoint {
   private long acknowledged;
   private boolean done;
 
-  private Checkpoint(Plan plan) {
+  private Checkpoint(Plan plan, boolean backed) {
     this.plan = plan;
     world = new SimWorld(plan.seed());
     client = world.env("client");
     random = world.stream("scenario");
     judge = new Judge(world, SimCluster.GROUPS_PER_VOLUME);
     int voters = plan.nodes() < 3 || random.nextInt(4) == 0 ? 1 : 3;
-    cluster = new SimCluster(world, plan.nodes(), voters, judge, LeaseSettings.OFF);
+    store = backed ? Optional.of(new SimStore(world, judge)) : Optional.empty();
+    cluster = new SimCluster(world, plan.nodes(), voters, judge, LeaseSettings.OFF, store);
     int atOnce = random.nextInt(10) == 0 ? plan.nodes() : random.nextInt(1, 4);
     faults = new Faults(world, client, cluster, judge, Math.min(atOnce, plan.nodes()));
   }
 
   /** Runs one seed to its end. */
   public static Report run(Plan plan) {
-    var scenario = new Checkpoint(plan);
+    return run(new Checkpoint(plan, false));
+  }
+
+  /** The same with a store. */
+  public static Report runWithStore(Plan plan) {
+    return run(new Checkpoint(plan, true));
+  }
+
+  private static Report run(Checkpoint scenario) {
     scenario.client.spawn("scenario", scenario::play);
     try {
       scenario.world.run(3_600 * SECOND);
@@ -130,7 +159,7 @@ public final class Checkpoint {
       scenario.judge.violation("the scenario did not end in an hour");
     }
     return new Report(
-        plan.seed(),
+        scenario.plan.seed(),
         scenario.world.log().digest(),
         scenario.operations,
         scenario.acknowledged,
@@ -147,8 +176,12 @@ public final class Checkpoint {
     await("all nodes register", 60, () -> judge.image().volumes().size() == cluster.size());
     need(node -> node.plane().cluster(new ClusterCommand.Initialize("c1")));
     Durability durability = random.nextBoolean() ? Durability.SYNCED : Durability.REPLICATED;
-    bucket("wide", new Family(3, 2, Durability.REPLICATED));
-    bucket("narrow", new Family(2, 2, durability));
+    if (store.isPresent()) {
+      bucket("backed", new Family(2, 2, durability), SimStore.URL);
+    } else {
+      bucket("wide", new Family(3, 2, Durability.REPLICATED), "");
+    }
+    bucket("narrow", new Family(2, 2, durability), "");
     client.spawn(
         "audit",
         () -> {
@@ -158,8 +191,9 @@ public final class Checkpoint {
           }
         });
     for (int round = 1; round <= ROUNDS && sound(); round++) {
-      long until = (long) plan.operations() * round / ROUNDS;
+      long until = operations + plan.operations() / ROUNDS;
       faults.begin();
+      store.ifPresent(behind -> client.spawn("others", () -> disturb(behind, until)));
       var clients = new ArrayList<Outcome<Boolean>>();
       for (int i = 0; i < CLIENTS; i++) {
         var end = new Outcome<Boolean>(client);
@@ -191,16 +225,44 @@ public final class Checkpoint {
     return judge.violations().isEmpty();
   }
 
-  private void bucket(String name, Family family) {
+  private void bucket(String name, Family family, String storeUrl) {
+    boolean backed = !storeUrl.isEmpty();
     var spec =
         new BucketSpec(
-            name, family, "", FlushMode.CACHE_ONLY, List.of(), 1 << 20, 0, 2_000 /* ms to read */);
-    need(node -> places.add(new Place(name, node.files().createBucket(spec).id())));
+            name,
+            family,
+            storeUrl,
+            backed ? FlushMode.BACK : FlushMode.CACHE_ONLY,
+            backed ? List.of(new Bucket.PrefixMode("k3/", FlushMode.THROUGH)) : List.of(),
+            1 << 20,
+            500 /* ms to flush */,
+            2_000 /* ms to read */);
+    need(node -> places.add(new Place(name, node.files().createBucket(spec).id(), backed)));
+  }
+
+  /** Somebody else writes and deletes in the store until so many operations were asked for. */
+  private void disturb(SimStore behind, long until) {
+    while (true) {
+      client.sleep(random.nextLong(5 * SECOND));
+      if (operations >= until || !sound()) {
+        return;
+      }
+      Place place = places.getFirst();
+      String key = place.bucket() + "/" + shared();
+      if (random.nextInt(3) > 0) {
+        faults.count("foreign_write");
+        behind.theyWrite(key, version());
+      } else {
+        faults.count("foreign_delete");
+        behind.theyDelete(key);
+      }
+    }
   }
 
   /** At the beginning, when nothing is broken. */
   private void need(Consumer<Node> action) {
-    in(0, action).ifPresent(failure -> judge.violation("setting up failed: " + failure));
+    in(0, () -> action.accept(cluster.node(0)))
+        .ifPresent(failure -> judge.violation("setting up failed: " + failure));
   }
 
   // Calm: everything is mended, so everything must become well.
@@ -228,6 +290,9 @@ public final class Checkpoint {
       }
     }
     judge.audit();
+    if (store.isPresent() && !settle(store.get().judge())) {
+      return;
+    }
     for (Place place : places) {
       for (String key : judge.history().keys(place.id())) {
         read(random.nextInt(cluster.size()), place, key, true);
@@ -235,17 +300,102 @@ public final class Checkpoint {
     }
     if (last && sound()) {
       await("nothing left of what nobody needs", 90, () -> judge.leftovers().isEmpty());
-      for (int i = 0; i < cluster.size(); i++) {
-        long free = cluster.node(i).status().writeMemoryFreeBytes();
-        if (free != WRITE_MEMORY_BYTES) {
-          judge.violation("n" + i + " never gave back " + (WRITE_MEMORY_BYTES - free) + " bytes");
-        }
-        long slices = cluster.node(i).status().readSlicesFree();
-        if (slices != SimCluster.READ_SLICES) {
-          judge.violation("a reader of n" + i + " never gave its memory back");
-        }
+      // Of clients that died, a node keeps handles for ten minutes.
+      await("all memory of readers and writers is given back", 660, this::allGivenBack);
+    }
+  }
+
+  /** All is flushed, as users decide where others wrote; then no disk needs what the store has. */
+  private boolean settle(StoreJudge judged) {
+    Place place = places.getFirst();
+    if (random.nextBoolean()) {
+      perform(
+          random.nextInt(cluster.size()),
+          "all is flushed now",
+          (env, files) -> files.flush(place.bucket(), "", 0));
+    }
+    long began = world.nanoTime();
+    boolean settled =
+        await(
+            "all is in the store",
+            SETTLE_SECONDS,
+            () -> {
+              int node = random.nextInt(cluster.size());
+              decide(node, place);
+              judged.disturbed(place.id()).forEach(key -> write(node, place, key));
+              if (world.nanoTime() - began > PATIENCE_SECONDS * SECOND) {
+                circles(node, place);
+              }
+              List<String> left = judged.unsettled();
+              if (!left.isEmpty()) {
+                client.sleep(SECOND);
+              }
+              return left.isEmpty();
+            });
+    if (!settled) {
+      judge.violation("not in the store: " + judged.unsettled().stream().limit(5).toList());
+      return false;
+    }
+    judge.audit();
+    for (int i = 0; i < cluster.size(); i++) {
+      long bugs = cluster.flusher(i).counters().getOrDefault("unexpectedFailures", 0L);
+      if (bugs > 0) {
+        judge.violation("the flusher of n" + i + " met what it did not expect, " + bugs + " times");
+      }
+      if (random.nextInt(4) > 0) {
+        evict(i);
       }
     }
+    return true;
+  }
+
+  /** Takes from a disk whatever may be evicted. */
+  private void evict(int node) {
+    in(node, () -> cluster.volume(node).delete(judge.clean(judge.idOf(cluster.disk(node)))))
+        .ifPresent(failure -> judge.violation("evicting failed: " + failure));
+  }
+
+  /** Says keep or take about each conflict. */
+  private void decide(int index, Place place) {
+    perform(
+        index,
+        place.bucket() + " is decided about",
+        (env, files) -> {
+          for (StoreConflict each : files.conflicts(place.bucket())) {
+            files.resolveConflict(
+                place.bucket(),
+                each.key(),
+                random.nextBoolean()
+                    ? StoreConflict.Resolution.KEEP
+                    : StoreConflict.Resolution.TAKE,
+                each.generation(),
+                each.storeEtag());
+          }
+        });
+  }
+
+  /** Objects that changed names wait for each other until one of them is written anew (F6). */
+  private void circles(int index, Place place) {
+    var waiting = new ArrayList<String>();
+    perform(
+        index,
+        place.bucket() + " is looked at",
+        (env, files) ->
+            files.flushStatus(place.bucket(), "").troubled().stream()
+                .filter(trouble -> trouble.reason().startsWith("other objects"))
+                .forEach(trouble -> waiting.add(trouble.key())));
+    waiting.stream().limit(1).forEach(key -> write(index, place, key));
+  }
+
+  private boolean allGivenBack() {
+    for (int i = 0; i < cluster.size(); i++) {
+      var status = cluster.node(i).status();
+      if (status.writeMemoryFreeBytes() != WRITE_MEMORY_BYTES
+          || status.readSlicesFree() != SimCluster.READ_SLICES) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private boolean allKnow() {
@@ -300,6 +450,10 @@ public final class Checkpoint {
       return;
     }
     Place place = places.get(random.nextInt(places.size()));
+    if (place.backed() && random.nextInt(4) == 0) {
+      onShared(node, place);
+      return;
+    }
     String key = key();
     int what = random.nextInt(100);
     if (what < 45) {
@@ -310,11 +464,31 @@ public final class Checkpoint {
       delete(node, place, key);
     } else if (what < 94) {
       copy(node, place, key, key());
-    } else if (what < 97) {
+    } else if (what < 96) {
       rename(node, place, key, key());
-    } else {
+    } else if (what < 98) {
       upload(node, place);
+    } else {
+      look(node, place, key);
     }
+  }
+
+  /** What others write, too. */
+  private void onShared(int node, Place place) {
+    int what = random.nextInt(10);
+    if (what < 4) {
+      write(node, place, shared());
+    } else if (what < 8) {
+      read(node, place, shared(), false);
+    } else if (what < 9) {
+      delete(node, place, shared());
+    } else {
+      decide(node, place);
+    }
+  }
+
+  private String shared() {
+    return SHARED + random.nextInt(KEYS / 4);
   }
 
   private String key() {
@@ -357,16 +531,25 @@ public final class Checkpoint {
     }
   }
 
+  /** With the length announced or not, and with an MD5 or without. */
+  private WriteOptions options(History.Version version) {
+    return new WriteOptions(
+        ObjectMetadata.NONE,
+        WriteConditions.NONE,
+        random.nextBoolean() ? OptionalLong.of(version.lengthBytes()) : OptionalLong.empty(),
+        random.nextBoolean());
+  }
+
   private void write(int index, Place place, String key) {
-    SimEnv env = cluster.env(index);
     History.Version version = version();
+    WriteOptions options = options(version);
     long began = world.nanoTime();
     perform(
         index,
         place.bucket() + "/" + key + " := " + version,
-        node -> {
+        (env, files) -> {
           ObjectInfo info;
-          try (BodyWriter<ObjectInfo> body = node.files().create(place.bucket(), key, WRITE)) {
+          try (BodyWriter<ObjectInfo> body = files.create(place.bucket(), key, options)) {
             pour(env, random, version, body);
             info = body.publish(Optional.empty());
           }
@@ -392,13 +575,21 @@ public final class Checkpoint {
   }
 
   private void delete(int index, Place place, String key) {
-    SimEnv env = cluster.env(index);
+    boolean together = random.nextInt(4) == 0;
     long began = world.nanoTime();
     perform(
         index,
         place.bucket() + "/" + key + " deleted",
-        node -> {
-          node.files().delete(place.bucket(), key, WriteConditions.NONE);
+        (env, files) -> {
+          if (together) {
+            Optional<ForebayException> refused =
+                files.deleteMany(place.bucket(), List.of(key)).getFirst().failure();
+            if (refused.isPresent()) {
+              throw refused.get();
+            }
+          } else {
+            files.delete(place.bucket(), key, WriteConditions.NONE);
+          }
           env.checkAlive();
           if (!judge
               .history()
@@ -416,15 +607,14 @@ public final class Checkpoint {
     perform(
         index,
         place.bucket() + "/" + to + " := copy of " + from,
-        node ->
-            node.files()
-                .copy(
-                    place.bucket(),
-                    from,
-                    ReadConditions.NONE,
-                    place.bucket(),
-                    to,
-                    CopyOptions.DEFAULT));
+        (env, files) ->
+            files.copy(
+                place.bucket(),
+                from,
+                ReadConditions.NONE,
+                place.bucket(),
+                to,
+                CopyOptions.DEFAULT));
   }
 
   private void rename(int index, Place place, String from, String to) {
@@ -434,26 +624,31 @@ public final class Checkpoint {
     perform(
         index,
         place.bucket() + "/" + from + " renamed to " + to,
-        node -> node.files().rename(place.bucket(), from, to));
+        (env, files) -> files.rename(place.bucket(), from, to));
   }
 
   private void upload(int index, Place place) {
-    SimEnv env = cluster.env(index);
     String key = "u/" + nextUpload++;
     History.Version version = version();
     long began = world.nanoTime();
+    WriteOptions options = options(version);
+    // Never what may refer to a store object: left open, it would keep that for a week (F6).
+    boolean givesUp = !place.backed() && random.nextInt(4) == 0;
     judge.history().intendUpload(place.id(), key, version);
     perform(
         index,
         place.bucket() + "/" + key + " uploaded as " + version,
-        node -> {
-          FileService files = node.files();
+        (env, files) -> {
           UploadId upload = files.createUpload(place.bucket(), key, ObjectMetadata.NONE);
           PartInfo part;
           try (BodyWriter<PartInfo> body =
-              files.createPart(place.bucket(), key, upload, 1, WRITE)) {
+              files.createPart(place.bucket(), key, upload, 1, options)) {
             pour(env, random, version, body);
             part = body.publish(Optional.empty());
+          }
+          if (givesUp) {
+            giveUp(files, place, key, upload);
+            return;
           }
           ObjectInfo info =
               files.completeUpload(
@@ -467,22 +662,88 @@ public final class Checkpoint {
         });
   }
 
+  /** Adds a copied part to an upload, looks at it, and drops it. */
+  private void giveUp(FileService files, Place place, String key, UploadId upload) {
+    files.copyPart(
+        place.bucket(),
+        key,
+        upload,
+        2,
+        place.bucket(),
+        key(),
+        ReadConditions.NONE,
+        Optional.empty());
+    int parts = files.listParts(place.bucket(), key, upload, 0, 1_000).parts().size();
+    if (parts != 2) {
+      judge.violation("C1: an upload of " + key + " has " + parts + " parts and not 2");
+    }
+    files.abortUpload(place.bucket(), key, upload);
+  }
+
+  /** Listings and reports. */
+  private void look(int index, Place place, String key) {
+    switch (random.nextInt(5)) {
+      case 0 ->
+          perform(
+              index,
+              place.bucket() + " is asked for uploads",
+              (env, files) -> files.listUploads(place.bucket(), "", "", Optional.empty(), 1_000));
+      case 1 ->
+          perform(
+              index,
+              place.bucket() + "/" + key + " is asked for its places",
+              (env, files) -> files.pathStatus(place.bucket(), key));
+      case 2 ->
+          perform(
+              index,
+              place.bucket() + " is asked for its flush",
+              (env, files) -> files.flushStatus(place.bucket(), ""));
+      default -> list(index, place);
+    }
+  }
+
+  /** A listing shows what each key held at some moment of it. */
+  private void list(int index, Place place) {
+    long began = world.nanoTime();
+    perform(
+        index,
+        place.bucket() + " is listed",
+        (env, files) -> {
+          var found = new TreeMap<String, Long>();
+          Optional<String> after = Optional.of("");
+          while (after.isPresent()) {
+            ListPage page =
+                files.list(
+                    place.bucket(), new ListQuery("", "", after.get(), random.nextInt(1, 40)));
+            page.objects().forEach(each -> found.put(each.key(), each.generation().value()));
+            after = page.next();
+          }
+          env.checkAlive();
+          for (String key : judge.history().keys(place.id())) {
+            long listed = found.getOrDefault(key, 0L);
+            List<Long> held = judge.history().generations(place.id(), key, began, world.nanoTime());
+            if (!held.contains(listed)) {
+              judge.violation("C1: " + key + " was listed as " + listed + "; it held " + held);
+            }
+          }
+        });
+  }
+
   private void read(int index, Place place, String key, boolean mustWork) {
     String what = place.bucket() + "/" + key + " read";
-    SimEnv env = cluster.env(index);
     Optional<ForebayException> failure =
-        perform(index, what, node -> readOne(node, env, place, key));
+        perform(index, what, (env, files) -> readOne(files, env, place, key));
     if (mustWork && failure.isPresent()) {
       judge.violation(
           what + " at n" + index + " failed while nothing was broken: " + failure.get());
     }
   }
 
-  private void readOne(Node node, SimEnv env, Place place, String key) {
+  private void readOne(FileService files, SimEnv env, Place place, String key) {
     long began = world.nanoTime();
     ObjectReader reader;
     try {
-      reader = node.files().open(place.bucket(), key, ReadConditions.NONE);
+      reader = files.open(place.bucket(), key, ReadConditions.NONE);
     } catch (ForebayException failure) {
       env.checkAlive();
       if (failure.code() != ErrorCode.NOT_FOUND) {
@@ -519,10 +780,17 @@ public final class Checkpoint {
     }
   }
 
-  /** Counts, tells and bounds one operation; empty when it succeeded. */
-  private Optional<ForebayException> perform(int index, String what, Consumer<Node> action) {
+  /**
+   * Counts, tells and bounds one operation on a node's files, from its own process or from another;
+   * empty when it succeeded.
+   */
+  private Optional<ForebayException> perform(int index, String what, Act act) {
     operations++;
-    Optional<ForebayException> failure = in(index, action);
+    int drawn = random.nextInt(3) == 0 ? random.nextInt(cluster.size()) : index;
+    int process = cluster.runs(drawn) ? drawn : index;
+    SimEnv env = cluster.env(process);
+    FileService files = cluster.files(process, index);
+    Optional<ForebayException> failure = in(process, () -> act.run(env, files));
     if (failure.isEmpty()) {
       acknowledged++;
     } else {
@@ -532,23 +800,26 @@ public final class Checkpoint {
         .log()
         .add(
             world.nanoTime(),
-            "n" + index + " " + what + failure.map(each -> ": " + each.getMessage()).orElse(""));
+            "n"
+                + index
+                + (process == index ? " " : " through n" + process + " ")
+                + what
+                + failure.map(each -> ": " + each.getMessage()).orElse(""));
     return failure;
   }
 
   /** Runs something in a node's process; empty when it was done, else why not (or not known). */
-  private Optional<ForebayException> in(int index, Consumer<Node> action) {
+  private Optional<ForebayException> in(int index, Runnable action) {
     var ended = new Outcome<Boolean>(client);
     SimEnv env = cluster.env(index);
     if (env.killed()) {
       return Optional.of(new ForebayException(ErrorCode.PEER_UNREACHABLE, "the node is down"));
     }
-    Node node = cluster.node(index);
     env.spawn(
         "client",
         () -> {
           try {
-            action.accept(node);
+            action.run();
             ended.complete(true);
           } catch (ForebayException failure) {
             ended.fail(failure);

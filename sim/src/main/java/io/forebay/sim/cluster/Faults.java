@@ -4,6 +4,7 @@ import io.forebay.core.id.ChunkId;
 import io.forebay.sim.log.SimLog;
 import io.forebay.sim.world.SimEnv;
 import io.forebay.sim.world.SimWorld;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -35,8 +36,19 @@ final class Faults {
     BIT_ROT,
     NO_LEADER,
     SLOW_LOG,
-    KILL_SEVERAL
+    KILL_SEVERAL,
+    STORE_STORM,
+    STORE_DOWN,
+    STORE_BROKEN_BODIES,
+    STORE_DENIED,
+    STORE_SLOW
   }
+
+  private static final List<Kind> OF_NODES =
+      List.copyOf(EnumSet.range(Kind.KILL, Kind.KILL_SEVERAL));
+  private static final List<Kind> OF_STORE =
+      List.copyOf(EnumSet.range(Kind.STORE_STORM, Kind.STORE_SLOW));
+  private static final int STORE = -1; // as a victim
 
   private final SimWorld world;
   private final SimEnv env;
@@ -64,6 +76,11 @@ final class Faults {
   /** How many there were of each kind. */
   Map<String, Long> counts() {
     return counts;
+  }
+
+  /** One more, of a kind that somebody else makes. */
+  void count(String kind) {
+    counts.merge(kind, 1L, Long::sum);
   }
 
   /** Begins to break things. */
@@ -94,8 +111,11 @@ final class Faults {
   }
 
   private void one() {
-    Kind[] kinds = Kind.values();
-    Kind kind = kinds[random.nextInt(kinds.length)];
+    if (cluster.store().isPresent() && random.nextInt(4) == 0) {
+      begin(OF_STORE.get(random.nextInt(OF_STORE.size())), STORE);
+      return;
+    }
+    Kind kind = OF_NODES.get(random.nextInt(OF_NODES.size()));
     if (kind == Kind.NO_LEADER || kind == Kind.SLOW_LOG) {
       SimLog log = cluster.logs().get(random.nextInt(2));
       long lasts = random.nextLong(SECOND / 10, 4 * SECOND);
@@ -119,7 +139,8 @@ final class Faults {
   }
 
   private void begin(Kind kind, int victim) {
-    if (sick.size() >= atOnce || !sick.add(victim)) {
+    boolean enough = victim != STORE && sick.tailSet(0).size() >= atOnce;
+    if (enough || !sick.add(victim)) {
       return;
     }
     running++;
@@ -133,7 +154,7 @@ final class Faults {
   }
 
   private void note(Kind kind, String what) {
-    counts.merge(kind.name().toLowerCase(java.util.Locale.ROOT), 1L, Long::sum);
+    count(kind.name().toLowerCase(java.util.Locale.ROOT));
     world.log().add(world.nanoTime(), "FAULT " + kind + " " + what);
   }
 
@@ -143,7 +164,8 @@ final class Faults {
         random.nextInt(8) == 0
             ? random.nextLong(5 * SECOND, 20 * SECOND)
             : random.nextLong(SECOND / 20, 5 * SECOND);
-    note(kind, "at n" + victim + " for " + lasts / MILLI + " ms");
+    String where = victim == STORE ? "" : "at n" + victim + " ";
+    note(kind, where + "for " + lasts / MILLI + " ms");
     switch (kind) {
       case KILL, POWER_CUT, LOST_DISK -> restart(kind, victim, lasts);
       case PAUSE -> {
@@ -189,9 +211,21 @@ final class Faults {
       }
       case FAILED_WRITE -> cluster.disk(victim).failNextWrite();
       case BIT_ROT -> rot(victim);
+      case STORE_STORM -> weather(SimStore.Weather.STORM, lasts);
+      case STORE_DOWN -> weather(SimStore.Weather.DOWN, lasts);
+      case STORE_BROKEN_BODIES -> weather(SimStore.Weather.BROKEN_BODIES, lasts);
+      case STORE_DENIED -> weather(SimStore.Weather.DENIED, lasts);
+      case STORE_SLOW -> weather(SimStore.Weather.SLOW, lasts);
       case NO_LEADER, SLOW_LOG, KILL_SEVERAL ->
           throw new IllegalArgumentException("not the fault of one node: " + kind);
     }
+  }
+
+  private void weather(SimStore.Weather weather, long lasts) {
+    SimStore store = cluster.store().orElseThrow();
+    store.weather(weather);
+    env.sleep(lasts);
+    store.weather(SimStore.Weather.CALM);
   }
 
   private void rot(int victim) {

@@ -36,6 +36,7 @@ final class History {
 
   private final Map<Content, Version> written = new TreeMap<>();
   private final Map<String, List<Change>> keys = new TreeMap<>();
+  private final Map<Long, Version> generations = new TreeMap<>();
 
   private static String key(BucketId bucket, String key) {
     return bucket.value() + "/" + key;
@@ -46,17 +47,22 @@ final class History {
     return written.putIfAbsent(new Content(version.lengthBytes(), crc32c), version) == null;
   }
 
+  /** What somebody wrote of that length and CRC. */
+  Optional<Version> written(long lengthBytes, int crc32c) {
+    return Optional.ofNullable(written.get(new Content(lengthBytes, crc32c)));
+  }
+
   /** What is wrong with a publish: content that nobody wrote, or for the second time. */
   Optional<String> published(
       long now, BucketId bucket, String key, Generation generation, long lengthBytes, int crc32c) {
-    Version version = written.get(new Content(lengthBytes, crc32c));
-    change(now, bucket, key, generation, Optional.ofNullable(version));
-    if (version == null) {
+    Optional<Version> version = written(lengthBytes, crc32c);
+    change(now, bucket, key, generation, version);
+    if (version.isEmpty()) {
       return Optional.of("content that nobody wrote");
     }
-    return published.add(version.number())
+    return published.add(version.get().number())
         ? Optional.empty()
-        : Optional.of(version + " for the second time");
+        : Optional.of(version.get() + " for the second time");
   }
 
   private final TreeSet<Long> published = new TreeSet<>();
@@ -76,6 +82,11 @@ final class History {
     change(now, to, target, generation, last(from, source).version());
   }
 
+  /** What somebody else wrote in the store became the object. */
+  void taken(long now, BucketId bucket, String key, Generation generation, Version version) {
+    change(now, bucket, key, generation, Optional.of(version));
+  }
+
   void deleted(long now, BucketId bucket, String key) {
     change(now, bucket, key, new Generation(0), Optional.empty());
   }
@@ -84,6 +95,7 @@ final class History {
       long now, BucketId bucket, String key, Generation generation, Optional<Version> version) {
     keys.computeIfAbsent(key(bucket, key), any -> new ArrayList<>())
         .add(new Change(now, generation.value(), version));
+    version.ifPresent(content -> generations.put(generation.value(), content));
   }
 
   private Change last(BucketId bucket, String key) {
@@ -103,6 +115,16 @@ final class History {
   /** What the key holds now. */
   Optional<Version> current(BucketId bucket, String key) {
     return last(bucket, key).version();
+  }
+
+  /** The generation of what the key holds now; 0 stands for "no object". */
+  long generation(BucketId bucket, String key) {
+    return last(bucket, key).generation();
+  }
+
+  /** What was published as a generation. */
+  Optional<Version> of(long generation) {
+    return Optional.ofNullable(generations.get(generation));
   }
 
   /** What the key held at some moment of a span; an empty one stands for "no object". */

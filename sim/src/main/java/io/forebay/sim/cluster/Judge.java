@@ -102,6 +102,7 @@ final class Judge {
   private final TreeSet<ChunkId> collected = new TreeSet<>();
   private final Map<GroupId, TreeMap<ChunkId, Extent>> named = new TreeMap<>();
   private final History history = new History();
+  private Optional<StoreJudge> storeJudge = Optional.empty();
   private long checks;
 
   Judge(SimWorld world, int groupsPerVolume) {
@@ -127,6 +128,21 @@ final class Judge {
 
   History history() {
     return history;
+  }
+
+  /** Simulated time. */
+  long nanoTime() {
+    return world.nanoTime();
+  }
+
+  /** One more single check was made. */
+  void looked() {
+    checks++;
+  }
+
+  /** Who is told of the commands of the flush. */
+  void watch(StoreJudge watcher) {
+    storeJudge = Optional.of(watcher);
   }
 
   /** The cluster as of the last commit. */
@@ -234,9 +250,15 @@ final class Judge {
         case NamespaceCommand.Publish _,
             NamespaceCommand.PutPart _,
             NamespaceCommand.Delete _,
+            NamespaceCommand.DeleteMany _,
             NamespaceCommand.Copy _,
             NamespaceCommand.Rename _,
-            NamespaceCommand.CompleteUpload _ -> {
+            NamespaceCommand.CompleteUpload _,
+            NamespaceCommand.FlushBegin _,
+            NamespaceCommand.FlushEnd _,
+            NamespaceCommand.FlushResolve _,
+            NamespaceCommand.ConflictKeep _,
+            NamespaceCommand.ConflictTake _ -> {
           NamespaceResult answer = RecordCodec.of(NamespaceResult.class).decode(result);
           afterEntry.add(() -> happened(asked, answer));
         }
@@ -283,6 +305,15 @@ final class Judge {
           history.deleted(now, delete.bucket(), delete.key());
         }
       }
+      case NamespaceCommand.DeleteMany many -> {
+        if (result instanceof NamespaceResult.DeletedMany(var keys)) {
+          for (int i = 0; i < keys.size(); i++) {
+            if (keys.get(i).refused().isEmpty()) {
+              history.deleted(now, many.bucket(), many.keys().get(i));
+            }
+          }
+        }
+      }
       case NamespaceCommand.Copy copy -> {
         if (result instanceof NamespaceResult.Published(var object)) {
           history.copied(
@@ -313,17 +344,18 @@ final class Judge {
           history.completed(now, complete.bucket(), complete.key(), object.generation());
         }
       }
-      default -> {}
+      default -> storeJudge.ifPresent(watcher -> watcher.happened(command, result));
     }
   }
 
-  private Generation generation(BucketId bucket, String key) {
+  Generation generation(BucketId bucket, String key) {
     return query(new NamespaceQuery.Stat(bucket, key)) instanceof NamespaceAnswer.Found found
         ? found.object().generation()
         : new Generation(0);
   }
 
-  private NamespaceAnswer query(NamespaceQuery query) {
+  /** What the namespace answers as of the last commit. */
+  NamespaceAnswer query(NamespaceQuery query) {
     try (SortedMap.View view = namespaceMap.view()) {
       return namespace.query(view, query);
     }
@@ -579,6 +611,21 @@ final class Judge {
     return true;
   }
 
+  /** What a disk holds and may be evicted (rule G6). */
+  List<ChunkId> clean(VolumeId volume) {
+    MemoryVolume.Disk disk = disks.get(volume);
+    List<ChunkId> all =
+        disk == null ? List.of() : disk.all().stream().map(StoredChunk::id).toList();
+    List<ChunkState> states = states(all);
+    var some = new ArrayList<ChunkId>();
+    for (int i = 0; i < all.size(); i++) {
+      if (states.get(i) == ChunkState.CLEAN) {
+        some.add(all.get(i));
+      }
+    }
+    return some;
+  }
+
   /** What may rot on a disk: what another member of its group holds a good copy of. */
   List<ChunkId> mayRot(VolumeId volume) {
     MemoryVolume.Disk disk = disks.get(volume);
@@ -645,6 +692,7 @@ final class Judge {
         }
       }
     }
+    storeJudge.ifPresent(StoreJudge::audit);
   }
 
   /** What lies on disks and ought to be gone: garbage, and chunks of groups that were left. */

@@ -1,9 +1,12 @@
 package io.forebay.sim.cluster;
 
+import io.forebay.client.wire.FileEndpoint;
+import io.forebay.client.wire.RemoteFileService;
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.FileService;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
@@ -17,6 +20,8 @@ import io.forebay.core.volume.MemoryVolume;
 import io.forebay.node.Node;
 import io.forebay.node.NodeConfig;
 import io.forebay.node.Voter;
+import io.forebay.node.flush.BucketStores;
+import io.forebay.node.flush.Flusher;
 import io.forebay.node.life.ClusterLog;
 import io.forebay.node.replica.CapacitySettings;
 import io.forebay.node.resync.Scrubber;
@@ -45,8 +50,16 @@ final class SimCluster {
   private static final long MEMORY_TIER_BYTES = 10L << 20;
   private static final long CAPACITY_BYTES = 4L << 30;
   private static final long GRACE_MILLIS = 12_000;
+  private static final int POOL_SLABS = 64;
+  private static final int WRITERS_AT_ONCE = 8;
 
-  private record Running(SimEnv env, SimNetwork network, CheckedVolume volume, Node node) {}
+  // Small disks that are soon above their high watermark, where there is a store to evict to.
+  private static final long SMALL_CAPACITY_BYTES = 24L << 20;
+  private static final CapacitySettings EVICTS_SOON =
+      new CapacitySettings(0.2, 0.08, 30_000_000_000L);
+
+  private record Running(
+      SimEnv env, SimNetwork network, CheckedVolume volume, Node node, Flusher flusher) {}
 
   private final SimWorld world;
   private final SimLinks links;
@@ -54,6 +67,7 @@ final class SimCluster {
   private final RandomGenerator clocks;
   private final Judge judge;
   private final LeaseSettings leases;
+  private final Optional<SimStore> store;
   private final Map<NodeId, String> voters = new TreeMap<>();
   private final SimLog clusterLog;
   private final SimLog namespaceLog;
@@ -64,8 +78,22 @@ final class SimCluster {
   private long boots;
 
   SimCluster(SimWorld world, int count, int voterCount, Judge judge, LeaseSettings leases) {
+    this(world, count, voterCount, judge, leases, Optional.empty());
+  }
+
+  /**
+   * @param store what buckets with a store have behind them; then disks are small
+   */
+  SimCluster(
+      SimWorld world,
+      int count,
+      int voterCount,
+      Judge judge,
+      LeaseSettings leases,
+      Optional<SimStore> store) {
     this.world = world;
     this.leases = leases;
+    this.store = store;
     this.links = new SimLinks(world);
     this.random = world.stream("cluster");
     this.clocks = world.stream("clocks");
@@ -91,13 +119,22 @@ final class SimCluster {
 
   private MemoryVolume.Disk format(long id) {
     var volume = new VolumeId(id);
-    var disk = new MemoryVolume.Disk(volume, new Incarnation(++formats, ++boots), CAPACITY_BYTES);
+    long capacity = store.isPresent() ? SMALL_CAPACITY_BYTES : CAPACITY_BYTES;
+    var disk = new MemoryVolume.Disk(volume, new Incarnation(++formats, ++boots), capacity);
     judge.addDisk(disk, volume);
     return disk;
   }
 
   Node node(int index) {
     return nodes.get(index).node();
+  }
+
+  /** What a process has of a node's files: the node's own, or those over the wire. */
+  FileService files(int process, int index) {
+    Running running = nodes.get(process);
+    return process == index
+        ? running.node().files()
+        : new RemoteFileService(running.env(), running.network(), name(index));
   }
 
   SimEnv env(int index) {
@@ -110,6 +147,14 @@ final class SimCluster {
 
   CheckedVolume volume(int index) {
     return nodes.get(index).volume();
+  }
+
+  Flusher flusher(int index) {
+    return nodes.get(index).flusher();
+  }
+
+  Optional<SimStore> store() {
+    return store;
   }
 
   SimLinks links() {
@@ -174,17 +219,25 @@ final class SimCluster {
     }
     var network = new SimNetwork(links, env, id);
     var volume = new CheckedVolume(env, new MemoryVolume(env, disks.get(index)), judge);
+    var pool = new SlabPool(env, 1 << 20, POOL_SLABS);
+    var stores =
+        new BucketStores(
+            url ->
+                store
+                    .map(behind -> behind.link(env))
+                    .orElseThrow(() ->
+                        new ForebayException(
+                            ErrorCode.STORE_UNREACHABLE, "no store in this world")),
+            pool);
     var node =
         new Node(
             env,
             network,
             List.of(volume),
             voters.containsKey(id) ? Optional.of(voter(env, id)) : Optional.empty(),
-            new SlabPool(env, 1 << 20, 16),
-            (bucket, key, etag, offset, length) -> {
-              throw new ForebayException(ErrorCode.STORE_UNREACHABLE, "no store in this world");
-            },
-            (bucket, key) -> Optional.empty(),
+            pool,
+            stores,
+            stores,
             new NodeConfig(
                 "n" + index + ":1",
                 "",
@@ -194,19 +247,25 @@ final class SimCluster {
                 MEMORY_TIER_BYTES,
                 GRACE_MILLIS,
                 COLLECT_NANOS / 1_000_000,
-                CapacitySettings.DEFAULT,
+                store.isPresent() ? EVICTS_SOON : CapacitySettings.DEFAULT,
                 SCRUB,
                 leases));
+    stores.bind(node.plane());
+    var flusher =
+        new Flusher(env, network, node.plane(), node.manifests(), stores, SimStore.SETTINGS);
     node.plane().onImage(image -> judge.seen(env.process(), image));
-    Outcome<Boolean> _ =
-        node.start(
-            (message, payload) -> {
-              throw new ForebayException(ErrorCode.UNAVAILABLE, "no doors in this world");
+    var endpoint =
+        new FileEndpoint(
+            env,
+            node.files(),
+            () -> "{}",
+            command -> {
+              throw new ForebayException(ErrorCode.UNAVAILABLE, "no operators in this world");
             },
-            message -> {
-              throw new ForebayException(ErrorCode.UNAVAILABLE, "no store in this world");
-            });
-    return new Running(env, network, volume, node);
+            WRITERS_AT_ONCE);
+    Outcome<Boolean> _ = node.start(endpoint::handle, flusher::handle);
+    store.ifPresent(_ -> node.run("flusher", flusher::run));
+    return new Running(env, network, volume, node, flusher);
   }
 
   private Voter voter(SimEnv env, NodeId id) {

@@ -23,6 +23,7 @@ public final class SimLinks {
   private final Set<String> cut = new TreeSet<>();
   private final Map<String, Long> lastArrivals = new TreeMap<>();
   private final Map<NodeId, Integer> slow = new TreeMap<>();
+  private final SimFrames frames = new SimFrames();
   private Observer observer = (by, request, reply) -> {};
   private long messages;
 
@@ -70,6 +71,10 @@ public final class SimLinks {
   public interface Observer {
     /** The node answers the request with the reply. */
     void answered(NodeId by, Message request, Message reply);
+  }
+
+  SimFrames frames() {
+    return frames;
   }
 
   Observer observer() {

@@ -16,6 +16,8 @@ import io.forebay.core.net.Message;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
 import io.forebay.sim.world.SimEnv;
+import io.forebay.transport.frame.FrameBody;
+import io.forebay.transport.frame.FrameType;
 import io.forebay.transport.relay.ChainUpload;
 import io.forebay.transport.relay.Outgoing;
 import io.forebay.transport.relay.Relay;
@@ -100,7 +102,7 @@ public final class SimNetwork implements Network {
                         ErrorCode.TIMEOUT,
                         "node " + to + " did not answer " + message.getClass().getSimpleName())));
     outcome.whenDone(_ -> timer.cancel());
-    byte[] encoded = MESSAGES.encode(message);
+    byte[] encoded = SimFrames.frame(FrameType.CALL, MESSAGES.encode(message));
     payload.ifPresent(Bytes::retain);
     SimNetwork peer = target.get();
     Runnable gone =
@@ -129,11 +131,11 @@ public final class SimNetwork implements Network {
             if (handler == null) {
               throw new ForebayException(ErrorCode.UNAVAILABLE, "node " + self + " is not serving");
             }
-            Message request = MESSAGES.decode(encoded);
+            Message request = MESSAGES.decode(links.frames().body(encoded));
             Reply reply = handler.handle(from.self, request, payload);
             env.checkAlive();
             links.observer().answered(self, request, reply.message());
-            byte[] back = MESSAGES.encode(reply.message());
+            byte[] back = SimFrames.frame(FrameType.REPLY, MESSAGES.encode(reply.message()));
             Runnable drop =
                 () -> {
                   reply.release();
@@ -144,7 +146,8 @@ public final class SimNetwork implements Network {
                 reply.message().getClass().getSimpleName(),
                 back.length,
                 () -> {
-                  if (!outcome.complete(new Reply(MESSAGES.decode(back), reply.payload()))) {
+                  Message heard = MESSAGES.decode(links.frames().body(back));
+                  if (!outcome.complete(new Reply(heard, reply.payload()))) {
                     reply.release();
                   }
                 },
@@ -152,16 +155,14 @@ public final class SimNetwork implements Network {
                 drop);
           } catch (RuntimeException failure) {
             env.checkAlive();
-            ForebayException said =
-                failure instanceof ForebayException known
-                    ? known
-                    : new ForebayException(ErrorCode.INTERNAL, failure.toString(), failure);
+            FrameBody.Fault fault = FrameBody.Fault.of(failure);
+            byte[] said = SimFrames.frame(FrameType.ERROR, fault.encode());
             links.send(
                 this,
                 from,
-                said.code().name(),
+                fault.code().name(),
                 0,
-                () -> outcome.fail(said),
+                () -> outcome.fail(FrameBody.Fault.decode(links.frames().body(said)).exception()),
                 SimNetwork::nothing,
                 SimNetwork::nothing);
           } finally {
@@ -196,8 +197,11 @@ public final class SimNetwork implements Network {
     var stream = new Stream(this, target.get(), events);
     streams.add(stream);
     target.get().streams.add(stream);
-    byte[] head = PUTS.encode(put);
-    stream.forward("open", put.id().sequence(), () -> target.get().take(stream, PUTS.decode(head)));
+    byte[] head = SimFrames.frame(FrameType.OPEN, PUTS.encode(put));
+    stream.forward(
+        "open",
+        put.id().sequence(),
+        () -> target.get().take(stream, PUTS.decode(links.frames().body(head))));
     return stream;
   }
 
@@ -217,15 +221,23 @@ public final class SimNetwork implements Network {
             new Relay.Upstream() {
               @Override
               public void credit(int granted, int credited, List<Integer> progressBytes) {
+                byte[] said =
+                    SimFrames.frame(
+                        FrameType.CREDIT,
+                        new FrameBody.Credit(granted, credited, progressBytes).encode());
                 stream.back(
                     "credit",
                     granted,
-                    () -> stream.events.credit(granted, credited, progressBytes));
+                    () -> {
+                      var credit = FrameBody.Credit.decode(links.frames().body(said));
+                      stream.events.credit(
+                          credit.grantedSlices(), credit.creditedBytes(), credit.progressBytes());
+                    });
               }
 
               @Override
               public void acknowledge(ChunkAck ack, boolean last) {
-                byte[] said = ACKS.encode(ack);
+                byte[] said = SimFrames.frame(FrameType.ACK, ACKS.encode(ack));
                 stream.back(
                     "ack",
                     last ? 1 : 0,
@@ -233,7 +245,7 @@ public final class SimNetwork implements Network {
                       if (last) {
                         stream.end();
                       }
-                      stream.events.acknowledge(ACKS.decode(said), last);
+                      stream.events.acknowledge(ACKS.decode(links.frames().body(said)), last);
                     });
               }
             },
@@ -319,12 +331,15 @@ public final class SimNetwork implements Network {
     @Override
     public void finish(int lengthBytes, int crc32c) {
       if (!over) {
+        byte[] said =
+            SimFrames.frame(FrameType.FINISH, new FrameBody.Finish(lengthBytes, crc32c).encode());
         forward(
             "finish",
             lengthBytes,
             () -> {
               if (!over && hop != null) {
-                hop.finish(lengthBytes, crc32c);
+                var finish = FrameBody.Finish.decode(links.frames().body(said));
+                hop.finish(finish.lengthBytes(), finish.crc32c());
               }
             });
       }
@@ -334,6 +349,7 @@ public final class SimNetwork implements Network {
     public void abort(String why) {
       if (!over) {
         RelayHop behind = hop;
+        byte[] said = SimFrames.frame(FrameType.ABORT, new FrameBody.Abort(why).encode());
         end();
         links.send(
             from,
@@ -343,7 +359,7 @@ public final class SimNetwork implements Network {
             () -> {
               RelayHop taken = behind == null ? hop : behind;
               if (taken != null) {
-                taken.abort(why);
+                taken.abort(FrameBody.Abort.decode(links.frames().body(said)).why());
               }
             },
             SimNetwork::nothing,

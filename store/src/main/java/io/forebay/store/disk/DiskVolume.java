@@ -17,6 +17,7 @@ import io.forebay.core.id.Epoch;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.rule.Rule;
 import io.forebay.core.volume.ChunkAppender;
 import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
@@ -455,7 +456,7 @@ public final class DiskVolume implements Volume {
             blocks(before.content().chunk().lengthBytes()));
       }
       int blocks = blocks(slot.chunk().lengthBytes());
-      boolean taken = segment.extents.takeAt(slot.offsetBlocks(), blocks);
+      boolean taken = !Rule.REBUILD.holds() || segment.extents.takeAt(slot.offsetBlocks(), blocks);
       assert taken : slot;
       segment.touched.set(slot.offsetBlocks(), slot.offsetBlocks() + blocks);
       segment.usedSlots.set(entry.slot());

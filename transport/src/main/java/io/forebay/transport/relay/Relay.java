@@ -6,6 +6,7 @@ import io.forebay.core.id.VolumeId;
 import io.forebay.core.net.ChunkAck;
 import io.forebay.core.net.ChunkPut;
 import io.forebay.core.net.HopAck;
+import io.forebay.core.rule.Rule;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -414,7 +415,8 @@ public final class Relay {
   private void loseLocal(String why) {
     localState = LocalState.DONE;
     localLost = true;
-    known[0] = new HopAck(put.chain().get(0).volume(), HopAck.Status.FAILED, Optional.empty(), why);
+    HopAck.Status status = Rule.R2_LOST.holds() ? HopAck.Status.FAILED : HopAck.Status.STORED;
+    known[0] = new HopAck(put.chain().get(0).volume(), status, Optional.empty(), why);
     local.abort();
     for (int index = localHandedSlices; index < receivedSlices; index++) {
       require(index).forLocal = false;

@@ -1,0 +1,42 @@
+package io.forebay.sim.cluster;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.TreeMap;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+@Tag("e2e")
+class FlushTest {
+  private static final int SEEDS = 16;
+  private static final int OPERATIONS = 400;
+
+  @Test
+  void theStoreEndsUpWithAllThatWasPublished() {
+    var faults = new TreeMap<String, Long>();
+    for (long seed = 1; seed <= SEEDS; seed++) {
+      Checkpoint.Report report = Checkpoint.runWithStore(new Checkpoint.Plan(seed, 5, OPERATIONS));
+      assertThat(report.violations())
+          .as("./forebay sim --scenario flush --seed %d --operations %d --log", seed, OPERATIONS)
+          .isEmpty();
+      assertThat(report.acknowledged()).isGreaterThan(100);
+      report.faults().forEach((kind, count) -> faults.merge(kind, count, Long::sum));
+    }
+    assertThat(faults)
+        .as("kinds of faults of the store")
+        .containsKeys(
+            "store_storm",
+            "store_down",
+            "store_broken_bodies",
+            "store_denied",
+            "store_slow",
+            "foreign_write",
+            "foreign_delete");
+  }
+
+  @Test
+  void theSameSeedTwiceGivesTheSameDigest() {
+    var plan = new Checkpoint.Plan(3, 5, 300);
+    assertThat(Checkpoint.runWithStore(plan)).isEqualTo(Checkpoint.runWithStore(plan));
+  }
+}
