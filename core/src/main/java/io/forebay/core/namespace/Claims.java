@@ -162,7 +162,7 @@ final class Claims {
       long[] bits = blocks.get(new Block(chunk.session(), chunk.sequence() / BLOCK));
       long below = passed.getOrDefault(chunk.session(), 0L);
       long bit = 1L << (chunk.sequence() % BLOCK);
-      if (bits == null || chunk.sequence() >= below) {
+      if (bits == null || (chunk.sequence() >= below && Rule.G5_OPEN.holds())) {
         states.add(ChunkState.OPEN);
       } else if ((bits[0] & bit) != 0 && (Rule.G1.holds() || (bits[1] & bit) == 0)) {
         states.add(ChunkState.OWED);

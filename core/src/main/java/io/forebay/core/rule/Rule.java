@@ -54,6 +54,8 @@ public enum Rule {
   G3_REFERENCE,
   /** Garbage is named by nothing after its session ended or passed it. */
   G5,
+  /** Of an open session's chunks only those that it has passed are. */
+  G5_OPEN,
   /** Only clean chunks are evicted. */
   G6,
   /** Uploads count as references. */

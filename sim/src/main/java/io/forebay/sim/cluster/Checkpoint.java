@@ -298,6 +298,9 @@ public final class Checkpoint {
         read(random.nextInt(cluster.size()), place, key, true);
       }
     }
+    if (last && store.isPresent() && sound()) {
+      empty(places.getFirst(), store.get().judge());
+    }
     if (last && sound()) {
       await("nothing left of what nobody needs", 90, () -> judge.leftovers().isEmpty());
       // Of clients that died, a node keeps handles for ten minutes.
@@ -347,6 +350,25 @@ public final class Checkpoint {
       }
     }
     return true;
+  }
+
+  /** Everything goes, from the store too, and then the bucket. */
+  private void empty(Place place, StoreJudge judged) {
+    for (String key : judge.history().keys(place.id())) {
+      delete(random.nextInt(cluster.size()), place, key);
+    }
+    if (settle(judged)) {
+      await(
+          "the bucket is deleted",
+          200,
+          () -> {
+            perform(
+                random.nextInt(cluster.size()),
+                place.bucket() + " is deleted",
+                (env, files) -> files.deleteBucket(place.bucket()));
+            return judge.image().bucket(place.bucket()).isEmpty();
+          });
+    }
   }
 
   /** Takes from a disk whatever may be evicted. */
@@ -682,7 +704,7 @@ public final class Checkpoint {
 
   /** Listings and reports. */
   private void look(int index, Place place, String key) {
-    switch (random.nextInt(5)) {
+    switch (random.nextInt(7)) {
       case 0 ->
           perform(
               index,
@@ -698,6 +720,15 @@ public final class Checkpoint {
               index,
               place.bucket() + " is asked for its flush",
               (env, files) -> files.flushStatus(place.bucket(), ""));
+      case 3 ->
+          perform(
+              index,
+              place.bucket() + "/" + key + " gets a header",
+              (env, files) -> {
+                ObjectInfo now =
+                    files.changeHeaders(place.bucket(), key, Map.of("x-amz-tagging", "a=b"));
+                files.partsOf(place.bucket(), key, now.generation(), 0, 1_000);
+              });
       default -> list(index, place);
     }
   }
