@@ -97,6 +97,7 @@ public final class Checkpoint {
   private static final int PATIENCE_SECONDS = 200;
   // What others write too: never copied, for a copy's source must not be theirs to destroy.
   private static final String SHARED = "f/";
+  private static final String THROUGH = "k3/";
 
   /**
    * @param backed whether there is a store behind it
@@ -233,7 +234,7 @@ public final class Checkpoint {
             family,
             storeUrl,
             backed ? FlushMode.BACK : FlushMode.CACHE_ONLY,
-            backed ? List.of(new Bucket.PrefixMode("k3/", FlushMode.THROUGH)) : List.of(),
+            backed ? List.of(new Bucket.PrefixMode(THROUGH, FlushMode.THROUGH)) : List.of(),
             1 << 20,
             500 /* ms to flush */,
             2_000 /* ms to read */);
@@ -582,6 +583,9 @@ public final class Checkpoint {
   private void acknowledge(
       SimEnv env, Place place, String key, ObjectInfo info, History.Version version, long began) {
     env.checkAlive();
+    if (place.backed() && key.startsWith(THROUGH)) {
+      store.orElseThrow().judge().through(place.id(), key, info.generation());
+    }
     if (!judge
         .history()
         .took(place.id(), key, info.generation(), version, began, world.nanoTime())) {

@@ -6,6 +6,7 @@ import io.forebay.core.backing.StoreObject;
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.file.FlushState;
 import io.forebay.core.id.BucketId;
+import io.forebay.core.id.Generation;
 import io.forebay.core.namespace.FlushRecord;
 import io.forebay.core.namespace.NamespaceAnswer;
 import io.forebay.core.namespace.NamespaceCommand;
@@ -228,6 +229,16 @@ final class StoreJudge {
     }
     if (object.map(StoreJudge::stamp).orElse(0L) != head.generation().value()) {
       judge.violation("F: " + head + " is called flushed, and the store has " + object);
+    }
+  }
+
+  /** A writer of mode THROUGH was told that it is done. */
+  void through(BucketId bucket, String key, Generation generation) {
+    judge.looked();
+    Optional<StoreObject> object = object(storeKey(bucket, key));
+    if (judge.history().generation(bucket, key) == generation.value()
+        && object.map(StoreJudge::stamp).orElse(0L) != generation.value()) {
+      judge.violation("C3: " + key + " went through as " + generation + " to " + object);
     }
   }
 
