@@ -5,6 +5,7 @@ import io.forebay.core.bytes.SlabPool;
 import io.forebay.transport.frame.FrameDecoder;
 import io.forebay.transport.frame.FrameHeader;
 import io.forebay.transport.frame.FrameType;
+import io.forebay.transport.frame.WireVersions;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -40,12 +41,12 @@ final class SimFrames {
   private final FrameDecoder decoder = new FrameDecoder(last, UNTRUSTED_BYTES);
 
   SimFrames() {
-    decoder.trust();
+    decoder.trust(WireVersions.OURS.newest());
   }
 
   /** A frame of that type. */
   static byte[] frame(FrameType type, byte[] body) {
-    return FrameHeader.encode(type, 0, 1, body, 0, 0);
+    return FrameHeader.encode(WireVersions.OURS.newest(), type, 0, 1, body, 0, 0);
   }
 
   /** The body of a whole frame. */
