@@ -110,6 +110,11 @@ public final class ConfigReader {
               "SPAN",
               "30s",
               "how long a write into full disks waits for the flush to make room while it makes none; 0s: not at all"),
+          new Setting(
+              "capacity.reserve",
+              "SIZE",
+              "256MiB, or 1GiB beside a voter's meta",
+              "room that chunks leave free on each file system, for the control plane and others"),
           new Setting("segment", "SIZE", "256MiB", "size of a preallocated segment file"),
           new Setting(
               "memory",
@@ -259,6 +264,9 @@ public final class ConfigReader {
           cors(),
           store(),
           text("capacity").map(written -> Size.parse(file + ": capacity", written)).orElse(0L),
+          text("capacity.reserve")
+              .map(written -> OptionalLong.of(Size.parse(file + ": capacity.reserve", written)))
+              .orElse(OptionalLong.empty()),
           text("segment")
               .map(written -> Size.parse(file + ": segment", written))
               .orElse(256L << 20),

@@ -28,6 +28,7 @@ import java.util.SortedMap;
  * @param s3Cors which pages of other origins may use the S3 door
  * @param store default store of new buckets, as a URL; empty: cache-only
  * @param capacityBytes per data directory; 0: a share of the file system
+ * @param reserveBytes room that chunks leave free on their file systems; empty: the default
  * @param segmentBytes size of a preallocated segment file
  * @param memoryBytes buffers outside the heap, in all; 0: the default
  * @param memoryTierBytes what is kept in memory, beside them, of what is read often; empty: the
@@ -52,6 +53,7 @@ public record ServerConfig(
     List<CorsRule> s3Cors,
     Optional<String> store,
     long capacityBytes,
+    OptionalLong reserveBytes,
     long segmentBytes,
     long memoryBytes,
     OptionalLong memoryTierBytes,

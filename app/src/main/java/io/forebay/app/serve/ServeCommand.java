@@ -252,6 +252,7 @@ public final class ServeCommand implements Callable<Integer> {
             Optional.ofNullable(store)
                 .orElse("dir:" + data.resolve("store").toAbsolutePath().normalize())),
         capacityBytes,
+        OptionalLong.empty(),
         segmentBytes,
         0,
         OptionalLong.empty(),

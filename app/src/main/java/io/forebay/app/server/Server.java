@@ -110,7 +110,8 @@ public final class Server implements AutoCloseable {
                     config.capacityBytes(),
                     (int) config.segmentBytes(),
                     DiskSettings.DEFAULT.ioThreads(),
-                    true));
+                    true,
+                    MetaReserve.bytes(config, config.data().get(i))));
         volumes.add(volume);
         open.push(volume);
         volume.bindCluster(clusterId());

@@ -259,6 +259,40 @@ final class TroubleTest {
     }
   }
 
+  /** What chunks leave is the log's, where they share a disk. */
+  @Test
+  void aFullDiskLeavesTheControlPlaneItsRoom() throws Exception {
+    Assumptions.assumeTrue(root(), "a small file system needs root");
+    Path disk = Files.createDirectories(home("shared"));
+    run("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk.toString());
+    try (OneNode node =
+        new OneNode( // with its meta
+                disk,
+                List.of(),
+                data(disk.resolve("disk0")),
+                "capacity: 100GiB",
+                "capacity.reserve: 200MiB",
+                "segment: 32MiB")
+            .start()) {
+      assertThat(node.put("/full", new byte[0]).statusCode()).isEqualTo(200);
+      var kept = new TreeMap<String, byte[]>();
+      HttpResponse<byte[]> refused = fill(node, kept, "first");
+      assertThat(refused.statusCode()).isEqualTo(507);
+      assertThat(text(refused)).contains("a reserve of " + 200 * MIB);
+      assertThat(kept).isNotEmpty();
+      // Small ones lie in the log, which goes on.
+      for (int i = 0; i < 200; i++) {
+        byte[] body = random(i, 2_000);
+        assertThat(node.put("/full/small-" + i, body).statusCode()).isEqualTo(200);
+        kept.put("small-" + i, body);
+      }
+      assertThat(disk.toFile().getUsableSpace()).isGreaterThan(100L * MIB);
+      expectExactly(node, kept);
+    } finally {
+      run("umount", "-l", disk.toString());
+    }
+  }
+
   @Test
   void writesIntoAFullDiskWaitForTheFlushAndAreRefusedByNameWhileTheStoreIsAway() throws Exception {
     Path store = home("store");

@@ -257,7 +257,10 @@ public final class DiskVolume implements Volume {
     this.capacityBytes =
         settings.capacityBytes() > 0 ? settings.capacityBytes() : meta.capacityBytes();
     this.fileStore = Files.getFileStore(directory);
-    this.reserveBytes = Math.min(MAX_RESERVE_BYTES, fileStore.getTotalSpace() / RESERVE_PART);
+    this.reserveBytes =
+        settings.reserveBytes() > 0
+            ? settings.reserveBytes()
+            : Math.min(MAX_RESERVE_BYTES, fileStore.getTotalSpace() / RESERVE_PART);
     this.files = files;
     this.writers = pool("write", settings.ioThreads());
     this.readers = pool("read", settings.ioThreads());
