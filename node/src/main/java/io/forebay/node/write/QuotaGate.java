@@ -38,7 +38,7 @@ public final class QuotaGate {
   private final Map<BucketId, Known> known = new TreeMap<>(); // guarded by lock
 
   /**
-   * @param waitNanos for how long writers of a bucket with a store wait while it holds no less
+   * @param waitNanos for how long writers of a bucket with a store wait while nothing of it is flushed
    */
   QuotaGate(Env env, ControlPlane plane, long waitNanos, FlushHaste haste) {
     this.env = env;
@@ -66,22 +66,22 @@ public final class QuotaGate {
   }
 
   /**
-   * Waits until the bucket has room.
+   * Waits until the bucket has room, for as long as others find some, and a time longer.
    *
    * @throws ForebayException QUOTA_EXCEEDED when flushing makes none; CANCELLED
    */
   public void awaitRoom(Bucket bucket, long bytes) {
-    long least = Long.MAX_VALUE;
+    long lastBytes = Long.MAX_VALUE;
     long endNanos = env.nanoTime();
     for (BucketUse now = ask(bucket.id());
         !admits(bucket, bytes, now);
         now = recent(bucket.id(), LOOK_NANOS)) {
-      if (now.heldBytes() < least) {
-        least = now.heldBytes();
+      if (now.heldBytes() < lastBytes) {
         endNanos = env.nanoTime() + waitNanos;
       } else if (env.nanoTime() - endNanos >= 0) {
         throw refusal(bucket, bytes, now);
       }
+      lastBytes = now.heldBytes();
       haste.ask();
       env.sleep(LOOK_NANOS);
     }

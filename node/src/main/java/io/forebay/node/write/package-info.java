@@ -10,7 +10,7 @@
  *
  * <p>Failure: UNAVAILABLE with what each member said, after 30 s of trying elsewhere; NO_SPACE
  * naming the full volumes, after 5 s where there is no store behind, and else once no writer of
- * this node has found room for as long as is configured.
+ * this node has found room for as long as is configured; QUOTA_EXCEEDED likewise, of a bucket.
  */
 @NullMarked
 package io.forebay.node.write;
