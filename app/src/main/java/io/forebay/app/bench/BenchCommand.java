@@ -1,5 +1,6 @@
 package io.forebay.app.bench;
 
+import io.forebay.app.bench.evict.EvictBench;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -16,9 +17,16 @@ import picocli.CommandLine.Spec;
       "  forebay bench checkpoint",
       "  forebay bench s3 --json rows.json",
       "  forebay bench leases",
-      "  forebay bench meta --json rows.json"
+      "  forebay bench meta --json rows.json",
+      "  forebay bench evict --fill"
     },
-    subcommands = {CheckpointBench.class, S3Bench.class, LeaseBench.class, MetaBench.class})
+    subcommands = {
+      CheckpointBench.class,
+      S3Bench.class,
+      LeaseBench.class,
+      MetaBench.class,
+      EvictBench.class
+    })
 public final class BenchCommand implements Runnable {
   @Spec private @Nullable CommandSpec spec;
 
@@ -26,7 +34,7 @@ public final class BenchCommand implements Runnable {
   public void run() {
     if (spec != null) {
       throw new ParameterException(
-          spec.commandLine(), "a benchmark is missing: checkpoint, s3, leases or meta");
+          spec.commandLine(), "a benchmark is missing: checkpoint, s3, leases, meta or evict");
     }
   }
 }

@@ -57,7 +57,7 @@ final class ModuleTest {
           new Wall("Netty", List.of("io.netty.."), List.of("transport", "gateway", "backing")),
           new Wall("Ratis", List.of("org.apache.ratis.."), List.of("control")),
           new Wall("RocksDB", List.of("org.rocksdb.."), List.of("control")),
-          new Wall("Caffeine", List.of("com.github.benmanes.."), List.of("control")),
+          new Wall("Caffeine", List.of("com.github.benmanes.."), List.of("control", "app")),
           new Wall(
               "the Azure SDK",
               List.of("com.azure..", "com.microsoft..", "reactor..", "org.reactivestreams.."),

@@ -38,7 +38,8 @@ public final class QuotaGate {
   private final Map<BucketId, Known> known = new TreeMap<>(); // guarded by lock
 
   /**
-   * @param waitNanos for how long writers of a bucket with a store wait while nothing of it is flushed
+   * @param waitNanos for how long writers of a bucket with a store wait while nothing of it is
+   *     flushed
    */
   QuotaGate(Env env, ControlPlane plane, long waitNanos, FlushHaste haste) {
     this.env = env;
