@@ -76,9 +76,10 @@ public final class MemoryVolume implements Volume {
      * The power was cut: a new incarnation; of the chunks that were not synced those go that the
      * caller chooses.
      *
+     * @param tears which of these are torn: held until the volume is settled, but not whole
      * @return how many went
      */
-    public int powerCut(long boot, Predicate<StoredChunk> loses) {
+    public int powerCut(long boot, Predicate<StoredChunk> loses, Predicate<StoredChunk> tears) {
       lock.lock();
       try {
         incarnation = new Incarnation(incarnation.disk(), boot);
@@ -86,7 +87,14 @@ public final class MemoryVolume implements Volume {
             chunks.values().stream()
                 .filter(held -> held.durability != Durability.SYNCED && loses.test(held.chunk))
                 .toList();
-        lost.forEach(this::drop);
+        for (Held held : lost) {
+          if (tears.test(held.chunk)) {
+            held.torn = true;
+            held.corrupt = true;
+          } else {
+            drop(held);
+          }
+        }
         return lost.size();
       } finally {
         lock.unlock();
@@ -141,11 +149,12 @@ public final class MemoryVolume implements Volume {
       }
     }
 
-    /** Whether the chunk is held, good or corrupt. For invariants. */
+    /** Whether the chunk is held, good or corrupt, and not torn. For invariants. */
     public boolean holds(ChunkId chunk) {
       lock.lock();
       try {
-        return chunks.containsKey(chunk);
+        Held held = chunks.get(chunk);
+        return held != null && !held.torn;
       } finally {
         lock.unlock();
       }
@@ -218,6 +227,7 @@ public final class MemoryVolume implements Volume {
     final List<Bytes> slices;
     final Durability durability;
     boolean corrupt;
+    boolean torn;
 
     Held(StoredChunk chunk, List<Bytes> slices, Durability durability) {
       this.durability = durability;
@@ -333,6 +343,19 @@ public final class MemoryVolume implements Volume {
           .limit(max)
           .map(held -> held.chunk)
           .toList();
+    } finally {
+      disk.lock.unlock();
+    }
+  }
+
+  @Override
+  public void settle(GroupId group) {
+    disk.lock.lock();
+    try {
+      TreeMap<ChunkId, Held> chunks = disk.groups.get(group);
+      if (chunks != null) {
+        List.copyOf(chunks.values()).stream().filter(held -> held.torn).forEach(disk::drop);
+      }
     } finally {
       disk.lock.unlock();
     }
@@ -534,7 +557,7 @@ public final class MemoryVolume implements Volume {
                   + ", or with another CRC32C");
         }
         Held before = disk.chunks.get(id);
-        if (before != null && !replaces) {
+        if (before != null && !replaces && !before.torn) {
           abort();
           return before.chunk;
         }

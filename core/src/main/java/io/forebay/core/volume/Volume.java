@@ -55,6 +55,16 @@ public interface Volume extends AutoCloseable {
    */
   List<StoredChunk> list(GroupId group, Optional<ChunkId> after, int max);
 
+  /**
+   * Returns once every chunk of a group that is held is whole. After a cut of the machine's power a
+   * chunk that was not synced may be held by its name only; such ones are read through, and what is
+   * torn is held no more. Else at once. Before the volume says of a group what it holds to others
+   * that rely on it (rules R4, R5).
+   *
+   * @throws io.forebay.core.error.ForebayException UNAVAILABLE when the volume is closed meanwhile
+   */
+  void settle(GroupId group);
+
   /** The groups that have at least one chunk here, ascending. */
   List<GroupId> groups();
 

@@ -34,6 +34,21 @@ final class MemoryVolumeTest extends VolumeContract {
   }
 
   @Test
+  void whatAPowerCutHasTornIsHeldUntilTheVolumeIsSettled() {
+    var disk = new MemoryVolume.Disk(new VolumeId(1), new Incarnation(1, 1), 1 << 20);
+    var volume = new MemoryVolume(env, disk);
+    store(volume, sources, id(1), GROUP, 5000, 5000);
+    store(volume, sources, id(2), GROUP, 5000, 5000);
+    disk.powerCut(2, chunk -> true, chunk -> chunk.id().equals(id(1)));
+    assertThat(volume.find(id(1))).isPresent();
+    assertThat(disk.holds(id(1))).isFalse();
+    assertThat(volume.find(id(2))).isEmpty();
+    volume.settle(GROUP);
+    assertThat(volume.find(id(1))).isEmpty();
+    assertThat(volume.usage().usedBytes()).isZero();
+  }
+
+  @Test
   void aFailedWriteEndsItsAppendAndNoOther() {
     var disk = new MemoryVolume.Disk(new VolumeId(1), new Incarnation(1, 1), 1 << 20);
     var volume = new MemoryVolume(env, disk);

@@ -125,6 +125,15 @@ public abstract class VolumeContract {
   }
 
   @Test
+  void whatIsWholeIsHeldWhenItIsSettled() {
+    Volume volume = open(1 << 20);
+    store(volume, sources, id(1), GROUP, 5000, 5000);
+    volume.settle(GROUP);
+    volume.settle(new GroupId(99));
+    assertThat(volume.find(id(1))).isPresent();
+  }
+
+  @Test
   void whatWasCommittedIsReadBackInAnyRange() {
     Volume volume = open(64 << 20);
     int sequence = 0;

@@ -252,6 +252,7 @@ public final class Replica implements ChunkReceiver {
   }
 
   private HopAck have(DataMessage.ChunkHave have) {
+    settle(have.volume(), have.group());
     awaitEpoch(have.group(), have.epoch());
     ReentrantReadWriteLock group = commitsOf(have.group());
     group.readLock().lock();
@@ -301,6 +302,11 @@ public final class Replica implements ChunkReceiver {
     }
   }
 
+  /** What is torn is not held: nobody may be told that it is, and go without for that. */
+  private void settle(VolumeId id, GroupId group) {
+    volumes.volume(id).ifPresent(volume -> volume.settle(group));
+  }
+
   private DataMessage.ChunkList list(DataMessage.ListChunks list) {
     if (list.max() < 1 || list.max() > DataMessage.ListChunks.MOST) {
       throw new ForebayException(
@@ -320,6 +326,7 @@ public final class Replica implements ChunkReceiver {
               + " yet; ask again");
     }
     requireComplete(list.volume(), known.get());
+    settle(list.volume(), list.group());
     // Whatever passed its check under an older epoch is on the disk when this lock was ours.
     ReentrantReadWriteLock group = commitsOf(list.group());
     List<StoredChunk> held;

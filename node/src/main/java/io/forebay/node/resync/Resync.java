@@ -211,6 +211,7 @@ public final class Resync {
     if (self == null || volume == null || !self.incarnation().equals(volume.incarnation())) {
       return;
     }
+    volume.settle(group.id());
     // A collection that still saw this volume outside the group is over when this returns; what is
     // found held from here on stays.
     replica.alone(job.group(), () -> {});
@@ -264,10 +265,14 @@ public final class Resync {
     List<ChunkId> mine = volumeList(volume, group.id());
     for (Member other : group.members()) {
       if (!other.volume().equals(volume.id())) {
-        var theirs = new ArrayList<ChunkId>();
+        var theirs = new TreeSet<ChunkId>();
         list(group, other.volume(), nodeOf(other.volume()).orElseThrow(), group.epoch())
             .forEach(chunk -> theirs.add(chunk.id()));
-        if (!theirs.equals(mine)) {
+        var differing = new TreeSet<>(theirs);
+        differing.addAll(mine);
+        mine.stream().filter(theirs::contains).forEach(differing::remove);
+        // What was let go of may be back after a power cut, on one of them and not whole.
+        if (firstOwed(List.copyOf(differing)).isPresent()) {
           env.sleep(LOOK_NANOS / 2);
           return;
         }
@@ -367,10 +372,15 @@ public final class Resync {
    * owed.
    */
   private void requireNotOwed(Map<ChunkId, ForebayException> undelivered) {
-    if (undelivered.isEmpty()) {
-      return;
+    ForebayException failure =
+        firstOwed(List.copyOf(undelivered.keySet())).map(undelivered::get).orElse(null);
+    if (failure != null) {
+      throw failure;
     }
-    List<ChunkId> ids = List.copyOf(undelivered.keySet());
+  }
+
+  /** One that the namespace says is owed, or may come to be. */
+  private Optional<ChunkId> firstOwed(List<ChunkId> ids) {
     for (int from = 0; from < ids.size(); from += NamespaceQuery.MAX_CHUNKS) {
       List<ChunkId> some =
           ids.subList(from, Math.min(ids.size(), from + NamespaceQuery.MAX_CHUNKS));
@@ -380,10 +390,11 @@ public final class Resync {
       }
       for (int i = 0; i < some.size(); i++) {
         if (states.get(i) == ChunkState.OWED || states.get(i) == ChunkState.OPEN) {
-          throw undelivered.get(some.get(i));
+          return Optional.of(some.get(i));
         }
       }
     }
+    return Optional.empty();
   }
 
   private void pull(Group group, NodeId source, DataMessage.ChunkList.Listed chunk, Volume volume) {
@@ -413,18 +424,11 @@ public final class Resync {
         if (failure.code() != ErrorCode.CHUNK_ABSENT || offset == 0 || tries == PART_TRIES) {
           throw failure;
         }
-        requireOwed(chunk.id(), failure);
+        if (firstOwed(List.of(chunk.id())).isEmpty()) {
+          throw failure;
+        }
         env.sleep(LOOK_NANOS);
       }
-    }
-  }
-
-  private void requireOwed(ChunkId chunk, ForebayException absent) {
-    if (plane.query(new NamespaceQuery.ChunkStates(List.of(chunk)))
-            instanceof NamespaceAnswer.Chunks(var states)
-        && states.getFirst() != ChunkState.OWED
-        && states.getFirst() != ChunkState.OPEN) {
-      throw absent;
     }
   }
 }

@@ -998,6 +998,11 @@ final class GroupScope implements Scope<GroupScope.World> {
     }
 
     @Override
+    public void settle(GroupId group) {
+      // A chunk of this world is there whole, or not at all.
+    }
+
+    @Override
     public List<GroupId> groups() {
       return List.of(GROUP);
     }

@@ -85,6 +85,12 @@ final class CheckedVolume implements Volume {
   }
 
   @Override
+  public void settle(GroupId group) {
+    env.checkAlive();
+    volume.settle(group);
+  }
+
+  @Override
   public List<GroupId> groups() {
     env.checkAlive();
     return volume.groups();

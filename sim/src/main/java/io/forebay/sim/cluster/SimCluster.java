@@ -199,7 +199,9 @@ final class SimCluster {
   /** A dead node's machine lost power: what was not synced may be gone. */
   int powerCut(int index) {
     int oneOf = random.nextInt(1, 6);
-    return disks.get(index).powerCut(++boots, chunk -> random.nextInt(oneOf) == 0);
+    return disks
+        .get(index)
+        .powerCut(++boots, chunk -> random.nextInt(oneOf) == 0, torn -> random.nextBoolean());
   }
 
   /** A dead node comes back on its disk. */

@@ -43,6 +43,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
@@ -127,6 +129,9 @@ public final class DiskVolume implements Volume {
   private long promisedBytes; // guarded by lock; new room of the file system for appends under way
   private VolumeMeta meta; // guarded by lock
   private final AtomicReference<@Nullable String> fault = new AtomicReference<>();
+  // Of an earlier boot, not synced and not looked at yet: they may be torn. Guarded by lock.
+  private final TreeMap<GroupId, TreeSet<ChunkId>> unsettled = new TreeMap<>();
+  private final AtomicLong torn = new AtomicLong();
   private volatile boolean closed;
 
   /**
@@ -140,6 +145,12 @@ public final class DiskVolume implements Volume {
 
   /** As above, with another way to open segment files. */
   static DiskVolume open(Env env, Path directory, DiskSettings settings, SegmentFiles files) {
+    return open(env, directory, settings, files, bootId());
+  }
+
+  /** As above, in another boot of the machine. */
+  static DiskVolume open(
+      Env env, Path directory, DiskSettings settings, SegmentFiles files, long boot) {
     try {
       Files.createDirectories(directory.resolve("segments"));
     } catch (IOException failure) {
@@ -172,10 +183,13 @@ public final class DiskVolume implements Volume {
                 env.random().nextLong(),
                 settings.segmentBytes(),
                 (long) (DEFAULT_SHARE * Files.getFileStore(directory).getUsableSpace()),
-                "");
+                "",
+                boot);
         meta.write(directory);
       }
-      return new DiskVolume(env, directory, settings, meta, lockFile, files);
+      var volume = new DiskVolume(env, directory, settings, meta, lockFile, files, boot);
+      volume.beginToSettle();
+      return volume;
     } catch (IOException failure) {
       closeQuietly(lockFile);
       throw new ForebayException(
@@ -245,7 +259,8 @@ public final class DiskVolume implements Volume {
       DiskSettings settings,
       VolumeMeta meta,
       FileChannel lockFile,
-      SegmentFiles files)
+      SegmentFiles files,
+      long boot)
       throws IOException {
     this.env = env;
     this.directory = directory;
@@ -267,13 +282,7 @@ public final class DiskVolume implements Volume {
     try {
       if (load(segmentFiles(directory))) {
         // Synced before anything is cleared: a crash in between finds the damage again.
-        this.meta =
-            new VolumeMeta(
-                meta.volume(),
-                env.random().nextLong(),
-                meta.segmentBytes(),
-                meta.capacityBytes(),
-                meta.cluster());
+        this.meta = meta.withDisk(env.random().nextLong());
         this.meta.write(directory);
         LOG.error(
             "volume {} at {} may have lost chunks; it goes on as another incarnation",
@@ -292,7 +301,136 @@ public final class DiskVolume implements Volume {
       }
       throw failure;
     }
-    this.incarnation = new Incarnation(this.meta.disk(), bootId());
+    this.incarnation = new Incarnation(this.meta.disk(), boot);
+  }
+
+  /** After a boot of the machine. */
+  private void beginToSettle() {
+    lock.lock();
+    try {
+      if (meta.boot() == incarnation.boot()) {
+        return;
+      }
+      for (Entry entry : index.values()) {
+        if (!entry.content().synced()) {
+          StoredChunk chunk = entry.content().chunk();
+          unsettled.computeIfAbsent(chunk.group(), any -> new TreeSet<>()).add(chunk.id());
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+    env.spawn("settle-" + id, this::settleAll);
+  }
+
+  /** Has it on the disk at the end that nothing is torn, so that later starts need not look. */
+  private void settleAll() {
+    try {
+      for (Optional<GroupId> next = firstUnsettled(); next.isPresent(); next = firstUnsettled()) {
+        settle(next.get());
+      }
+      lock.lock();
+      try {
+        if (closed) {
+          return;
+        }
+        meta = meta.withBoot(incarnation.boot());
+        meta.write(directory);
+      } finally {
+        lock.unlock();
+      }
+      if (torn.get() > 0) {
+        LOG.warn(
+            "volume {} at {}: {} chunks were torn when the machine stopped, and are held no more",
+            id,
+            directory,
+            torn.get());
+      }
+    } catch (IOException failure) {
+      LOG.error("{}", writeFault("the meta file", failure).getMessage());
+    } catch (ForebayException ended) {
+      // Closed; the next start begins anew.
+      LOG.debug("volume {} was not settled: {}", id, ended.toString());
+    }
+  }
+
+  private Optional<GroupId> firstUnsettled() {
+    lock.lock();
+    try {
+      return unsettled.keySet().stream().findFirst();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private Optional<ChunkId> firstUnsettled(GroupId group) {
+    lock.lock();
+    try {
+      return Optional.ofNullable(unsettled.get(group)).map(TreeSet::first);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public void settle(GroupId group) {
+    for (Optional<ChunkId> next = firstUnsettled(group);
+        next.isPresent();
+        next = firstUnsettled(group)) {
+      settle(group, next.get());
+    }
+  }
+
+  private void settle(GroupId group, ChunkId chunk) {
+    Entry entry = index.get(chunk);
+    boolean whole = entry == null || mayBeWhole(entry);
+    lock.lock();
+    try {
+      if (entry != null && !whole && entry.equals(index.get(chunk))) {
+        drop(entry);
+      }
+      forgetUnsettled(group, chunk);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** What the disk cannot read is not torn but damaged, which is for whoever reads it. */
+  private boolean mayBeWhole(Entry entry) {
+    try {
+      return submit(readers, () -> matches(entry)).await();
+    } catch (ForebayException failure) {
+      if (failure.code() != ErrorCode.IO_ERROR) {
+        throw failure;
+      }
+      LOG.error("{} cannot be read whole: {}", entry.content().chunk(), failure.getMessage());
+      return true;
+    }
+  }
+
+  /** With lock held. */
+  private void drop(Entry entry) {
+    torn.incrementAndGet();
+    take(entry);
+    clear(
+        entry.segment(),
+        entry.slot(),
+        entry.content().offsetBlocks(),
+        blocks(entry.content().chunk().lengthBytes()),
+        true,
+        () -> {});
+  }
+
+  /** Whether there was such a one. With lock held. */
+  private boolean forgetUnsettled(GroupId group, ChunkId chunk) {
+    TreeSet<ChunkId> some = unsettled.get(group);
+    if (some == null || !some.remove(chunk)) {
+      return false;
+    }
+    if (some.isEmpty()) {
+      unsettled.remove(group);
+    }
+    return true;
   }
 
   private Segment segment(int number, Path file) throws IOException {
@@ -480,17 +618,21 @@ public final class DiskVolume implements Volume {
 
   /** Whether all data of a chunk are what its slot says. */
   private boolean isWhole(Entry entry) {
+    try {
+      return matches(entry);
+    } catch (IOException unreadable) {
+      LOG.error("{} cannot be read whole: {}", entry.content().chunk(), unreadable.toString());
+      return false;
+    }
+  }
+
+  private boolean matches(Entry entry) throws IOException {
     Slot slot = entry.content();
     int length = slot.chunk().lengthBytes();
     for (int at = 0, i = 0; at < length; at += slot.crcBlockBytes(), i++) {
       int count = Math.min(slot.crcBlockBytes(), length - at);
       ByteBuffer block = bounceOf(count).limit(blocks(count) * BLOCK_BYTES);
-      try {
-        entry.segment().readFully(block, (long) slot.offsetBlocks() * BLOCK_BYTES + at);
-      } catch (IOException unreadable) {
-        LOG.error("{} cannot be read whole: {}", slot.chunk(), unreadable.toString());
-        return false;
-      }
+      entry.segment().readFully(block, (long) slot.offsetBlocks() * BLOCK_BYTES + at);
       var crc = new CRC32C();
       crc.update(block.flip().limit(count));
       if ((int) crc.getValue() != slot.blockCrcs()[i]) {
@@ -531,9 +673,7 @@ public final class DiskVolume implements Volume {
     lock.lock();
     try {
       if (meta.cluster().isEmpty()) {
-        meta =
-            new VolumeMeta(
-                meta.volume(), meta.disk(), meta.segmentBytes(), meta.capacityBytes(), clusterId);
+        meta = meta.withCluster(clusterId);
         meta.write(directory);
       } else if (!meta.cluster().equals(clusterId)) {
         throw new ForebayException(
@@ -1062,7 +1202,12 @@ public final class DiskVolume implements Volume {
 
   @Override
   public void close() {
-    closed = true;
+    lock.lock();
+    try {
+      closed = true;
+    } finally {
+      lock.unlock();
+    }
     writers.shutdown();
     readers.shutdown();
     try {
@@ -1387,7 +1532,12 @@ public final class DiskVolume implements Volume {
       }
       var stored = new StoredChunk(chunk, group, epoch, lengthBytes, crc32c);
       var content =
-          new Slot(stored, start, size, blockCrcs.stream().mapToInt(Integer::intValue).toArray());
+          new Slot(
+              stored,
+              durability == Durability.SYNCED,
+              start,
+              size,
+              blockCrcs.stream().mapToInt(Integer::intValue).toArray());
       writeSlot(content);
       lock.lock();
       try {
@@ -1401,7 +1551,8 @@ public final class DiskVolume implements Volume {
         } finally {
           own.unlock();
         }
-        if (before != null && !(replaces && same)) {
+        boolean unsure = before != null && same && forgetUnsettled(old.group(), chunk);
+        if (before != null && !(replaces && same) && !unsure) {
           // Stored twice at once: the first stays, this one's slot is cleared before its room is
           // given away.
           free(true);

@@ -17,7 +17,7 @@ import java.util.zip.CRC32C;
  * offset  length
  *      0       4  magic "FBSL"
  *      4       2  format, 1
- *      6       2  zero
+ *      6       2  1: the data were on the device before this was written (SYNCED); else 0
  *      8       8  session
  *     16       8  sequence
  *     24       4  group
@@ -33,7 +33,8 @@ import java.util.zip.CRC32C;
  * <p>A slot whose first four bytes are zero is free. n is at most 1,010: a chunk that was reserved
  * with more than 63.125 MiB has CRC blocks of 128 KiB, and its slot format 2.
  */
-record Slot(StoredChunk chunk, int offsetBlocks, int crcBlockBytes, int[] blockCrcs) {
+record Slot(
+    StoredChunk chunk, boolean synced, int offsetBlocks, int crcBlockBytes, int[] blockCrcs) {
   static final int BYTES = 4096;
   static final int MAGIC = 0x4642534C;
   private static final int FIXED_BYTES = 52;
@@ -50,7 +51,7 @@ record Slot(StoredChunk chunk, int offsetBlocks, int crcBlockBytes, int[] blockC
     target
         .putInt(MAGIC)
         .putShort((short) (crcBlockBytes == 64 << 10 ? 1 : 2))
-        .putShort((short) 0)
+        .putShort((short) (synced ? 1 : 0))
         .putLong(chunk.id().session().value())
         .putLong(chunk.id().sequence())
         .putInt(chunk.group().value())
@@ -99,7 +100,8 @@ record Slot(StoredChunk chunk, int offsetBlocks, int crcBlockBytes, int[] blockC
             new Epoch(table.getLong(start + 32)),
             length,
             table.getInt(start + 44));
-    return Optional.of(new Slot(chunk, table.getInt(start + 40), crcBytes, crcs));
+    boolean synced = table.getShort(start + 6) == 1;
+    return Optional.of(new Slot(chunk, synced, table.getInt(start + 40), crcBytes, crcs));
   }
 
   private static int crcOf(ByteBuffer buffer, int start, int length) {

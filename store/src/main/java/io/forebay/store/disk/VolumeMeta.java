@@ -18,8 +18,11 @@ import java.util.TreeMap;
  * @param capacityBytes what the chunks may take when the settings name nothing: a share of what was
  *     free when the directory was formatted
  * @param cluster empty until it was first used by a cluster
+ * @param boot of the machine (rule R6) in which, as far as it goes back, nothing that is held can
+ *     be torn; 0 when that is not known
  */
-record VolumeMeta(long volume, long disk, int segmentBytes, long capacityBytes, String cluster) {
+record VolumeMeta(
+    long volume, long disk, int segmentBytes, long capacityBytes, String cluster, long boot) {
   static final String FILE = "volume.meta";
   private static final int FORMAT = 1;
 
@@ -60,13 +63,29 @@ record VolumeMeta(long volume, long disk, int segmentBytes, long capacityBytes, 
           Long.parseUnsignedLong(values.getOrDefault("disk", ""), 16),
           Integer.parseInt(values.getOrDefault("segmentBytes", "")),
           Long.parseLong(values.getOrDefault("capacityBytes", "")),
-          values.getOrDefault("cluster", ""));
+          values.getOrDefault("cluster", ""),
+          Long.parseUnsignedLong(values.getOrDefault("boot", "0"), 16));
     } catch (NumberFormatException failure) {
       throw new ForebayException(
           ErrorCode.CORRUPT,
           file + " is damaged: " + values + "; restore it, or replace the volume",
           failure);
     }
+  }
+
+  /** With another life of the disk. */
+  VolumeMeta withDisk(long drawn) {
+    return new VolumeMeta(volume, drawn, segmentBytes, capacityBytes, cluster, boot);
+  }
+
+  /** Tied to a cluster. */
+  VolumeMeta withCluster(String id) {
+    return new VolumeMeta(volume, disk, segmentBytes, capacityBytes, id, boot);
+  }
+
+  /** With nothing that can be torn, as of this boot. */
+  VolumeMeta withBoot(long settled) {
+    return new VolumeMeta(volume, disk, segmentBytes, capacityBytes, cluster, settled);
   }
 
   /** Replaces the file, old or new whole whatever happens. */
@@ -84,6 +103,8 @@ record VolumeMeta(long volume, long disk, int segmentBytes, long capacityBytes, 
             + capacityBytes
             + "\ncluster="
             + cluster
+            + "\nboot="
+            + Long.toHexString(boot)
             + "\n";
     Path part = directory.resolve(FILE + ".part");
     try (FileChannel out =

@@ -259,7 +259,7 @@ final class DiskVolumeTest {
     }
     var stored = new StoredChunk(id(9), GROUP, new Epoch(1), 4096, 77);
     ByteBuffer slot = ByteBuffer.allocate(4096);
-    new Slot(stored, 256 + 1, 64 << 10, new int[] {77}).write(slot);
+    new Slot(stored, false, 256 + 1, 64 << 10, new int[] {77}).write(slot);
     try (FileChannel file = FileChannel.open(segment(0), StandardOpenOption.WRITE)) {
       file.write(slot.flip(), 7 * 4096);
     }
@@ -284,7 +284,7 @@ final class DiskVolumeTest {
       file.read(ByteBuffer.wrap(slot), 0);
       ByteBuffer other = ByteBuffer.allocate(4096);
       Slot read = Slot.read(ByteBuffer.wrap(slot), 0).orElseThrow();
-      new Slot(read.chunk(), 256 + 10, 64 << 10, read.blockCrcs()).write(other);
+      new Slot(read.chunk(), false, 256 + 10, 64 << 10, read.blockCrcs()).write(other);
       file.write(other.flip(), 5 * 4096);
     }
     try (DiskVolume volume = open()) {
@@ -309,7 +309,7 @@ final class DiskVolumeTest {
       file.read(slot, 4096);
       ByteBuffer stale = ByteBuffer.allocate(4096);
       Slot read = Slot.read(slot, 0).orElseThrow();
-      new Slot(read.chunk(), 256, 64 << 10, read.blockCrcs()).write(stale);
+      new Slot(read.chunk(), false, 256, 64 << 10, read.blockCrcs()).write(stale);
       file.write(stale.flip(), 0);
     }
     for (int i = 0; i < 2; i++) {
@@ -321,11 +321,40 @@ final class DiskVolumeTest {
     }
   }
 
+  private DiskVolume openInBoot(long boot) {
+    return DiskVolume.open(env, directory, SETTINGS, FileChannel::open, boot);
+  }
+
+  @Test
+  void whatABootOfTheMachineHasTornIsHeldNoMoreOnceItIsSettled() throws IOException {
+    try (DiskVolume volume = openInBoot(1)) {
+      store(volume, 1, 8192);
+      store(volume, 2, 8192);
+    }
+    flip(DATA_START);
+    try (DiskVolume volume = openInBoot(2)) {
+      volume.settle(GROUP);
+      assertThat(volume.find(id(1))).isEmpty();
+      verify(volume, 2, 8192);
+      store(volume, 1, 8192);
+      verify(volume, 1, 8192);
+      while (!Files.readString(directory.resolve("volume.meta")).contains("boot=2\n")) {
+        Thread.onSpinWait();
+      }
+    }
+    // The process alone begins anew: nothing is looked at again.
+    flip(DATA_START + 8192);
+    try (DiskVolume volume = openInBoot(2)) {
+      volume.settle(GROUP);
+      assertThat(volume.find(id(2))).isPresent();
+    }
+  }
+
   @Test
   void aSlotHasTheBytesThatTheFormatPageDraws() {
     var chunk = new StoredChunk(id(0x0102), new GroupId(5), new Epoch(6), 70_000, 0x0A0B0C0D);
     ByteBuffer slot = ByteBuffer.allocate(4096);
-    new Slot(chunk, 300, 64 << 10, new int[] {0x11223344, 0x55667788}).write(slot);
+    new Slot(chunk, false, 300, 64 << 10, new int[] {0x11223344, 0x55667788}).write(slot);
     assertThat(HexFormat.of().formatHex(slot.array(), 0, 60))
         .isEqualTo(
             "4642534c"
