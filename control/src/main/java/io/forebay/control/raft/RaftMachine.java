@@ -14,6 +14,7 @@ import java.io.File;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -156,10 +157,13 @@ final class RaftMachine extends BaseStateMachine {
   }
 
   private void restore(SingleFileSnapshotInfo snapshot) throws IOException {
+    // Of the leader's, which Ratis has not synced. The log that begins behind it goes next.
+    Path file = snapshot.getFile().getPath();
+    Fsync.of(file);
+    Fsync.nameOf(file);
     map.wipe();
     try (DataInputStream in =
-        new DataInputStream(
-            new BufferedInputStream(Files.newInputStream(snapshot.getFile().getPath()), 1 << 16))) {
+        new DataInputStream(new BufferedInputStream(Files.newInputStream(file), 1 << 16))) {
       var batch = new Batch();
       for (int length = in.readInt(); length >= 0; length = in.readInt()) {
         byte[] key = in.readNBytes(length);
@@ -268,6 +272,7 @@ final class RaftMachine extends BaseStateMachine {
               StandardCopyOption.ATOMIC_MOVE,
               StandardCopyOption.REPLACE_EXISTING);
           MD5FileUtil.saveMD5File(target, digest);
+          Fsync.nameOf(target.toPath());
           file = new FileInfo(target.toPath(), digest);
         }
       } catch (IOException wrong) {

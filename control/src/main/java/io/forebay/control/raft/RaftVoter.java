@@ -22,10 +22,12 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
+import org.apache.ratis.conf.Parameters;
 import org.apache.ratis.conf.RaftProperties;
 import org.apache.ratis.grpc.GrpcConfigKeys;
 import org.apache.ratis.protocol.ClientId;
@@ -133,9 +135,13 @@ public final class RaftVoter implements AutoCloseable {
             new RaftMachine(map, log.machine(), log.onLoad(), retention));
         logs.put(log.name(), new GroupLog(groupId(clusterId, log.name()), map));
       }
+      var parameters = new Parameters();
+      GrpcConfigKeys.Server.setServicesCustomizer(
+          parameters, (builder, types) -> builder.intercept(new DurableVotes(raft)));
       RaftGroupId first = groupId(clusterId, wanted.getFirst().name());
       boolean known = Files.exists(raft.resolve(first.getUuid().toString()).resolve("current"));
       requireOwn(raft, byGroup.keySet());
+      LogTail.mend(raft);
       for (GroupLog log : logs.values()) {
         if (!known && log.map.applied().isPresent()) {
           // A fresh log begins at index 0 again, and would be taken for applied.
@@ -155,6 +161,7 @@ public final class RaftVoter implements AutoCloseable {
               .setServerId(self)
               .setProperties(
                   properties(address(voters, node), raft.toFile(), voters.size(), retention))
+              .setParameters(parameters)
               .setGroup(RaftGroup.valueOf(first, peers))
               .setOption(
                   known ? RaftStorage.StartupOption.RECOVER : RaftStorage.StartupOption.FORMAT)
@@ -182,7 +189,8 @@ public final class RaftVoter implements AutoCloseable {
     } catch (ForebayException failure) {
       closeMaps();
       throw failure;
-    } catch (IOException failure) {
+    } catch (IOException | CompletionException failure) {
+      // The latter with what Ratis finds damaged.
       closeMaps();
       throw new ForebayException(
           ErrorCode.CONFIGURATION,
@@ -191,9 +199,14 @@ public final class RaftVoter implements AutoCloseable {
               + " with "
               + directory
               + " does not start: "
-              + failure,
+              + reason(failure),
           failure);
     }
+  }
+
+  private static Throwable reason(Throwable failure) {
+    Throwable cause = failure.getCause();
+    return cause == null ? failure : reason(cause);
   }
 
   private void closeMaps() {

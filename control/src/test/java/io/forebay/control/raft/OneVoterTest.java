@@ -12,6 +12,9 @@ import io.forebay.core.log.Submitter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 class OneVoterTest extends RaftContract {
@@ -67,6 +70,70 @@ class OneVoterTest extends RaftContract {
     start(node);
     assertThat(Ledger.number(client().query(new byte[0], PATIENCE_NANOS))).isEqualTo(1);
     assertThat(format).hasContent("1");
+  }
+
+  @Test
+  void startsWithoutEntriesThatAPowerCutHasTorn() throws IOException {
+    NodeId node = nodes().getFirst();
+    for (int seed = 1; seed <= 10; seed++) {
+      assertThat(Ledger.number(client().submit(("c" + seed).getBytes(UTF_8), PATIENCE_NANOS)))
+          .isEqualTo(seed);
+      stop(node);
+      var random = new Random(seed);
+      long end = Files.size(RaftLogFiles.written(directory.resolve(node.name())));
+      byte[] entry = entry(random);
+      // Sectors of the file, not of the entry.
+      int lost = (int) (512 - end % 512) + 512 * random.nextInt(4);
+      Arrays.fill(entry, lost, lost + 512, (byte) 0);
+      append(node, entry);
+      start(node);
+      assertThat(Ledger.number(client().query(new byte[0], PATIENCE_NANOS))).isEqualTo(seed);
+    }
+  }
+
+  @Test
+  void startsWithoutAnEntryWhoseBeginningIsLost() throws IOException {
+    NodeId node = nodes().getFirst();
+    client().submit("kept".getBytes(UTF_8), PATIENCE_NANOS);
+    stop(node);
+    long end = Files.size(RaftLogFiles.written(directory.resolve(node.name())));
+    byte[] entry = entry(new Random(7));
+    Arrays.fill(entry, 0, (int) (512 - end % 512), (byte) 0);
+    append(node, entry);
+    start(node);
+    assertThat(Ledger.number(client().query(new byte[0], PATIENCE_NANOS))).isEqualTo(1);
+  }
+
+  @Test
+  void refusesADamagedEntryThatMayHaveBeenAcknowledged() throws IOException {
+    NodeId node = nodes().getFirst();
+    client().submit("kept".getBytes(UTF_8), PATIENCE_NANOS);
+    stop(node);
+    Path log = RaftLogFiles.written(directory.resolve(node.name()));
+    append(node, entry(new Random(7)));
+    byte[] damaged = Files.readAllBytes(log);
+    assertThatThrownBy(() -> start(node))
+        .isInstanceOfSatisfying(
+            ForebayException.class,
+            refused -> assertThat(refused.code()).isEqualTo(ErrorCode.CONFIGURATION))
+        .hasMessageContaining("corrupted");
+    assertThat(Files.readAllBytes(log)).isEqualTo(damaged);
+  }
+
+  /** The bytes of an entry of 3,000, but for its checksum; none of them is zero. */
+  private static byte[] entry(Random random) {
+    byte[] entry = new byte[2 + 3_000 + 4];
+    for (int i = 0; i < entry.length; i++) {
+      entry[i] = (byte) random.nextInt(1, 128);
+    }
+    entry[0] = (byte) (3_000 | 0x80);
+    entry[1] = (byte) (3_000 >> 7);
+    return entry;
+  }
+
+  private void append(NodeId node, byte[] bytes) throws IOException {
+    Files.write(
+        RaftLogFiles.written(directory.resolve(node.name())), bytes, StandardOpenOption.APPEND);
   }
 
   @Test

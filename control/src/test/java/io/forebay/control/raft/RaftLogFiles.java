@@ -14,6 +14,18 @@ final class RaftLogFiles {
 
   private RaftLogFiles() {}
 
+  /** The file that entries are written to. */
+  static Path written(Path voter) {
+    try (Stream<Path> files = Files.walk(voter.resolve("raft"))) {
+      return files
+          .filter(file -> file.getFileName().toString().startsWith("log_inprogress_"))
+          .findFirst()
+          .orElseThrow();
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
+  }
+
   /** The index of the oldest entry that is kept. */
   static long firstIndex(Path voter) {
     try (Stream<Path> files = Files.walk(voter.resolve("raft"))) {
