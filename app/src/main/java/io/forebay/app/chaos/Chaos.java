@@ -6,6 +6,7 @@ import io.forebay.app.demo.DemoStore;
 import io.forebay.app.demo.StoreContents;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
+import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BucketSpec;
 import io.forebay.core.file.FlushReport;
@@ -20,6 +21,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.SortedSet;
 import java.util.SplittableRandom;
@@ -62,8 +64,16 @@ final class Chaos implements AutoCloseable {
    *
    * @param store none, dir or azurite
    * @param mostStallMillis the longest that a write may stand while all is there that it needs
+   * @param power whether the power of nodes is cut
+   * @param durability of the bucket
    */
-  record Plan(int nodes, String store, Client client, long mostStallMillis) {
+  record Plan(
+      int nodes,
+      String store,
+      Client client,
+      long mostStallMillis,
+      boolean power,
+      Durability durability) {
     /** Of an object. */
     int mostBytes() {
       // Above 8 MiB an object goes to the store in blocks. Where blocks of a flush that was cut off
@@ -80,6 +90,7 @@ final class Chaos implements AutoCloseable {
     final AtomicLong tags = new AtomicLong();
     long operations;
     long acknowledged;
+    long lost;
 
     @Override
     public void close() {
@@ -107,8 +118,8 @@ final class Chaos implements AutoCloseable {
     this.plan = plan;
     this.sum = sum;
     this.story = new Story(root.resolve("story"));
-    this.machines = new Machines(root, plan.nodes(), plan.store());
-    this.faults = new Faults(machines, sum.stalls, story, sum.faults);
+    this.machines = new Machines(root, plan.nodes(), plan.store(), plan.power());
+    this.faults = new Faults(machines, plan.durability(), sum.stalls, story, sum.faults);
     try {
       this.steady = door(root);
       this.wanderer = door(root);
@@ -128,8 +139,7 @@ final class Chaos implements AutoCloseable {
 
   private void makeBucket() {
     String url = machines.store().map(DemoStore::url).orElse("");
-    var plain =
-        BucketSpec.of(Machines.BUCKET, new Family(COPIES, COPIES, Durability.REPLICATED), url);
+    var plain = BucketSpec.of(Machines.BUCKET, new Family(COPIES, COPIES, plan.durability()), url);
     try (Connection connection = machines.connect(0)) {
       connection
           .files()
@@ -253,6 +263,7 @@ final class Chaos implements AutoCloseable {
     machines.awaitWhole("after seed " + seed);
     machines.requireCleanLogs();
     story.say("checking");
+    giveUpLost(spared, history);
     SortedMap<String, Long> values = readThrough(all(), history);
     // At full strength any one node is dispensable.
     int without = random.nextInt(2 * machines.count());
@@ -269,6 +280,47 @@ final class Chaos implements AutoCloseable {
     }
     forget(spared, values, history);
     story.say("seed %d is done", seed);
+  }
+
+  /**
+   * What was acknowledged before the last cut of all power under {@code replicated} may be lost.
+   * What is, is named so through every node, and given up.
+   */
+  private void giveUpLost(int spared, History history) {
+    OptionalLong lossy = faults.lossyNanos();
+    if (lossy.isEmpty()) {
+      return;
+    }
+    requireAtomic(history);
+    SortedSet<String> old = history.keysWrittenBefore(lossy.getAsLong());
+    old.addAll(kept.keySet());
+    for (String key : old) {
+      List<Integer> without = all().stream().filter(node -> isLost(node, key)).toList();
+      if (without.size() == machines.count()) {
+        story.tell("%s is lost, and named so", key);
+        sum.lost++;
+        try (Connection connection = machines.connect(spared)) {
+          delete(connection, key);
+        }
+        kept.remove(key);
+        history.giveUp(key);
+      } else if (!without.isEmpty()) {
+        throw new Violation(key + " is lost through the nodes " + without + " only");
+      }
+    }
+  }
+
+  private boolean isLost(int node, String key) {
+    try {
+      steady.get(node, key);
+      return false;
+    } catch (ForebayException failure) {
+      if (failure.code() == ErrorCode.CHUNK_ABSENT) {
+        return true;
+      }
+      throw new Violation(
+          "%s cannot be read through %s: %s".formatted(key, machines.name(node), failure), failure);
+    }
   }
 
   private List<Integer> all() {
@@ -294,12 +346,16 @@ final class Chaos implements AutoCloseable {
         }
       });
     }
+    requireAtomic(history);
+    values.values().removeIf(value -> value == History.ABSENT);
+    return values;
+  }
+
+  private static void requireAtomic(History history) {
     List<String> violations = history.violations();
     if (!violations.isEmpty()) {
       throw new Violation(String.join("\n", violations));
     }
-    values.values().removeIf(value -> value == History.ABSENT);
-    return values;
   }
 
   private long read(int node, String key) {

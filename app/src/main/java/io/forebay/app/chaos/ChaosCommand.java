@@ -4,6 +4,8 @@ import io.forebay.app.command.Json;
 import io.forebay.app.command.Progress;
 import io.forebay.app.config.Span;
 import io.forebay.app.demo.Servers;
+import io.forebay.app.hosts.PowerDisk;
+import io.forebay.core.cluster.Durability;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import java.io.IOException;
@@ -25,7 +27,7 @@ import picocli.CommandLine.Option;
     name = "chaos",
     description = {
       "Starts a cluster of real server processes and has clients write and read while nodes are killed, stopped, cut off,"
-          + " lose their disk or find it full, and the store goes away; then mends all, reads every key through every node"
+          + " lose their disk, their power (--power) or find their disk full, and the store goes away; then mends all, reads every key through every node"
           + " and compares the store. Each key must behave as an atomic register: what was acknowledged is there, whole.",
       "A seed draws the faults and the writes, not their timing. A failure prints the seed and where the logs are, and"
           + " ends with 1. As root with iproute2 nodes are cut off and a disk is filled too; else these are left out.",
@@ -37,6 +39,7 @@ import picocli.CommandLine.Option;
       "  forebay chaos --minutes 10 --json facts.json",
       "  forebay chaos --seeds 50 --seed 1000 --nodes 5 --store azurite",
       "  forebay chaos --minutes 60 --client boto3",
+      "  forebay chaos --minutes 10 --power",
       "  forebay chaos --seed 4711 --keep"
     })
 public final class ChaosCommand implements Callable<Integer> {
@@ -80,6 +83,22 @@ public final class ChaosCommand implements Callable<Integer> {
           "Who writes and reads: wire (as the command line does) or boto3 (its default settings, at the S3 doors)."
               + " Default: wire.")
   private Chaos.Client client = Chaos.Client.WIRE;
+
+  @Option(
+      names = "--power",
+      description =
+          "Cuts the power of nodes, too: of one, and of all at once. Each node then has a disk of its own that forgets"
+              + " what it was not told to keep; none is filled. Needs root, iproute2, /dev/fuse, loop devices, ext4 and"
+              + " python3.")
+  private boolean power;
+
+  @Option(
+      names = "--durability",
+      paramLabel = "DURABILITY",
+      description =
+          "Of the bucket: synced or replicated (default: synced with --power, else replicated). Under replicated a cut"
+              + " of all power may lose what was written before; it must be named.")
+  private @Nullable Durability durability;
 
   @Option(
       names = "--stall",
@@ -141,6 +160,13 @@ public final class ChaosCommand implements Callable<Integer> {
     require(
         List.of("none", "dir", "azurite").contains(store),
         "--store: '" + store + "' is not none, dir or azurite");
+    require(
+        !power || durability() == Durability.SYNCED || client == Chaos.Client.WIRE,
+        "--power with --durability replicated needs --client wire, which tells losses by their name");
+    if (power) {
+      Optional<String> missing = PowerDisk.missing();
+      require(missing.isEmpty(), "--power needs " + missing.orElse("nothing"));
+    }
   }
 
   private static void require(boolean holds, String otherwise) {
@@ -152,7 +178,17 @@ public final class ChaosCommand implements Callable<Integer> {
   private Chaos.Plan plan() {
     String most = client == Chaos.Client.WIRE ? "3s" : "20s";
     return new Chaos.Plan(
-        nodes, store, client, Span.parseMillis("--stall", Optional.ofNullable(stall).orElse(most)));
+        nodes,
+        store,
+        client,
+        Span.parseMillis("--stall", Optional.ofNullable(stall).orElse(most)),
+        power,
+        durability());
+  }
+
+  private Durability durability() {
+    return Optional.ofNullable(durability)
+        .orElse(power ? Durability.SYNCED : Durability.REPLICATED);
   }
 
   private boolean goesOn(long begunNanos) {
@@ -216,7 +252,8 @@ public final class ChaosCommand implements Callable<Integer> {
             .toList();
     if (!left.isEmpty()) {
       System.out.println(
-          "left out, for they need root, iproute2 or a store: " + String.join(", ", left));
+          "left out, for they need root, iproute2, a store or --power (which fills no disk): "
+              + String.join(", ", left));
     }
   }
 
@@ -226,8 +263,14 @@ public final class ChaosCommand implements Callable<Integer> {
     violations.add("seed " + current + ": " + what);
     System.out.println("seed " + current + " BROKE A PROMISE: " + what);
     System.out.println(
-        "   again: ./forebay chaos --seed %d --nodes %d --store %s --client %s --keep"
-            .formatted(current, nodes, store, client.name().toLowerCase(Locale.ROOT)));
+        "   again: ./forebay chaos --seed %d --nodes %d --store %s --client %s%s --durability %s --keep"
+            .formatted(
+                current,
+                nodes,
+                store,
+                client.name().toLowerCase(Locale.ROOT),
+                power ? " --power" : "",
+                durability().name().toLowerCase(Locale.ROOT)));
     System.out.println(
         "   what happened is in %s%s"
             .formatted(
@@ -244,6 +287,8 @@ public final class ChaosCommand implements Callable<Integer> {
         client.name().toLowerCase(Locale.ROOT),
         sum.operations,
         sum.acknowledged,
+        durability().name().toLowerCase(Locale.ROOT),
+        sum.lost,
         sum.faults.counts(),
         List.copyOf(violations),
         sum.stalls.longestMillis(),
@@ -262,6 +307,9 @@ public final class ChaosCommand implements Callable<Integer> {
         facts.acknowledged(),
         facts.violations().size());
     System.out.println("faults: " + facts.faults());
+    if (facts.lost() > 0) {
+      System.out.println("objects lost by cuts of all power, each named: " + facts.lost());
+    }
     System.out.println("longest stall of a write, ms, by fault: " + facts.longestStallMillis());
     System.out.printf(
         "loss of a node known after, ms: p50 %d, p99 %d%n",

@@ -8,6 +8,7 @@ import java.util.Map;
  *
  * @param operations that clients have begun
  * @param acknowledged those of them that were answered
+ * @param lost objects that a cut of all power took under {@code replicated}, each named by reads
  * @param faults how many there were, by kind
  * @param violations one text for each seed that broke a promise
  * @param longestStallMillis of the steady writer, by the kind of the fault that came last
@@ -20,6 +21,8 @@ record ChaosFacts(
     String client,
     long operations,
     long acknowledged,
+    String durability,
+    long lost,
     Map<String, Long> faults,
     List<String> violations,
     Map<String, Long> longestStallMillis,

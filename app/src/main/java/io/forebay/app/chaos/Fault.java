@@ -23,7 +23,14 @@ enum Fault {
   /** kill -9 of two nodes or more at once, of all but the spared one at most, and their start. */
   KILL_SEVERAL("killSeveral", false),
   /** Nobody reaches the store, and all do again. */
-  STORE_AWAY("storeAway", true);
+  STORE_AWAY("storeAway", true),
+  /**
+   * The power of a node is cut: it is gone, with all that its disk had not been told to keep. Under
+   * {@code replicated} only while the cluster is whole.
+   */
+  POWER("power", true),
+  /** The power of all nodes is cut at once. */
+  POWER_ALL("powerAll", false);
 
   private final String word;
   private final boolean bounded;

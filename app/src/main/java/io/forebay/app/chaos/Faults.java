@@ -1,10 +1,12 @@
 package io.forebay.app.chaos;
 
+import io.forebay.core.cluster.Durability;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
@@ -17,8 +19,10 @@ import java.util.stream.Stream;
  * consecutive seeds as there are kinds are all of them; the others are drawn.
  *
  * <p>A disk is wiped only while the cluster is whole and stays without another fault until it is
- * whole again: every chunk that was acknowledged has its other copy then. Nothing else here
- * destroys a copy, so that nothing that was acknowledged may be lost by any of it.
+ * whole again: every chunk that was acknowledged has its other copy then. So is the power of one
+ * node cut, where its disk is not told to keep what it acknowledges ({@code replicated}). Nothing
+ * else here destroys a copy, so that nothing that was acknowledged may be lost by any of it; but
+ * for a cut of all power under {@code replicated}, of which is remembered when it was.
  */
 final class Faults {
   private static final int MOST_OF_A_SEED = 3;
@@ -29,7 +33,9 @@ final class Faults {
   private final Stalls stalls;
   private final Story story;
   private final Tally tally;
+  private final Durability durability;
   private final List<Fault> kinds;
+  private volatile OptionalLong lossyNanos = OptionalLong.empty();
 
   /** What there was of faults, over all clusters of a run. */
   static final class Tally {
@@ -84,8 +90,12 @@ final class Faults {
     }
   }
 
-  Faults(Machines machines, Stalls stalls, Story story, Tally tally) {
+  /**
+   * @param durability of what is written
+   */
+  Faults(Machines machines, Durability durability, Stalls stalls, Story story, Tally tally) {
     this.machines = machines;
+    this.durability = durability;
     this.stalls = stalls;
     this.story = story;
     this.tally = tally;
@@ -97,6 +107,7 @@ final class Faults {
       case CUT_OFF -> machines.hasLinks();
       case FULL_DISK -> machines.hasSmallDisk();
       case STORE_AWAY -> machines.store().isPresent();
+      case POWER, POWER_ALL -> machines.hasPower();
       case KILL, STOP, WIPE_DISK, KILL_ALL, KILL_SEVERAL -> true;
     };
   }
@@ -122,11 +133,12 @@ final class Faults {
   void make(long seed, int spared, SplittableRandom random)
       throws IOException, InterruptedException {
     boolean overlapping = isOverlapping(seed);
+    lossyNanos = OptionalLong.empty();
     int many = random.nextInt(1, MOST_OF_A_SEED + 1);
     for (int i = 0; i < many; i++) {
       int drawn = random.nextInt(kinds.size());
       Fault fault = kinds.get(i == 0 ? Math.floorMod(seed, kinds.size()) : drawn);
-      if (overlapping && fault == Fault.WIPE_DISK) {
+      if (overlapping && destroysCopies(fault)) {
         fault = Fault.KILL;
       }
       int victim = (spared + random.nextInt(1, machines.count())) % machines.count();
@@ -147,6 +159,23 @@ final class Faults {
       var down = new Down(downMillis, !overlapping && downMillis >= KNOWN_FROM_MILLIS);
       happen(fault, spared, victim, down, random);
     }
+  }
+
+  private boolean destroysCopies(Fault fault) {
+    return fault == Fault.WIPE_DISK
+        || (fault == Fault.POWER && durability == Durability.REPLICATED);
+  }
+
+  /**
+   * When, in this seed and by System.nanoTime, all that was acknowledged before may last have been
+   * lost; but what is lost must be named.
+   */
+  OptionalLong lossyNanos() {
+    return lossyNanos;
+  }
+
+  private List<Integer> all() {
+    return IntStream.range(0, machines.count()).boxed().toList();
   }
 
   private void happen(Fault fault, int spared, int victim, Down down, SplittableRandom random)
@@ -175,11 +204,27 @@ final class Faults {
         start(victims);
       }
       case KILL_ALL -> {
-        List<Integer> all = IntStream.range(0, machines.count()).boxed().toList();
         story.say("kill -9 of all nodes at once");
-        machines.kill(all);
+        machines.kill(all());
         down.lasts();
-        start(all);
+        start(all());
+      }
+      case POWER -> {
+        story.say("the power of %s is cut", name);
+        machines.cutPower(one, random);
+        down.lasts(spared, victim);
+        machines.restorePower(one);
+        start(one);
+      }
+      case POWER_ALL -> {
+        story.say("all power is cut");
+        machines.cutPower(all(), random);
+        if (durability == Durability.REPLICATED) {
+          lossyNanos = OptionalLong.of(System.nanoTime());
+        }
+        down.lasts();
+        machines.restorePower(all());
+        start(all());
       }
       case STOP -> {
         story.say("SIGSTOP %s", name);

@@ -34,8 +34,9 @@ final class History {
 
   private final long originNanos = System.nanoTime();
   private final ReentrantLock lock = new ReentrantLock();
-  // By key, then by value. All three guarded by lock.
+  // By key, then by value. All of these are guarded by lock.
   private final SortedMap<String, SortedMap<Long, List<Op>>> keys = new TreeMap<>();
+  private final SortedSet<String> givenUp = new TreeSet<>();
   private long operations;
   private long acknowledged;
 
@@ -139,11 +140,41 @@ final class History {
     }
   }
 
-  /** All keys. */
+  /** A key is no register any more, from here on. */
+  void giveUp(String key) {
+    lock.lock();
+    try {
+      givenUp.add(key);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** All keys but those that were given up. */
   SortedSet<String> keys() {
     lock.lock();
     try {
-      return new TreeSet<>(keys.keySet());
+      var found = new TreeSet<>(keys.keySet());
+      found.removeAll(givenUp);
+      return found;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Keys with a write that was begun before then, by System.nanoTime. */
+  SortedSet<String> keysWrittenBefore(long nanos) {
+    lock.lock();
+    try {
+      var found = new TreeSet<String>();
+      keys.forEach((key, values) -> {
+        if (values.values().stream()
+            .flatMap(List::stream)
+            .anyMatch(op -> op.write && op.begun < nanos - originNanos)) {
+          found.add(key);
+        }
+      });
+      return found;
     } finally {
       lock.unlock();
     }
@@ -170,7 +201,11 @@ final class History {
     lock.lock();
     try {
       var found = new ArrayList<String>();
-      keys.forEach((key, values) -> judge(key + ": ", values, found));
+      keys.forEach((key, values) -> {
+        if (!givenUp.contains(key)) {
+          judge(key + ": ", values, found);
+        }
+      });
       return found;
     } finally {
       lock.unlock();

@@ -6,6 +6,7 @@ import io.forebay.app.command.Connection;
 import io.forebay.app.command.Json;
 import io.forebay.app.demo.DemoStore;
 import io.forebay.app.demo.Servers;
+import io.forebay.app.hosts.PowerDisk;
 import io.forebay.app.hosts.ShapedHosts;
 import io.forebay.app.hosts.SmallDisk;
 import io.forebay.app.runtime.Launcher;
@@ -15,10 +16,12 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.TimeUnit;
@@ -30,7 +33,7 @@ import tools.jackson.databind.JsonNode;
 /**
  * The processes, the network, the disks and the store of one cluster, which faults are made with.
  * Each node has a network namespace of its own and the last one a small file system, where this
- * user may make them.
+ * user may make them; or each node has a disk whose power can be cut, for all that it keeps.
  */
 final class Machines implements AutoCloseable {
   static final String BUCKET = "chaos";
@@ -41,6 +44,7 @@ final class Machines implements AutoCloseable {
   private static final long LOSS_SECONDS = 15;
   private static final long LOOK_MILLIS = 20;
   private static final int SMALL_MEBIBYTES = 1_024;
+  private static final int POWERED_MEBIBYTES = 4_096;
 
   /** What no log may say, whatever fails around its node. */
   private static final List<String> BUGS = List.of("this is a bug", "OutOfMemoryError", "LEAK:");
@@ -57,6 +61,8 @@ final class Machines implements AutoCloseable {
   private final Optional<DemoStore> store;
   private final Servers servers;
   private final Optional<SmallDisk> small;
+  // By name: of every node, or of none.
+  private final Map<String, PowerDisk> powered = new TreeMap<>();
 
   /**
    * Starts all of it, and waits until the cluster takes writes.
@@ -64,8 +70,9 @@ final class Machines implements AutoCloseable {
    * @param root for all that is written; there, and empty
    * @param nodes 3 to 7
    * @param kind of the store: none, dir or azurite
+   * @param power whether the power of nodes can be cut; needs what {@link PowerDisk#missing} says
    */
-  Machines(Path root, int nodes, String kind) throws IOException {
+  Machines(Path root, int nodes, String kind, boolean power) throws IOException {
     this.root = root;
     this.names = IntStream.range(0, nodes).mapToObj(node -> "n" + node).toList();
     Runtime.getRuntime().addShutdownHook(reaper);
@@ -82,6 +89,10 @@ final class Machines implements AutoCloseable {
               : Optional.of(opened(DemoStore.start(kind, root, outside)));
       for (String name : names) {
         doors.put(name, place(name).host() + ":" + Servers.freePort());
+        if (power) {
+          powered.put(
+              name, opened(new PowerDisk(root.resolve(name + "-power"), POWERED_MEBIBYTES)));
+        }
       }
       var environment = new TreeMap<String, String>();
       // Short lives: what the second compiler gains is less than it costs.
@@ -90,7 +101,10 @@ final class Machines implements AutoCloseable {
           "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx384m -XX:MaxDirectMemorySize=768m");
       store.ifPresent(each -> environment.putAll(each.environment()));
       this.servers = opened(new Servers(root, names, this::place, this::settings, environment));
-      this.small = SmallDisk.mount(servers.mount(names.getLast()), SMALL_MEBIBYTES);
+      this.small =
+          power
+              ? Optional.empty()
+              : SmallDisk.mount(servers.mount(names.getLast()), SMALL_MEBIBYTES);
       small.ifPresent(this::opened);
       for (String name : names) {
         servers.start(name);
@@ -110,9 +124,12 @@ final class Machines implements AutoCloseable {
 
   private Servers.Place place(String name) {
     int node = names.indexOf(name);
-    return hosts
-        .map(all -> new Servers.Place(all.address(node), all.on(node)))
-        .orElse(Servers.Place.LOOPBACK);
+    String host = hosts.map(all -> all.address(node)).orElse(Servers.Place.LOOPBACK.host());
+    var prefix = new ArrayList<String>();
+    hosts.ifPresent(all -> prefix.addAll(all.on(node)));
+    Optional<PowerDisk> disk = Optional.ofNullable(powered.get(name));
+    disk.ifPresent(each -> prefix.addAll(each.machine()));
+    return new Servers.Place(host, prefix, disk.map(PowerDisk::directory));
   }
 
   private List<String> settings(String name) {
@@ -174,6 +191,30 @@ final class Machines implements AutoCloseable {
     for (int node : nodes) {
       servers.awaitReady(name(node));
     }
+  }
+
+  /** Whether the power of nodes can be cut. */
+  boolean hasPower() {
+    return !powered.isEmpty();
+  }
+
+  /** Cuts the power of nodes, at once: they are gone, and what their disks had not flushed. */
+  void cutPower(List<Integer> nodes, SplittableRandom random) {
+    nodes.forEach(node -> disk(node).cut(random.nextLong()));
+    servers.strike(nodes.stream().map(this::name).toArray(String[]::new));
+    nodes.forEach(node -> disk(node).fail());
+    kill(nodes);
+  }
+
+  /** Gives nodes their power again; they do not start by themselves. */
+  void restorePower(List<Integer> nodes) throws IOException {
+    for (int node : nodes) {
+      disk(node).restore();
+    }
+  }
+
+  private PowerDisk disk(int node) {
+    return Optional.ofNullable(powered.get(name(node))).orElseThrow();
   }
 
   void stop(int node) throws IOException {

@@ -39,10 +39,11 @@ public final class Servers implements AutoCloseable {
    *
    * @param host IPv4 address that it listens on
    * @param prefix what stands before its command, such as {@code ip netns exec NAME}
+   * @param disk where it keeps what it stores and knows, if not below its own directory
    */
-  public record Place(String host, List<String> prefix) {
+  public record Place(String host, List<String> prefix, Optional<Path> disk) {
     /** Loopback of this machine. */
-    public static final Place LOOPBACK = new Place("127.0.0.1", List.of());
+    public static final Place LOOPBACK = new Place("127.0.0.1", List.of(), Optional.empty());
 
     public Place {
       prefix = List.copyOf(prefix);
@@ -54,7 +55,7 @@ public final class Servers implements AutoCloseable {
     final Path directory;
     final String address;
     final String consensus;
-    final List<String> prefix;
+    final Place place;
     volatile Process process;
     // Whether it was started, and not killed since.
     volatile boolean wanted;
@@ -64,7 +65,7 @@ public final class Servers implements AutoCloseable {
       this.directory = directory;
       this.address = place.host() + ":" + freePort();
       this.consensus = place.host() + ":" + freePort();
-      this.prefix = place.prefix();
+      this.place = place;
       this.process = none;
     }
 
@@ -74,11 +75,20 @@ public final class Servers implements AutoCloseable {
 
     // May be a mount point, which outlives what is in it.
     Path mount() {
-      return directory.resolve("disk");
+      return place.disk().orElse(directory.resolve("disk"));
     }
 
     Path disk() {
       return mount().resolve("0");
+    }
+
+    // Written by the server when it is ready.
+    Path endpoint() {
+      return meta().resolveSibling("endpoint.json");
+    }
+
+    Path meta() {
+      return place.disk().orElse(directory).resolve("meta");
     }
   }
 
@@ -126,6 +136,7 @@ public final class Servers implements AutoCloseable {
     // An even number of voters withstands no more than one fewer.
     int voters = Math.min(MOST_VOTERS, (names.size() - 1) / 2 * 2 + 1);
     for (Member member : members.values()) {
+      Files.createDirectories(member.directory);
       Files.createDirectories(member.mount());
       var lines = new ArrayList<String>();
       lines.add("node: " + member.name);
@@ -144,7 +155,7 @@ public final class Servers implements AutoCloseable {
                       + voter.consensus
                       + "'}"));
       lines.add("data: '" + member.disk() + "'");
-      lines.add("meta: '" + member.directory.resolve("meta") + "'");
+      lines.add("meta: '" + member.meta() + "'");
       lines.addAll(settings.apply(member.name));
       Files.write(member.directory.resolve("forebay.yaml"), lines);
     }
@@ -181,8 +192,8 @@ public final class Servers implements AutoCloseable {
    */
   public void start(String name, String... options) throws IOException {
     Member member = member(name);
-    Files.deleteIfExists(member.directory.resolve("endpoint.json"));
-    var command = new ArrayList<>(member.prefix);
+    Files.deleteIfExists(member.endpoint());
+    var command = new ArrayList<>(member.place.prefix());
     command.addAll(
         List.of(
             Launcher.path(),
@@ -215,7 +226,7 @@ public final class Servers implements AutoCloseable {
                 ErrorCode.UNAVAILABLE,
                 "node " + name + " ended at its start; its log is " + member.log());
           }
-          return Files.exists(member.directory.resolve("endpoint.json"));
+          return Files.exists(member.endpoint());
         });
   }
 
@@ -238,16 +249,21 @@ public final class Servers implements AutoCloseable {
 
   /** Ends processes as kill -9 does, all at once; returns when they are gone. */
   public void kill(String... names) {
-    for (String name : names) {
-      member(name).wanted = false;
-      member(name).process.destroyForcibly();
-    }
+    strike(names);
     for (String name : names) {
       try {
         member(name).process.waitFor();
       } catch (InterruptedException stop) {
         Thread.currentThread().interrupt();
       }
+    }
+  }
+
+  /** As {@link #kill}, but does not wait until they are gone. */
+  public void strike(String... names) {
+    for (String name : names) {
+      member(name).wanted = false;
+      member(name).process.destroyForcibly();
     }
   }
 

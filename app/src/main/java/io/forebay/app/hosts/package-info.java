@@ -1,6 +1,6 @@
 /**
- * What stands in for more machines on this one? Hosts in network namespaces, and file systems of a
- * size of their own.
+ * What stands in for more machines on this one? Hosts in network namespaces, file systems of a size
+ * of their own, and disks whose power can be cut.
  *
  * <p>It never starts a server.
  *

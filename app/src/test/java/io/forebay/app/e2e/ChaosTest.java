@@ -3,6 +3,7 @@ package io.forebay.app.e2e;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.forebay.app.command.Json;
+import io.forebay.app.hosts.PowerDisk;
 import io.forebay.app.hosts.ShapedHosts;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,6 +23,8 @@ import tools.jackson.databind.JsonNode;
 @Tag("e2e")
 final class ChaosTest {
   private static final int SECONDS = 900;
+  private static final String NO_POWER =
+      "no power was cut, for that needs root, iproute2, /dev/fuse, loop devices, ext4 and python3";
 
   @TempDir private Path temp;
 
@@ -70,6 +73,34 @@ final class ChaosTest {
         ShapedHosts.possible(),
         "the rest passed; no node was cut off, for that needs root and iproute2 (ip netns)");
     assertThat(facts.path("faults").propertyNames()).contains("cutOff", "fullDisk");
+  }
+
+  @Test
+  void whatIsSyncedSurvivesThatThePowerOfAllNodesIsCut() throws Exception {
+    Assumptions.assumeTrue(PowerDisk.missing().isEmpty(), NO_POWER);
+    // Of the nine kinds that there are then the eighth and the ninth.
+    JsonNode facts = run("--power", "--seed", "7", "--seeds", "2");
+    assertThat(facts.path("durability").asString()).isEqualTo("synced");
+    assertThat(facts.path("faults").propertyNames()).contains("power", "powerAll");
+    assertThat(facts.path("lost").asInt()).isZero();
+  }
+
+  @Test
+  void whatIsReplicatedSurvivesThatThePowerOfOneNodeIsCutAndLossesAreNamed() throws Exception {
+    Assumptions.assumeTrue(PowerDisk.missing().isEmpty(), NO_POWER);
+    JsonNode facts =
+        run(
+            "--power",
+            "--durability",
+            "replicated",
+            "--store",
+            "none",
+            "--seed",
+            "6",
+            "--seeds",
+            "2");
+    assertThat(facts.path("durability").asString()).isEqualTo("replicated");
+    assertThat(facts.path("faults").propertyNames()).contains("power", "powerAll");
   }
 
   @Test
