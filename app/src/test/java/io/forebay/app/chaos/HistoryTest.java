@@ -57,6 +57,20 @@ final class HistoryTest {
   }
 
   @Test
+  void aKeyThatWasGivenUpIsJudgedNoMoreButMayStillCome() {
+    wrote(7, 0, 1);
+    history.mayHaveWritten(KEY, 8, "w", 2);
+    read(History.ABSENT, 3, 4);
+    assertThat(history.violations()).isNotEmpty();
+    assertThat(history.keysWrittenBefore(0)).isEmpty();
+    assertThat(history.keysWrittenBefore(1)).containsExactly(KEY);
+    history.giveUp(KEY);
+    expectWell();
+    assertThat(history.keys()).isEmpty();
+    assertThat(history.uncertainKeys()).containsExactly(KEY);
+  }
+
+  @Test
   void whatWasAcknowledgedIsNotAbsent() {
     wrote(7, 0, 1);
     read(History.ABSENT, 2, 3);
