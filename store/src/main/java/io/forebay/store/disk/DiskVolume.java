@@ -184,7 +184,8 @@ public final class DiskVolume implements Volume {
                 settings.segmentBytes(),
                 (long) (DEFAULT_SHARE * Files.getFileStore(directory).getUsableSpace()),
                 "",
-                boot);
+                boot,
+                false);
         meta.write(directory);
       }
       var volume = new DiskVolume(env, directory, settings, meta, lockFile, files, boot);
@@ -305,9 +306,14 @@ public final class DiskVolume implements Volume {
   }
 
   /** After a boot of the machine. */
-  private void beginToSettle() {
+  private void beginToSettle() throws IOException {
     lock.lock();
     try {
+      if (meta.closed()) {
+        // On the disk before anything is changed, for that may be torn.
+        meta = meta.withBoot(incarnation.boot());
+        meta.write(directory);
+      }
       if (meta.boot() == incarnation.boot()) {
         return;
       }
@@ -1214,6 +1220,8 @@ public final class DiskVolume implements Volume {
       if (!writers.awaitTermination(5, TimeUnit.SECONDS)
           || !readers.awaitTermination(5, TimeUnit.SECONDS)) {
         LOG.warn("volume {} still had I/O under way after 5 s", directory);
+      } else {
+        syncAll();
       }
       for (Segment segment : List.copyOf(segments)) {
         segment.channel.close();
@@ -1223,6 +1231,25 @@ public final class DiskVolume implements Volume {
       throw new UncheckedIOException(failure);
     } catch (InterruptedException failure) {
       Thread.currentThread().interrupt();
+    }
+  }
+
+  /** So that the next boot of the machine need not look at anything. */
+  private void syncAll() {
+    lock.lock();
+    try {
+      if (!unsettled.isEmpty() || meta.boot() != incarnation.boot() || fault.get() != null) {
+        return;
+      }
+      for (Segment segment : segments) {
+        segment.channel.force(true);
+      }
+      meta = meta.withAllSynced();
+      meta.write(directory);
+    } catch (IOException failure) {
+      LOG.warn("volume {} was not synced when it was closed: {}", directory, failure.toString());
+    } finally {
+      lock.unlock();
     }
   }
 

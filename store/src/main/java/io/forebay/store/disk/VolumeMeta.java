@@ -20,9 +20,16 @@ import java.util.TreeMap;
  * @param cluster empty until it was first used by a cluster
  * @param boot of the machine (rule R6) in which, as far as it goes back, nothing that is held can
  *     be torn; 0 when that is not known
+ * @param closed whether all of it was synced, and nothing was changed since
  */
 record VolumeMeta(
-    long volume, long disk, int segmentBytes, long capacityBytes, String cluster, long boot) {
+    long volume,
+    long disk,
+    int segmentBytes,
+    long capacityBytes,
+    String cluster,
+    long boot,
+    boolean closed) {
   static final String FILE = "volume.meta";
   private static final int FORMAT = 1;
 
@@ -64,7 +71,8 @@ record VolumeMeta(
           Integer.parseInt(values.getOrDefault("segmentBytes", "")),
           Long.parseLong(values.getOrDefault("capacityBytes", "")),
           values.getOrDefault("cluster", ""),
-          Long.parseUnsignedLong(values.getOrDefault("boot", "0"), 16));
+          Long.parseUnsignedLong(values.getOrDefault("boot", "0"), 16),
+          values.getOrDefault("closed", "").equals("true"));
     } catch (NumberFormatException failure) {
       throw new ForebayException(
           ErrorCode.CORRUPT,
@@ -75,17 +83,22 @@ record VolumeMeta(
 
   /** With another life of the disk. */
   VolumeMeta withDisk(long drawn) {
-    return new VolumeMeta(volume, drawn, segmentBytes, capacityBytes, cluster, boot);
+    return new VolumeMeta(volume, drawn, segmentBytes, capacityBytes, cluster, boot, closed);
   }
 
   /** Tied to a cluster. */
   VolumeMeta withCluster(String id) {
-    return new VolumeMeta(volume, disk, segmentBytes, capacityBytes, id, boot);
+    return new VolumeMeta(volume, disk, segmentBytes, capacityBytes, id, boot, closed);
   }
 
-  /** With nothing that can be torn, as of this boot. */
+  /** With nothing that can be torn, as of this boot, in which it is open. */
   VolumeMeta withBoot(long settled) {
-    return new VolumeMeta(volume, disk, segmentBytes, capacityBytes, cluster, settled);
+    return new VolumeMeta(volume, disk, segmentBytes, capacityBytes, cluster, settled, false);
+  }
+
+  /** With nothing that can be torn, whatever the next boot is. */
+  VolumeMeta withAllSynced() {
+    return new VolumeMeta(volume, disk, segmentBytes, capacityBytes, cluster, boot, true);
   }
 
   /** Replaces the file, old or new whole whatever happens. */
@@ -105,6 +118,8 @@ record VolumeMeta(
             + cluster
             + "\nboot="
             + Long.toHexString(boot)
+            + "\nclosed="
+            + closed
             + "\n";
     Path part = directory.resolve(FILE + ".part");
     try (FileChannel out =

@@ -331,6 +331,7 @@ final class DiskVolumeTest {
       store(volume, 1, 8192);
       store(volume, 2, 8192);
     }
+    notInOrder();
     flip(DATA_START);
     try (DiskVolume volume = openInBoot(2)) {
       volume.settle(GROUP);
@@ -338,16 +339,43 @@ final class DiskVolumeTest {
       verify(volume, 2, 8192);
       store(volume, 1, 8192);
       verify(volume, 1, 8192);
-      while (!Files.readString(directory.resolve("volume.meta")).contains("boot=2\n")) {
+      while (!meta().contains("boot=2\n")) {
         Thread.onSpinWait();
       }
     }
+    notInOrder();
     // The process alone begins anew: nothing is looked at again.
     flip(DATA_START + 8192);
     try (DiskVolume volume = openInBoot(2)) {
       volume.settle(GROUP);
       assertThat(volume.find(id(2))).isPresent();
     }
+  }
+
+  @Test
+  void afterAnEndInOrderTheNextBootLooksAtNothing() throws IOException {
+    try (DiskVolume volume = openInBoot(1)) {
+      store(volume, 1, 8192);
+    }
+    flip(DATA_START);
+    for (long boot = 2; boot < 4; boot++) {
+      try (DiskVolume volume = openInBoot(boot)) {
+        volume.settle(GROUP);
+        assertThat(volume.find(id(1))).isPresent();
+        assertThat(meta()).contains("closed=false").contains("boot=" + boot + "\n");
+      }
+      assertThat(meta()).contains("closed=true");
+    }
+  }
+
+  private String meta() throws IOException {
+    return Files.readString(directory.resolve("volume.meta"));
+  }
+
+  /** As if the machine had stopped. */
+  private void notInOrder() throws IOException {
+    Files.writeString(
+        directory.resolve("volume.meta"), meta().replace("closed=true", "closed=false"));
   }
 
   @Test

@@ -47,6 +47,16 @@ final class ForgetfulDisk implements SegmentFiles {
     return channel;
   }
 
+  /** Whether anything that was written was not synced, and the power is on. */
+  boolean mayForget() {
+    lock.lock();
+    try {
+      return channels.stream().anyMatch(channel -> !channel.before.isEmpty());
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** The power is cut when it is time. With lock held. */
   private void step() throws IOException {
     requirePower();

@@ -17,6 +17,7 @@ import io.forebay.core.volume.ChunkAppender;
 import io.forebay.core.volume.StoredChunk;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -41,6 +42,7 @@ final class PowerCutTest {
   private static final GroupId GROUP = new GroupId(1);
 
   @TempDir Path directory;
+  private int closedInOrder;
   private final TestEnv env = new TestEnv();
   private final SlabPool pool = new SlabPool(env, 1 << 20, 8);
 
@@ -67,6 +69,7 @@ final class PowerCutTest {
     // What was deleted may be back.
     private final TreeSet<Long> deleted = new TreeSet<>();
     private long sequence;
+    private boolean closed; // in order, the last time
 
     Life(long seed) {
       this.random = new SplittableRandom(seed);
@@ -75,13 +78,17 @@ final class PowerCutTest {
 
     void untilTheNextCut(long boot) throws IOException {
       var disk = new ForgetfulDisk(random.nextLong(), random.nextInt(1, 120));
+      boolean inOrder = random.nextInt(3) == 0;
       try (var volume = DiskVolume.open(env, place, SETTINGS, disk, boot)) {
         check(volume);
-        while (act(volume)) {}
+        while (act(volume) && !(inOrder && random.nextInt(8) == 0)) {}
       } catch (ForebayException failure) {
         // The power was cut while the volume was opened or settled.
         assertThat(failure.code()).isIn(ErrorCode.CONFIGURATION, ErrorCode.IO_ERROR);
       }
+      closed = Files.readString(place.resolve(VolumeMeta.FILE)).contains("closed=true\n");
+      assertThat(closed && disk.mayForget()).as("said to be synced, and is not").isFalse();
+      closedInOrder += closed ? 1 : 0;
     }
 
     /** False once the power is off. */
@@ -122,6 +129,9 @@ final class PowerCutTest {
     }
 
     private void check(DiskVolume volume) {
+      if (closed) {
+        acknowledged.keySet().forEach(number -> assertThat(volume.find(id(number))).isPresent());
+      }
       volume.settle(GROUP);
       acknowledged.forEach((number, durability) -> {
         if (durability == Durability.SYNCED) {
@@ -164,5 +174,6 @@ final class PowerCutTest {
         throw new AssertionError("seed " + seed, failure);
       }
     }
+    assertThat(closedInOrder).isGreaterThan(10);
   }
 }
