@@ -36,6 +36,7 @@ final class VoterFormat {
           StandardOpenOption.TRUNCATE_EXISTING,
           StandardOpenOption.SYNC);
       Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+      Fsync.nameOf(file);
       return;
     }
     String found = Files.readString(file).strip();
