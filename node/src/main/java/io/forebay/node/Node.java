@@ -11,6 +11,7 @@ import io.forebay.core.id.NodeId;
 import io.forebay.core.lease.LeaseCache;
 import io.forebay.core.log.ControlPlaneClient;
 import io.forebay.core.log.LeasedLog;
+import io.forebay.core.log.Levels;
 import io.forebay.core.log.LogService;
 import io.forebay.core.log.NamespaceCommands;
 import io.forebay.core.log.VoterEndpoint;
@@ -77,6 +78,7 @@ public final class Node implements AutoCloseable {
   private final Optional<Coordinator> coordinator;
   private final Optional<VoterEndpoint> voterEndpoint;
   private final Optional<LeasedLog> leasedLog;
+  private final Optional<Levels> levels;
   private final List<Thread> threads = new ArrayList<>();
 
   /**
@@ -159,11 +161,16 @@ public final class Node implements AutoCloseable {
       byName.put(ControlPlaneClient.CLUSTER, cluster);
       byName.put(ControlPlaneClient.NAMESPACE, namespace);
       this.voterEndpoint = Optional.of(new VoterEndpoint(byName));
+      this.levels =
+          Optional.of(
+              new Levels(
+                  env, network, List.copyOf(config.voters().keySet()), logs, voter.get().level()));
       this.coordinator =
           Optional.of(
               new Coordinator(env, cluster, voter.get().clusterLog(), plane, config.graceMillis()));
     } else {
       this.leasedLog = Optional.empty();
+      this.levels = Optional.empty();
       this.voterEndpoint = Optional.empty();
       this.coordinator = Optional.empty();
     }
@@ -184,6 +191,7 @@ public final class Node implements AutoCloseable {
     run("agent", agent::run);
     coordinator.ifPresent(each -> run("coordinator", each::run));
     leasedLog.ifPresent(each -> run("leases", each::run));
+    levels.ifPresent(each -> run("levels", each::run));
     run("resync", resync::run);
     run("repair", repair::run);
     scrubbers.forEach(each -> run("scrub", each::run));
@@ -232,6 +240,8 @@ public final class Node implements AutoCloseable {
       case ControlMessage.Submit submit -> voterEndpoint.get().submit(submit);
       case ControlMessage.Query query -> voterEndpoint.get().query(query);
       case ControlMessage.LeasedQuery query -> voterEndpoint.get().query(query);
+      case ControlMessage.AskLevel _ ->
+          Reply.of(new ControlMessage.KnownLevel(levels.orElseThrow().known()));
       case ControlMessage.Heartbeat heartbeat -> coordinator.get().heartbeat(heartbeat);
       case ControlMessage.Submitted _,
           ControlMessage.NotLeader _,
@@ -239,6 +249,7 @@ public final class Node implements AutoCloseable {
           ControlMessage.LeasedAnswer _,
           ControlMessage.Revoke _,
           ControlMessage.Revoked _,
+          ControlMessage.KnownLevel _,
           ControlMessage.HeartbeatAck _ ->
           throw new ForebayException(
               ErrorCode.INVALID_ARGUMENT,
@@ -299,7 +310,8 @@ public final class Node implements AutoCloseable {
         memoryTier.heldBytes(),
         memoryTier.hits(),
         leases.counters(),
-        leasedLog.map(LeasedLog::counters));
+        leasedLog.map(LeasedLog::counters),
+        levels.map(Levels::lowest).orElse(0));
   }
 
   /** Ends the node's threads and closes its volumes. */

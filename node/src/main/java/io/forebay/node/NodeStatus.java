@@ -28,6 +28,7 @@ import java.util.Optional;
  * @param memoryTierHits reads that were answered from there
  * @param leases what it answered from memory
  * @param leaseBook of a voter: what it gives as a leader
+ * @param logLevel of a voter: the lower level of its two logs; else 0
  */
 public record NodeStatus(
     NodeId node,
@@ -48,7 +49,8 @@ public record NodeStatus(
     long memoryTierBytes,
     long memoryTierHits,
     LeaseCache.Counters leases,
-    Optional<LeaseTable.Counters> leaseBook) {
+    Optional<LeaseTable.Counters> leaseBook,
+    int logLevel) {
   public NodeStatus {
     volumes = List.copyOf(volumes);
   }

@@ -13,6 +13,7 @@ import io.forebay.core.log.LocalConsensus;
 import io.forebay.core.log.LoggedMachine;
 import io.forebay.core.log.NamespaceCommands;
 import io.forebay.core.namespace.NamespaceMachine;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.MemorySortedMap;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.flush.BucketStores;
@@ -186,7 +187,8 @@ public final class NodeCluster implements AutoCloseable {
         new LocalConsensus(env, VOTER, new MemorySortedMap(), new LoggedMachine(cluster)),
         cluster,
         new LocalConsensus(env, VOTER, new MemorySortedMap(), new LoggedMachine(namespace)),
-        namespace);
+        namespace,
+        Level.NEWEST);
   }
 
   /** Cuts a node off without a word, and ends it; its disk stays. Not for the voter. */

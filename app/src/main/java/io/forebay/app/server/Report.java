@@ -155,6 +155,7 @@ public record Report(
             Map.entry("readSlicesFree", status.readSlicesFree()),
             Map.entry("memoryTierBytes", status.memoryTierBytes()),
             Map.entry("memoryTierHits", status.memoryTierHits()),
+            Map.entry("logLevel", (long) status.logLevel()),
             Map.entry("leaseHits", status.leases().hits()),
             Map.entry("leaseMisses", status.leases().misses()),
             Map.entry("leaseRevocations", status.leases().revocations()),

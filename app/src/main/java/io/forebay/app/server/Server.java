@@ -25,6 +25,7 @@ import io.forebay.core.log.ControlPlaneClient;
 import io.forebay.core.log.LoggedMachine;
 import io.forebay.core.log.NamespaceCommands;
 import io.forebay.core.namespace.NamespaceMachine;
+import io.forebay.core.rule.Level;
 import io.forebay.core.volume.Volume;
 import io.forebay.gateway.http.HttpServer;
 import io.forebay.gateway.http.HttpServerConfig;
@@ -68,6 +69,7 @@ public final class Server implements AutoCloseable {
   private static final long READY_NANOS = 60_000_000_000L;
   private static final long COLLECT_MILLIS = 10_000;
   private static final String WIRE_VERSIONS = "forebay.wireVersions"; // "1-2"
+  private static final String LEVEL = "forebay.level";
 
   private final ServerConfig config;
   private final MemoryPlan memory;
@@ -175,7 +177,11 @@ public final class Server implements AutoCloseable {
   }
 
   private static void dieOf(Throwable escaped) {
-    LOG.error("a task ended with an exception: this is a bug, and the node stops", escaped);
+    if (escaped instanceof ForebayException known && known.code() == ErrorCode.WRONG_VERSION) {
+      LOG.error("the node stops: {}", known.getMessage());
+    } else {
+      LOG.error("a task ended with an exception: this is a bug, and the node stops", escaped);
+    }
     Runtime.getRuntime().halt(70);
   }
 
@@ -209,6 +215,7 @@ public final class Server implements AutoCloseable {
   }
 
   private Voter startVoter() {
+    int level = Integer.getInteger(LEVEL, Level.NEWEST); // an older one in tests only
     var clusterLog = new ClusterLog(env);
     var namespace = new NamespaceCommands(new NamespaceMachine(0));
     var addresses = new TreeMap<NodeId, String>();
@@ -223,22 +230,16 @@ public final class Server implements AutoCloseable {
             addresses,
             config.meta(),
             List.of(
+                new RaftVoter.Log(ControlPlaneClient.CLUSTER, new LoggedMachine(clusterLog, level)),
                 new RaftVoter.Log(
-                    ControlPlaneClient.CLUSTER,
-                    new LoggedMachine(clusterLog),
-                    map -> {
-                      try (var view = map.view()) {
-                        clusterLog.load(view);
-                      }
-                    }),
-                new RaftVoter.Log(
-                    ControlPlaneClient.NAMESPACE, new LoggedMachine(namespace), map -> {})));
+                    ControlPlaneClient.NAMESPACE, new LoggedMachine(namespace, level))));
     open.push(voter);
     return new Voter(
         voter.log(ControlPlaneClient.CLUSTER),
         clusterLog,
         voter.log(ControlPlaneClient.NAMESPACE),
-        namespace);
+        namespace,
+        level);
   }
 
   /**

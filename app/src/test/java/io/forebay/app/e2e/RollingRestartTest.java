@@ -36,7 +36,6 @@ final class RollingRestartTest {
   private static final int KEYS = 4;
   private static final int MAX_BYTES = 3 << 20;
   private static final String BUCKET = "rolling";
-  private static final String MEMORY = "-Xmx384m -XX:MaxDirectMemorySize=768m";
 
   @TempDir private Path temp;
   private TestCluster cluster;
@@ -94,7 +93,9 @@ final class RollingRestartTest {
     used.get(node).writeLock().lock(); // as a balancer of load takes a node out
     try {
       cluster.server(node).end();
-      cluster.server(node).javaOptions(MEMORY + " -Dforebay.wireVersions=" + versions);
+      cluster
+          .server(node)
+          .javaOptions(ServerProcess.USUAL_MEMORY + " -Dforebay.wireVersions=" + versions);
       cluster.restart(node);
     } finally {
       used.get(node).writeLock().unlock();

@@ -27,7 +27,7 @@ final class ServerProcess implements AutoCloseable {
 
   private static final Set<Process> RUNNING = ConcurrentHashMap.newKeySet();
   private static final Set<Integer> PORTS = new HashSet<>();
-  private static final String USUAL_MEMORY = "-Xmx384m -XX:MaxDirectMemorySize=768m";
+  static final String USUAL_MEMORY = "-Xmx384m -XX:MaxDirectMemorySize=768m";
   private static final long POLL_NANOS = 20_000_000L;
   private static boolean packaged;
 
@@ -57,9 +57,9 @@ final class ServerProcess implements AutoCloseable {
     this.arguments = List.copyOf(arguments);
   }
 
-  /** How much memory the JVM of the next start may have, as its options say it. */
-  void javaOptions(String memory) {
-    javaOptions = memory;
+  /** What the JVM of the next start gets: how much memory, for one thing. */
+  void javaOptions(String options) {
+    javaOptions = options;
   }
 
   /** The command that runs our command line with these arguments. */
@@ -180,8 +180,13 @@ final class ServerProcess implements AutoCloseable {
   /** SIGTERM; returns once the process is gone. */
   void end() {
     signal("TERM");
+    awaitEnd();
+  }
+
+  /** Waits until the process has ended, by itself or as it was told. */
+  void awaitEnd() {
     Process ending = process.orElseThrow();
-    await(name + " ends after SIGTERM", 30, () -> !ending.isAlive());
+    await(name + " ends", 30, () -> !ending.isAlive());
     RUNNING.remove(ending);
     process = Optional.empty();
   }

@@ -25,7 +25,7 @@ final class TestCluster implements AutoCloseable {
 
   /** Three nodes on loopback, started and ready. */
   TestCluster(Path directory) throws IOException, InterruptedException {
-    this(directory, "");
+    this(directory, "", ServerProcess.USUAL_MEMORY);
   }
 
   /**
@@ -34,6 +34,17 @@ final class TestCluster implements AutoCloseable {
    * @param settings lines more of each configuration
    */
   TestCluster(Path directory, String settings) throws IOException, InterruptedException {
+    this(directory, settings, ServerProcess.USUAL_MEMORY);
+  }
+
+  /**
+   * Starts three nodes on loopback and waits until each holds its lease.
+   *
+   * @param settings lines more of each configuration
+   * @param javaOptions of the first start of each
+   */
+  TestCluster(Path directory, String settings, String javaOptions)
+      throws IOException, InterruptedException {
     this.directory = directory;
     var voters = new StringBuilder("voters:\n");
     for (int i = 0; i < NODES; i++) {
@@ -69,6 +80,7 @@ final class TestCluster implements AutoCloseable {
                 home(i).resolve("log"),
                 List.of(),
                 List.of("serve", "--config", config.toString()));
+        server.javaOptions(javaOptions);
         servers.add(server);
         server.start();
       }

@@ -1,6 +1,7 @@
 package io.forebay.control.raft;
 
 import io.forebay.control.rocks.RocksSortedMap;
+import io.forebay.core.env.Env;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.log.Machine;
@@ -18,7 +19,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.Consumer;
 import org.apache.ratis.io.MD5Hash;
 import org.apache.ratis.proto.RaftProtos.LogEntryProto;
 import org.apache.ratis.protocol.Message;
@@ -53,9 +53,9 @@ final class RaftMachine extends BaseStateMachine {
   /** Ends the names of snapshots that are being written. */
   private static final String PART = ".part";
 
+  private final Env env;
   private final RocksSortedMap map;
   private final Machine machine;
-  private final Consumer<SortedMap> onLoad;
   private final RaftVoter.Retention retention;
   private final SnapshotFiles storage = new SnapshotFiles();
 
@@ -84,17 +84,10 @@ final class RaftMachine extends BaseStateMachine {
   /** One that is under way. */
   private volatile @Nullable Dump dump;
 
-  /**
-   * @param onLoad told when the map holds what a restart or a snapshot has brought
-   */
-  RaftMachine(
-      RocksSortedMap map,
-      Machine machine,
-      Consumer<SortedMap> onLoad,
-      RaftVoter.Retention retention) {
+  RaftMachine(Env env, RocksSortedMap map, Machine machine, RaftVoter.Retention retention) {
+    this.env = env;
     this.map = map;
     this.machine = machine;
-    this.onLoad = onLoad;
     this.retention = retention;
   }
 
@@ -153,7 +146,9 @@ final class RaftMachine extends BaseStateMachine {
     if (snapshot != null) {
       setLastAppliedTermIndex(snapshot.getTermIndex());
     }
-    onLoad.accept(map);
+    try (SortedMap.View view = map.view()) {
+      machine.load(view);
+    }
   }
 
   private void restore(SingleFileSnapshotInfo snapshot) throws IOException {
@@ -360,7 +355,7 @@ final class RaftMachine extends BaseStateMachine {
     var batch = new Batch();
     byte[] answer;
     try (SortedMap.View view = map.current()) {
-      answer = machine.apply(entry.getTerm(), entry.getIndex(), content.toByteArray(), view, batch);
+      answer = apply(entry, view, batch);
     }
     map.write(batch, Optional.of(new RocksSortedMap.Applied(entry.getTerm(), entry.getIndex())));
     mapIndex = entry.getIndex();
@@ -368,6 +363,25 @@ final class RaftMachine extends BaseStateMachine {
     bytesSinceSnapshot += content.size();
     updateLastAppliedTermIndex(entry.getTerm(), entry.getIndex());
     return CompletableFuture.completedFuture(Message.valueOf(ByteString.copyFrom(answer)));
+  }
+
+  private byte[] apply(LogEntryProto entry, SortedMap.View view, Batch batch) {
+    try {
+      return machine.apply(
+          entry.getTerm(),
+          entry.getIndex(),
+          entry.getStateMachineLogEntry().getLogData().toByteArray(),
+          view,
+          batch);
+    } catch (RuntimeException failure) {
+      // Ratis would close this log and leave the rest of the node running.
+      Thread _ = env.spawn("voter that cannot go on", () -> rethrow(failure));
+      throw failure;
+    }
+  }
+
+  private static void rethrow(RuntimeException failure) {
+    throw failure;
   }
 
   @Override

@@ -25,7 +25,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.apache.ratis.conf.Parameters;
 import org.apache.ratis.conf.RaftProperties;
@@ -56,7 +55,7 @@ import org.apache.ratis.util.TimeDuration;
  */
 public final class RaftVoter implements AutoCloseable {
   /** A log that the voter takes part in. */
-  public record Log(String name, Machine machine, Consumer<SortedMap> onLoad) {}
+  public record Log(String name, Machine machine) {}
 
   /**
    * How much of a log is kept.
@@ -132,7 +131,7 @@ public final class RaftVoter implements AutoCloseable {
         var map = new RocksSortedMap(directory.resolve("state-" + log.name()));
         byGroup.put(
             groupId(clusterId, log.name()).getUuid().toString(),
-            new RaftMachine(map, log.machine(), log.onLoad(), retention));
+            new RaftMachine(env, map, log.machine(), retention));
         logs.put(log.name(), new GroupLog(groupId(clusterId, log.name()), map));
       }
       var parameters = new Parameters();

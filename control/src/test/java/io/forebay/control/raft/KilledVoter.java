@@ -31,7 +31,7 @@ final class KilledVoter {
         NODE,
         Map.of(NODE, address),
         directory,
-        List.of(new RaftVoter.Log("log", new LoggedMachine(new Ledger()), map -> {})));
+        List.of(new RaftVoter.Log("log", new LoggedMachine(new Ledger()))));
   }
 
   /** Arguments: address, directory, prefix of the commands. */

@@ -71,7 +71,7 @@ abstract class RaftContract extends ConsensusContract {
             node,
             addresses,
             directory.resolve(node.name()),
-            List.of(new RaftVoter.Log(LOG, machine, map -> {})),
+            List.of(new RaftVoter.Log(LOG, machine)),
             retention);
     running.put(node, voter);
     serve(node, voter.log(LOG));

@@ -48,7 +48,7 @@ class SnapshotTest {
                   NODE,
                   Map.of(NODE, address),
                   directory,
-                  List.of(new RaftVoter.Log("log", new LoggedMachine(new Ledger()), map -> {})),
+                  List.of(new RaftVoter.Log("log", new LoggedMachine(new Ledger()))),
                   BY_BYTES)) {
         Consensus log = voter.log("log");
         var network = new VoterNetwork(env);

@@ -159,18 +159,18 @@ public final class LeasedLog {
     if (!leadership.self()) {
       throw notLeader(leadership);
     }
-    long term = leadership.term();
-    long longest = longestNanos(term);
-    if (longest == 0) {
+    long term = boundTerm(leadership.term());
+    if (term == 0) {
       return Bond.NONE;
     }
-    table.begin(term);
     Touched touched = Touched.by(COMMANDS.decode(submission.command()));
     if (touched.nothing()) {
       return new Bond(term, 0);
     }
     LeaseTable.Blocked blocked =
-        table.block(term, touched, longest).orElseThrow(() -> notLeader(consensus.leadership()));
+        table
+            .block(term, touched, longestNanos(term))
+            .orElseThrow(() -> notLeader(consensus.leadership()));
     var bond = new Bond(term, blocked.block());
     try {
       revoke(blocked.revoke());
@@ -184,6 +184,19 @@ public final class LeasedLog {
       throw failure;
     }
     return bond;
+  }
+
+  /**
+   * What an entry is bound to that is proposed now: the present term; 0: nothing.
+   *
+   * @param term in which this voter leads
+   */
+  long boundTerm(long term) {
+    if (longestNanos(term) == 0) {
+      return 0;
+    }
+    table.begin(term);
+    return term;
   }
 
   private static ForebayException notLeader(Leadership leadership) {

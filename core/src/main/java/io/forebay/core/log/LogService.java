@@ -10,6 +10,7 @@ import io.forebay.core.error.ForebayException;
 import io.forebay.core.lease.Grant;
 import io.forebay.core.lease.LeaseTable;
 import io.forebay.core.net.ControlMessage;
+import io.forebay.core.rule.Level;
 import io.forebay.core.rule.Rule;
 import io.forebay.core.sorted.SortedMap;
 import java.util.ArrayList;
@@ -36,6 +37,8 @@ public final class LogService implements AutoCloseable {
       RecordCodec.of(Submission.Entry.class);
   private static final RecordCodec<Submission.InTerm> BOUND_ENTRIES =
       RecordCodec.of(Submission.InTerm.class);
+  private static final RecordCodec<Submission.Raise> RAISES =
+      RecordCodec.of(Submission.Raise.class);
   private static final RecordCodec<Submission.Many> REQUESTS =
       RecordCodec.of(Submission.Many.class);
   private static final RecordCodec<Submission.Answers> ANSWERS =
@@ -76,17 +79,46 @@ public final class LogService implements AutoCloseable {
     return consensus.leadership();
   }
 
+  /** The level of the log, as far as this voter has applied it. */
+  public int level() {
+    return consensus.map().read(LoggedMachine::level);
+  }
+
+  /**
+   * Raises the level of the log; on the leader, when every voter has said that it knows it.
+   *
+   * @throws ForebayException NOT_LEADER; UNAVAILABLE or TIMEOUT with an unknown outcome; and it may
+   *     be in vain without a word, where leases begin or the term ends meanwhile
+   */
+  void raise(int level) {
+    long term = leases.map(leased -> leased.boundTerm(requireLeader().term())).orElse(0L);
+    long leaseNanos = term == 0 ? 0 : leases.orElseThrow().entry(term, List.of()).leaseNanos();
+    byte[] entry =
+        RAISES.encode(new Submission.Raise(env.wallMillis(), List.of(), term, leaseNanos, level));
+    byte[] _ = consensus.propose(entry).await(READ_TIMEOUT_NANOS, "raising the level of a log");
+  }
+
   /**
    * Logs what a {@link Submitter} sent and waits for the answers.
    *
    * @return encoded answers
    * @throws ForebayException NOT_LEADER; CORRUPT for what is no command, and then none is logged;
-   *     BUSY when too many wait; UNAVAILABLE or TIMEOUT with an unknown outcome
+   *     BUSY when too many wait; UNAVAILABLE or TIMEOUT with an unknown outcome, the former also
+   *     for a command of a newer level than the log's
    */
   public byte[] submit(byte[] request) {
     requireLeader();
     List<Submission> submissions = REQUESTS.decode(request).submissions();
-    submissions.forEach(submission -> commands.check(submission.command()));
+    int needed =
+        submissions.stream()
+            .mapToInt(submission -> commands.check(submission.command()))
+            .max()
+            .orElse(Level.FIRST);
+    if (needed > Level.FIRST && needed > level()) {
+      throw new ForebayException(
+          ErrorCode.UNAVAILABLE,
+          "not all voters run a version of Forebay that knows this command yet");
+    }
     var waiting = new ArrayList<Waiting>();
     for (Submission submission : submissions) {
       LeasedLog.Bond bond =

@@ -1,6 +1,9 @@
 package io.forebay.core.log;
 
 import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.rule.Level;
 import io.forebay.core.rule.Rule;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.OverlayView;
@@ -17,7 +20,8 @@ import java.util.Optional;
  * {@code 0xF0 clientId sequence}; {@code 0xF1 clientId} holds when the client was last heard of,
  * below what its answers are gone, and the highest sequence that it has had; {@code 0xF2} holds the
  * wall time of the newest entry and of the last cleaning; {@code 0xF3} how long leases may be, and
- * is absent where there are none. Commands use keys below 0xF0.
+ * is absent where there are none; {@code 0xF4} the log's {@link Level}, and is absent before it was
+ * raised. Commands use keys below 0xF0.
  */
 public final class LoggedMachine implements Machine {
   /** Most commands of an entry: positions are index × this + place. */
@@ -27,18 +31,28 @@ public final class LoggedMachine implements Machine {
   private static final byte CLIENTS = (byte) 0xF1;
   private static final byte[] CLOCK = {(byte) 0xF2};
   private static final byte[] LEASES = {(byte) 0xF3};
+  private static final byte[] LEVEL = {(byte) 0xF4};
   private static final byte[] NOT_APPLIED = {};
   private static final long SILENT_MILLIS = 3_600_000;
   private static final long CLEAN_MILLIS = 60_000;
-  private static final RecordCodec<Submission.InTerm> ENTRIES =
-      RecordCodec.of(Submission.InTerm.class);
+  private static final RecordCodec<Submission.Raise> ENTRIES =
+      RecordCodec.of(Submission.Raise.class);
   private static final RecordCodec<Submission.Answers> ANSWER_LISTS =
       RecordCodec.of(Submission.Answers.class);
 
   private final Commands commands;
+  private final int known;
 
   public LoggedMachine(Commands commands) {
+    this(commands, Level.NEWEST);
+  }
+
+  /**
+   * @param known the newest level that this voter knows
+   */
+  public LoggedMachine(Commands commands, int known) {
     this.commands = commands;
+    this.known = known;
   }
 
   /**
@@ -65,9 +79,32 @@ public final class LoggedMachine implements Machine {
     return view.get(LEASES).map(value -> ByteBuffer.wrap(value).getLong()).orElse(0L);
   }
 
+  /** The level of the log, as far as this map goes. */
+  static int level(SortedMap.View view) {
+    return view.get(LEVEL).map(value -> ByteBuffer.wrap(value).getInt()).orElse(Level.FIRST);
+  }
+
+  @Override
+  public void load(SortedMap.View view) {
+    requireKnown(level(view));
+    commands.load(view);
+  }
+
+  private void requireKnown(int level) {
+    if (level > known) {
+      throw new ForebayException(
+          ErrorCode.WRONG_VERSION,
+          "the log is at level "
+              + level
+              + ", and this version of Forebay knows levels up to "
+              + known
+              + ": run the version that the other voters run, or a newer one");
+    }
+  }
+
   @Override
   public byte[] apply(long term, long index, byte[] entry, SortedMap.View in, Batch out) {
-    Submission.InTerm decoded = ENTRIES.decode(entry);
+    Submission.Raise decoded = ENTRIES.decode(entry);
     var view = new OverlayView(in, out);
     long saidNanos = leaseNanos(view);
     if (!isMeantFor(decoded.term(), term, saidNanos)) {
@@ -79,6 +116,11 @@ public final class LoggedMachine implements Machine {
       } else {
         out.put(LEASES, ByteBuffer.allocate(Long.BYTES).putLong(decoded.leaseNanos()).array());
       }
+    }
+    int level = Math.max(level(view), decoded.level());
+    if (level == decoded.level()) {
+      requireKnown(level);
+      out.put(LEVEL, ByteBuffer.allocate(Integer.BYTES).putInt(level).array());
     }
     ByteBuffer clock = ByteBuffer.wrap(view.get(CLOCK).orElseGet(() -> new byte[2 * Long.BYTES]));
     // A new leader's clock may be behind the old one's; time in the log never goes back.
@@ -93,13 +135,18 @@ public final class LoggedMachine implements Machine {
     int place = 0;
     for (Submission submission : decoded.submissions()) {
       long position = index * MAX_COMMANDS + place++;
-      answers.add(once(position, wallMillis, submission, view, out));
+      answers.add(once(position, wallMillis, level, submission, view, out));
     }
     return ANSWER_LISTS.encode(new Submission.Answers(answers));
   }
 
   private byte[] once(
-      long position, long wallMillis, Submission submission, OverlayView view, Batch out) {
+      long position,
+      long wallMillis,
+      int level,
+      Submission submission,
+      OverlayView view,
+      Batch out) {
     byte[] key = answerKey(submission.clientId(), submission.sequence());
     byte[] clientKey =
         ByteBuffer.allocate(1 + Long.BYTES).put(CLIENTS).putLong(submission.clientId()).array();
@@ -114,7 +161,7 @@ public final class LoggedMachine implements Machine {
       // A late duplicate of what its client has the answer to: nobody waits for this one.
       return new byte[0];
     }
-    byte[] answer = commands.apply(position, wallMillis, submission.command(), view, out);
+    byte[] answer = commands.apply(position, wallMillis, level, submission.command(), view, out);
     out.put(key, answer);
     long answeredBelow = Math.max(client.forgottenBelow, submission.answeredBelow());
     long highest = Math.max(client.highest, submission.sequence());

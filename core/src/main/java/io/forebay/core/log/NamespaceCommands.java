@@ -19,7 +19,7 @@ public final class NamespaceCommands implements Commands {
 
   @Override
   public byte[] apply(
-      long position, long wallMillis, byte[] command, SortedMap.View in, Batch out) {
+      long position, long wallMillis, int level, byte[] command, SortedMap.View in, Batch out) {
     return RecordCodec.of(NamespaceResult.class)
         .encode(
             machine.apply(
@@ -31,8 +31,8 @@ public final class NamespaceCommands implements Commands {
   }
 
   @Override
-  public void check(byte[] command) {
-    RecordCodec.of(NamespaceCommand.class).decode(command);
+  public int check(byte[] command) {
+    return RecordCodec.of(NamespaceCommand.class).decode(command).level();
   }
 
   @Override

@@ -26,8 +26,7 @@ record Submission(long clientId, long sequence, long answeredBelow, byte[] comma
   }
 
   /**
-   * An entry as a leader that gives leases logs it; also how every entry is read, since an {@link
-   * Entry} lacks no more than the last fields.
+   * An entry as a leader that gives leases logs it.
    *
    * @param term the entry is applied only if the log holds it in this term; 0: in any. What a
    *     leader made sure of before it proposed holds for its own term only
@@ -35,6 +34,19 @@ record Submission(long clientId, long sequence, long answeredBelow, byte[] comma
    */
   record InTerm(long wallMillis, List<Submission> submissions, long term, long leaseNanos) {
     InTerm {
+      submissions = List.copyOf(submissions);
+    }
+  }
+
+  /**
+   * An entry that raises the level of the log; also how every entry is read, since the others lack
+   * no more than the last fields.
+   *
+   * @param level of the log from now on, for this entry's submissions already; 0: as before
+   */
+  record Raise(
+      long wallMillis, List<Submission> submissions, long term, long leaseNanos, int level) {
+    Raise {
       submissions = List.copyOf(submissions);
     }
   }

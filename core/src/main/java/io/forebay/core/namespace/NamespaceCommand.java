@@ -9,6 +9,7 @@ import io.forebay.core.id.Generation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.SessionId;
 import io.forebay.core.id.UploadId;
+import io.forebay.core.rule.Level;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -18,6 +19,11 @@ import java.util.Optional;
  * names, or with {@code Refused}, which changed nothing.
  */
 public sealed interface NamespaceCommand {
+  /** From which level on a log may hold it. */
+  default int level() {
+    return Level.FIRST;
+  }
+
   /** Opens a session (rule G2). Answer: {@code SessionOpened}. */
   @Tag(1)
   record OpenSession(NodeId node) implements NamespaceCommand {}
@@ -368,5 +374,10 @@ public sealed interface NamespaceCommand {
    * @param quotaBytes 0: none
    */
   @Tag(30)
-  record SetQuota(BucketId bucket, long quotaBytes) implements NamespaceCommand {}
+  record SetQuota(BucketId bucket, long quotaBytes) implements NamespaceCommand {
+    @Override
+    public int level() {
+      return Level.QUOTAS;
+    }
+  }
 }

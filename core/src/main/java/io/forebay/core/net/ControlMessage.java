@@ -111,4 +111,12 @@ public sealed interface ControlMessage extends Message {
    */
   @Tag(110)
   record Revoked(boolean known) implements ControlMessage {}
+
+  /** Asks a voter for the newest level of logs that it knows. Answered by {@link KnownLevel}. */
+  @Tag(111)
+  record AskLevel() implements ControlMessage {}
+
+  /** What the voter knows. */
+  @Tag(112)
+  record KnownLevel(int level) implements ControlMessage {}
 }

@@ -1,8 +1,8 @@
 /**
- * Which rules of the protocols does the code keep, and where?
+ * Which rules of the protocols does the code keep, and where? And since when may a log hold what?
  *
- * <p>It never does anything in production: every rule holds. The checker and the simulator leave
- * one out to see that they notice.
+ * <p>It never leaves a rule out in production. The checker and the simulator leave one out to see
+ * that they notice.
  *
  * <p>Called by whoever keeps a rule; calls nothing.
  *

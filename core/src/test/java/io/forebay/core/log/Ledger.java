@@ -2,6 +2,7 @@ package io.forebay.core.log;
 
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.SortedMap;
 import java.nio.ByteBuffer;
@@ -18,7 +19,7 @@ public final class Ledger implements Commands {
 
   @Override
   public byte[] apply(
-      long position, long wallMillis, byte[] command, SortedMap.View in, Batch out) {
+      long position, long wallMillis, int level, byte[] command, SortedMap.View in, Batch out) {
     byte[] count = ByteBuffer.allocate(Long.BYTES).putLong(count(in) + 1).array();
     out.put(COUNT, count);
     out.put(ByteBuffer.allocate(1 + Long.BYTES).put((byte) 1).putLong(position).array(), command);
@@ -26,10 +27,11 @@ public final class Ledger implements Commands {
   }
 
   @Override
-  public void check(byte[] command) {
+  public int check(byte[] command) {
     if (command.length == 0) {
       throw new ForebayException(ErrorCode.CORRUPT, "a command without a byte");
     }
+    return Level.FIRST;
   }
 
   @Override

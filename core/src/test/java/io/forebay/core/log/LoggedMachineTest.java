@@ -3,6 +3,7 @@ package io.forebay.core.log;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.MemorySortedMap;
 import io.forebay.core.sorted.SortedMap;
@@ -32,7 +33,7 @@ final class LoggedMachineTest {
   private static final class Counting implements Commands {
     @Override
     public byte[] apply(
-        long position, long wallMillis, byte[] command, SortedMap.View in, Batch out) {
+        long position, long wallMillis, int level, byte[] command, SortedMap.View in, Batch out) {
       long count = in.get(COUNT, value -> ByteBuffer.wrap(value).getLong()).orElse(0L) + 1;
       byte[] bytes = ByteBuffer.allocate(Long.BYTES).putLong(count).array();
       out.put(COUNT, bytes);
@@ -40,7 +41,9 @@ final class LoggedMachineTest {
     }
 
     @Override
-    public void check(byte[] command) {}
+    public int check(byte[] command) {
+      return Level.FIRST;
+    }
 
     @Override
     public byte[] query(SortedMap.View in, byte[] query) {

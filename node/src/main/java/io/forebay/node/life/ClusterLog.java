@@ -10,6 +10,7 @@ import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.log.Commands;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.SortedMap;
 import java.util.ArrayDeque;
@@ -52,10 +53,7 @@ public final class ClusterLog implements Commands {
     this.groupsPerVolume = groupsPerVolume;
   }
 
-  /**
-   * Takes up what a restart or a snapshot has brought. Before the first command, and after each
-   * snapshot.
-   */
+  @Override
   public void load(SortedMap.View view) {
     machine = Optional.of(new ClusterMachine(view, groupsPerVolume));
     show();
@@ -113,7 +111,7 @@ public final class ClusterLog implements Commands {
 
   @Override
   public byte[] apply(
-      long position, long wallMillis, byte[] command, SortedMap.View in, Batch out) {
+      long position, long wallMillis, int level, byte[] command, SortedMap.View in, Batch out) {
     if (machine.isEmpty()) {
       load(in);
     }
@@ -146,8 +144,9 @@ public final class ClusterLog implements Commands {
   }
 
   @Override
-  public void check(byte[] command) {
-    COMMANDS.decode(command);
+  public int check(byte[] command) {
+    ClusterCommand _ = COMMANDS.decode(command);
+    return Level.FIRST; // none is younger
   }
 
   @Override

@@ -215,8 +215,8 @@ final class Judge {
   private final class Told implements Commands {
     @Override
     public byte[] apply(
-        long position, long wallMillis, byte[] command, SortedMap.View in, Batch out) {
-      byte[] result = clusterLog.apply(position, wallMillis, command, in, out);
+        long position, long wallMillis, int level, byte[] command, SortedMap.View in, Batch out) {
+      byte[] result = clusterLog.apply(position, wallMillis, level, command, in, out);
       ClusterCommand asked = RecordCodec.of(ClusterCommand.class).decode(command);
       if (!(asked instanceof ClusterCommand.ReplaceLost)) {
         world
@@ -227,8 +227,8 @@ final class Judge {
     }
 
     @Override
-    public void check(byte[] command) {
-      clusterLog.check(command);
+    public int check(byte[] command) {
+      return clusterLog.check(command);
     }
 
     @Override
@@ -243,8 +243,8 @@ final class Judge {
 
     @Override
     public byte[] apply(
-        long position, long wallMillis, byte[] command, SortedMap.View in, Batch out) {
-      byte[] result = commands.apply(position, wallMillis, command, in, out);
+        long position, long wallMillis, int level, byte[] command, SortedMap.View in, Batch out) {
+      byte[] result = commands.apply(position, wallMillis, level, command, in, out);
       NamespaceCommand asked = RecordCodec.of(NamespaceCommand.class).decode(command);
       switch (asked) {
         case NamespaceCommand.Publish _,
@@ -268,8 +268,8 @@ final class Judge {
     }
 
     @Override
-    public void check(byte[] command) {
-      commands.check(command);
+    public int check(byte[] command) {
+      return commands.check(command);
     }
 
     @Override

@@ -15,6 +15,7 @@ import io.forebay.core.log.Consensus;
 import io.forebay.core.log.LoggedMachine;
 import io.forebay.core.log.NamespaceCommands;
 import io.forebay.core.namespace.NamespaceMachine;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.SortedMap;
 import io.forebay.core.volume.MemoryVolume;
 import io.forebay.node.Node;
@@ -279,6 +280,6 @@ final class SimCluster {
       cluster.load(view);
     }
     Consensus namespaceSeat = namespaceLog.join(env, id, new LoggedMachine(namespace), replay);
-    return new Voter(clusterSeat, cluster, namespaceSeat, namespace);
+    return new Voter(clusterSeat, cluster, namespaceSeat, namespace, Level.NEWEST);
   }
 }

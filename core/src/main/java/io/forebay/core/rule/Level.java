@@ -1,0 +1,21 @@
+package io.forebay.core.rule;
+
+/**
+ * Which commands a log may hold, and by which rules its machines apply them, as a number that only
+ * grows. All voters have to apply an entry alike, so nothing of a newer level happens before all of
+ * them know it; a log's level is a fact of the log itself (decision 0022).
+ *
+ * <p>Whoever adds a command, or has one do something else than before, adds a level.
+ */
+public final class Level {
+  /** What a log has that says nothing. */
+  public static final int FIRST = 1;
+
+  /** Quotas may be set. */
+  public static final int QUOTAS = 2;
+
+  /** The newest that this program knows. */
+  public static final int NEWEST = QUOTAS;
+
+  private Level() {}
+}
