@@ -20,6 +20,14 @@ public interface Commands {
   byte[] apply(
       long position, long wallMillis, int level, byte[] command, SortedMap.View in, Batch out);
 
+  /**
+   * The log's level has risen; called once for each rise, before the commands of its entry.
+   *
+   * @param before the level that it had
+   * @param out takes the changes, which need not be few, but bounded
+   */
+  default void raised(int before, int level, SortedMap.View in, Batch out) {}
+
   /** Takes up what a restart or a snapshot has brought, as {@link Machine#load} does. */
   default void load(SortedMap.View view) {}
 

@@ -117,10 +117,12 @@ public final class LoggedMachine implements Machine {
         out.put(LEASES, ByteBuffer.allocate(Long.BYTES).putLong(decoded.leaseNanos()).array());
       }
     }
-    int level = Math.max(level(view), decoded.level());
-    if (level == decoded.level()) {
+    int before = level(view);
+    int level = Math.max(before, decoded.level());
+    if (level > before) {
       requireKnown(level);
       out.put(LEVEL, ByteBuffer.allocate(Integer.BYTES).putInt(level).array());
+      commands.raised(before, level, view, out);
     }
     ByteBuffer clock = ByteBuffer.wrap(view.get(CLOCK).orElseGet(() -> new byte[2 * Long.BYTES]));
     // A new leader's clock may be behind the old one's; time in the log never goes back.

@@ -31,6 +31,11 @@ public final class NamespaceCommands implements Commands {
   }
 
   @Override
+  public void raised(int before, int level, SortedMap.View in, Batch out) {
+    machine.raise(before, level, out, in);
+  }
+
+  @Override
   public int check(byte[] command) {
     return RecordCodec.of(NamespaceCommand.class).decode(command).level();
   }

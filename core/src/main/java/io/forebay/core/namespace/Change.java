@@ -202,7 +202,7 @@ final class Change {
   void uncount(Generation generation) {
     GenerationRow row = generation(generation);
     if (row.heldBytes() != 0) {
-      uses.add(row.bucket(), -row.heldBytes());
+      uses.add(row.bucket(), generation.value(), -row.heldBytes());
       putGeneration(generation, row.uncounted());
     }
   }

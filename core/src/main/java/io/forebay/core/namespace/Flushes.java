@@ -296,7 +296,7 @@ final class Flushes {
       return;
     }
     Manifest manifest = change.manifest(generation.value());
-    change.uses.add(row.bucket(), -row.heldBytes());
+    change.uses.add(row.bucket(), generation.value(), -row.heldBytes());
     change.putGeneration(generation, row.cleanUnder(Optional.of(present.etag())));
     Claims.clean(change.out, generation.value(), manifest);
     Manifest here = Stores.settled(manifest, bucket, key, present.etag());

@@ -31,6 +31,7 @@ final class Keys {
   static final byte MANIFEST = 0x11;
   static final byte MADE_PART = 0x12;
   static final byte USE = 0x13;
+  static final byte UNCOUNTED = 0x14;
 
   static final byte[] NOTHING = {};
 

@@ -9,6 +9,7 @@ import io.forebay.core.namespace.Rows.BucketRow;
 import io.forebay.core.namespace.Rows.GenerationRow;
 import io.forebay.core.namespace.Rows.SessionRow;
 import io.forebay.core.namespace.Rows.UploadRow;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.Overlay;
 import io.forebay.core.sorted.SortedMap;
@@ -65,6 +66,20 @@ public final class NamespaceMachine {
     }
     work.writeTo(entry);
     return result;
+  }
+
+  /**
+   * The log's level has risen ({@link Level}). Costs a row of each bucket that holds something.
+   *
+   * @param out receives the changes
+   * @param in the map as it is before
+   */
+  public void raise(int before, int level, Batch out, SortedMap.View in) {
+    var entry = new Overlay(in);
+    if (before < Level.QUOTAS && level >= Level.QUOTAS) {
+      Uses.countBeyond(Change.lastId(entry, shard), entry);
+    }
+    entry.writeTo(out);
   }
 
   /** Answers a query from a view. */
@@ -227,7 +242,7 @@ public final class NamespaceMachine {
     Manifest manifest = change.manifest(generation.value());
     Claims.remove(change.out, generation.value(), manifest);
     flushes.removeSources(generation.value(), manifest);
-    change.uses.add(row.get().bucket(), -row.get().heldBytes());
+    change.uses.add(row.get().bucket(), generation.value(), -row.get().heldBytes());
     change.out.remove(key);
     change.out.remove(Keys.of(Keys.MANIFEST, generation.value()));
   }

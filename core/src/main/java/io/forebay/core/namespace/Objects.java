@@ -141,7 +141,7 @@ final class Objects {
             .orElseGet(() -> new InodeId(change.nextId()));
     var file = new Entry.File(inode, generation);
     long heldBytes = Uses.heldBytes(manifest);
-    change.uses.add(bucket, heldBytes);
+    change.uses.add(bucket, generation.value(), heldBytes);
     change.putEntry(bucket, key, file);
     change.putGeneration(
         generation,

@@ -127,7 +127,7 @@ final class Uploads {
       BucketId bucket, UploadId upload, int number, PartRow part, Manifest manifest) {
     byte[] key = Keys.part(upload.value(), number);
     Rows.get(change.out, key, PartRow.class).ifPresent(old -> drop(bucket, old));
-    change.uses.add(bucket, part.heldBytes());
+    change.uses.add(bucket, part.owner(), part.heldBytes());
     change.out.put(key, Rows.bytes(PartRow.class, part));
     change.putManifest(part.owner(), manifest);
     if (Rule.G7.holds()) {
@@ -139,7 +139,7 @@ final class Uploads {
   }
 
   private void drop(BucketId bucket, PartRow part) {
-    change.uses.add(bucket, -part.heldBytes());
+    change.uses.add(bucket, part.owner(), -part.heldBytes());
     Manifest manifest = change.manifest(part.owner());
     Claims.remove(change.out, part.owner(), manifest);
     flushes.removeSources(part.owner(), manifest);

@@ -2,11 +2,13 @@ package io.forebay.core.namespace;
 
 import static io.forebay.core.namespace.Rows.refuse;
 
+import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.namespace.Rows.UseRow;
 import io.forebay.core.sorted.Overlay;
 import io.forebay.core.sorted.SortedMap;
+import java.nio.ByteBuffer;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -19,8 +21,9 @@ import java.util.TreeMap;
  * that share chunks hold them twice, but for a rename and a copy of an object onto itself, where
  * the newer takes them over.
  *
- * <p>Each row remembers what was counted of it, so that just that is given back, whatever an older
- * version had counted, which was nothing.
+ * <p>Each row remembers what was counted of it, so that just that is given back. Not so rows of
+ * before the log's level allowed quotas: its voters may have begun to count at different entries,
+ * so those count nothing.
  */
 final class Uses {
   private final Overlay out;
@@ -46,9 +49,40 @@ final class Uses {
     };
   }
 
-  /** A bucket holds more bytes than before the command, or less. */
-  void add(BucketId bucket, long bytes) {
-    changes.merge(bucket, bytes, Long::sum);
+  /**
+   * Counts anew, from nothing: what the generations and parts hold whose ids are greater.
+   *
+   * @param id the last one given out
+   */
+  static void countBeyond(long id, Overlay out) {
+    var quotas = new TreeMap<BucketId, Long>();
+    out.scan(
+        Keys.kind(Keys.USE),
+        Keys.behind(Keys.kind(Keys.USE)),
+        (key, value) -> {
+          quotas.put(
+              new BucketId(Keys.longAt(key, 1)),
+              RecordCodec.of(UseRow.class).decode(value).quotaBytes());
+          return true;
+        });
+    quotas.forEach((bucket, quotaBytes) -> put(out, bucket, new UseRow(0, quotaBytes)));
+    out.put(Keys.kind(Keys.UNCOUNTED), ByteBuffer.allocate(Long.BYTES).putLong(id).array());
+  }
+
+  /**
+   * A generation or part has bytes held by its bucket from now on, or no more.
+   *
+   * @param bytes negative: no more
+   */
+  void add(BucketId bucket, long owner, long bytes) {
+    if (bytes != 0 && owner > uncounted()) {
+      changes.merge(bucket, bytes, Long::sum);
+    }
+  }
+
+  /** The last id whose bytes do not count. */
+  private long uncounted() {
+    return out.get(Keys.kind(Keys.UNCOUNTED), value -> ByteBuffer.wrap(value).getLong()).orElse(0L);
   }
 
   /**
@@ -73,15 +107,15 @@ final class Uses {
                 + "; this would add "
                 + bytes);
       }
-      put(bucket, new UseRow(held, use.quotaBytes()));
+      put(out, bucket, new UseRow(held, use.quotaBytes()));
     });
   }
 
   void setQuota(BucketId bucket, long quotaBytes) {
-    put(bucket, new UseRow(of(out, bucket).heldBytes(), quotaBytes));
+    put(out, bucket, new UseRow(of(out, bucket).heldBytes(), quotaBytes));
   }
 
-  private void put(BucketId bucket, UseRow use) {
+  private static void put(Overlay out, BucketId bucket, UseRow use) {
     byte[] key = Keys.of(Keys.USE, bucket.value());
     if (use.equals(UseRow.NONE)) {
       out.remove(key);

@@ -11,7 +11,10 @@ public final class Level {
   /** What a log has that says nothing. */
   public static final int FIRST = 1;
 
-  /** Quotas may be set. */
+  /**
+   * Quotas may be set. What buckets hold is counted from the entry that raises the level: before,
+   * it was from whatever entry a voter's version of then had begun at.
+   */
   public static final int QUOTAS = 2;
 
   /** The newest that this program knows. */

@@ -5,6 +5,7 @@ import static io.forebay.core.namespace.Shard.BUCKET;
 import static io.forebay.core.namespace.Shard.CACHE_ONLY;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.CompletedPart;
@@ -14,6 +15,11 @@ import io.forebay.core.file.ObjectPart;
 import io.forebay.core.id.Generation;
 import io.forebay.core.id.SessionId;
 import io.forebay.core.id.UploadId;
+import io.forebay.core.rule.Level;
+import io.forebay.core.sorted.Batch;
+import io.forebay.core.sorted.MemorySortedMap;
+import io.forebay.core.sorted.SortedMap;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -571,6 +577,94 @@ final class NamespaceRulesTest {
     assertThat(shard.use()).isEqualTo(new BucketUse(30, 50));
     shard.flush("a", "ea");
     assertThat(shard.use()).isEqualTo(new BucketUse(0, 50));
+  }
+
+  /** What a version that did not count would have left: each row without what was counted of it. */
+  private Shard uncounted() {
+    var map = new MemorySortedMap();
+    var batch = new Batch();
+    try (SortedMap.View view = shard.map.view()) {
+      view.scan(
+          new byte[0],
+          new byte[] {(byte) 0xff},
+          (key, value) -> {
+            switch (key[0]) {
+              case Keys.GENERATION ->
+                  batch.put(
+                      key,
+                      Rows.bytes(
+                          Rows.GenerationRow.class,
+                          RecordCodec.of(Rows.GenerationRow.class).decode(value).uncounted()));
+              case Keys.PART -> {
+                Rows.PartRow row = RecordCodec.of(Rows.PartRow.class).decode(value);
+                batch.put(
+                    key,
+                    Rows.bytes(
+                        Rows.PartRow.class,
+                        new Rows.PartRow(
+                            row.owner(),
+                            row.lengthBytes(),
+                            row.etag(),
+                            row.modifiedMillis(),
+                            row.headers(),
+                            0)));
+              }
+              case Keys.USE -> {}
+              default -> batch.put(key, value);
+            }
+            return true;
+          });
+    }
+    map.write(batch);
+    var other = new Shard(map);
+    other.index = shard.index;
+    other.now = shard.now;
+    return other;
+  }
+
+  @Test
+  void votersThatBeganToCountAtDifferentCommandsAnswerAlikeFromTheRaisedLevelOn() {
+    SessionId session = shard.session();
+    shard.publish(session, "a", Shard.chunks(session, 1, 4), CACHE_ONLY);
+    shard.publish(session, "b", Shard.chunks(session, 4, 6), CACHE_ONLY);
+    shard.publish(session, "b", Shard.chunks(session, 6, 8), CACHE_ONLY);
+    shard.publish(session, "flushed", Shard.chunks(session, 8, 9), BACK);
+    UploadId upload = upload("a", 10_000);
+    part(session, upload, 1, 9, 10, 40);
+    Shard other = uncounted();
+    assertThat(shard.use()).isEqualTo(new BucketUse(120, 0));
+    assertThat(other.use()).isEqualTo(new BucketUse(0, 0));
+    shard.raise(Level.FIRST, Level.NEWEST);
+    other.raise(Level.FIRST, Level.NEWEST);
+    quota(50);
+    other.apply(new NamespaceCommand.SetQuota(BUCKET, 50), NamespaceResult.Done.class);
+    var commands =
+        List.of(
+            shard.publishing(session, "c", Shard.chunks(session, 10, 12), CACHE_ONLY),
+            new NamespaceCommand.Rename(BUCKET, "a", "d", CACHE_ONLY), // counts from now on
+            shard.publishing(session, "e", Shard.chunks(session, 12, 13), CACHE_ONLY),
+            copy("c", "c"),
+            new NamespaceCommand.AbortUpload(BUCKET, "a", upload),
+            new NamespaceCommand.Delete(BUCKET, "b", Preconditions.NONE, CACHE_ONLY),
+            new NamespaceCommand.Delete(BUCKET, "c", Preconditions.NONE, CACHE_ONLY),
+            new NamespaceCommand.SetQuota(BUCKET, 0),
+            shard.publishing(session, "e", Shard.chunks(session, 13, 14), CACHE_ONLY),
+            new NamespaceCommand.SetQuota(BUCKET, 50),
+            shard.publishing(session, "f", Shard.chunks(session, 14, 15), CACHE_ONLY));
+    var held = new ArrayList<Long>();
+    for (NamespaceCommand command : commands) {
+      assertThat(other.apply(command)).isEqualTo(shard.apply(command));
+      assertThat(other.use()).isEqualTo(shard.use());
+      held.add(shard.use().heldBytes());
+    }
+    assertThat(held).containsExactly(20L, 50L, 50L, 50L, 50L, 50L, 50L, 50L, 60L, 60L, 60L);
+    shard.flush("flushed", "ea");
+    other.flush("flushed", "ea");
+    expire();
+    other.now = shard.now;
+    other.tick();
+    assertThat(shard.use()).isEqualTo(new BucketUse(40, 50));
+    assertThat(other.use()).isEqualTo(shard.use());
   }
 
   @Test

@@ -58,6 +58,14 @@ final class Shard {
     return result;
   }
 
+  void raise(int before, int level) {
+    var batch = new Batch();
+    try (SortedMap.View view = map.view()) {
+      machine.raise(before, level, batch, view);
+    }
+    map.write(batch);
+  }
+
   BucketUse use() {
     return ((NamespaceAnswer.Use) query(new NamespaceQuery.UseOf(BUCKET))).use();
   }

@@ -268,6 +268,11 @@ final class Judge {
     }
 
     @Override
+    public void raised(int before, int level, SortedMap.View in, Batch out) {
+      commands.raised(before, level, in, out);
+    }
+
+    @Override
     public int check(byte[] command) {
       return commands.check(command);
     }
