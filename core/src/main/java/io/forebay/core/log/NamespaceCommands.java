@@ -25,6 +25,7 @@ public final class NamespaceCommands implements Commands {
             machine.apply(
                 position,
                 wallMillis,
+                level,
                 RecordCodec.of(NamespaceCommand.class).decode(command),
                 out,
                 in));

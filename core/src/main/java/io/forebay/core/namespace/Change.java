@@ -13,6 +13,7 @@ import io.forebay.core.namespace.Rows.BucketRow;
 import io.forebay.core.namespace.Rows.Entry;
 import io.forebay.core.namespace.Rows.GenerationRow;
 import io.forebay.core.namespace.Rows.SessionRow;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Overlay;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -35,8 +36,10 @@ final class Change {
   final long now;
   private final int shard;
   private final long index;
+  private final int level;
 
-  Change(int shard, long index, long wallMillis, Overlay out) {
+  Change(int shard, long index, long wallMillis, int level, Overlay out) {
+    this.level = level;
     this.shard = shard;
     this.index = index;
     this.now = wallMillis;
@@ -52,8 +55,26 @@ final class Change {
   long nextId() {
     long next = Math.max(lastId(out, shard) & 0xffff_ffff_ffffL, index - 1) + 1;
     long id = (long) shard << 48 | next;
-    out.put(Keys.kind(Keys.COUNTER), ByteBuffer.allocate(8).putLong(id).array());
+    putLastId(id, out);
     return id;
+  }
+
+  /**
+   * The version of a flush record that is changed: greater than the present one, and no other
+   * record of the key has had it or will. Before {@link Level#VERSIONS} it was the next number,
+   * which a record that is made when this one is gone could begin with.
+   */
+  long versionAfter(long present) {
+    return level >= Level.VERSIONS ? nextId() : present + 1;
+  }
+
+  /** Gives out none of the next ids. */
+  static void skipIds(long count, Overlay out, int shard) {
+    putLastId(lastId(out, shard) + count, out);
+  }
+
+  private static void putLastId(long id, Overlay out) {
+    out.put(Keys.kind(Keys.COUNTER), ByteBuffer.allocate(Long.BYTES).putLong(id).array());
   }
 
   static long lastId(io.forebay.core.sorted.SortedMap.View view, int shard) {

@@ -11,7 +11,8 @@ import java.util.Optional;
  * Everything known about one store key on its way. There is none for keys that the store neither
  * has nor is to get.
  *
- * @param version grows with every change of what is known about the store (F2, F4)
+ * @param version grows with every change of what is known about the store (F2, F4), and no other
+ *     record of the key ever has it
  * @param dueMillis wall time from which the target may be flushed
  * @param sinceMillis wall time since which the target waits
  * @param seen what the store held when last known

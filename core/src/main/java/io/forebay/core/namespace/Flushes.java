@@ -110,7 +110,7 @@ final class Flushes {
     }
 
     Optional<FlushRecord> save() {
-      version++;
+      version = change.versionAfter(version);
       return put(bucket, key, Optional.of(record()));
     }
   }

@@ -22,6 +22,12 @@ import java.util.Optional;
  * map give the same map and the same answers, and a restart is opening the map again.
  */
 public final class NamespaceMachine {
+  /**
+   * More than a flush record ever had changes while its versions ran ahead of the ids; a 65,536th
+   * of all ids.
+   */
+  private static final long VERSIONS_SKIPPED = 1L << 32;
+
   private final int shard;
 
   /**
@@ -37,28 +43,34 @@ public final class NamespaceMachine {
   /**
    * Applies one command of a log entry. Commands of one entry are applied one after the other on
    * views that show the ones before: the caller keeps an {@link Overlay} per entry, or uses {@link
-   * #apply(long, long, NamespaceCommand, Overlay)}.
+   * #apply(long, long, int, NamespaceCommand, Overlay)}.
    *
    * @param index of the entry in the log, growing
    * @param wallMillis the leader's wall time in the entry
+   * @param level of the log ({@link Level})
    * @param out receives the changes; none when refused
    * @param in the map as it is before
    */
   public NamespaceResult apply(
-      long index, long wallMillis, NamespaceCommand command, Batch out, SortedMap.View in) {
+      long index,
+      long wallMillis,
+      int level,
+      NamespaceCommand command,
+      Batch out,
+      SortedMap.View in) {
     var entry = new Overlay(in);
-    NamespaceResult result = apply(index, wallMillis, command, entry);
+    NamespaceResult result = apply(index, wallMillis, level, command, entry);
     entry.writeTo(out);
     return result;
   }
 
   /** Applies one command on top of an entry's earlier ones, and leaves its changes there. */
   public NamespaceResult apply(
-      long index, long wallMillis, NamespaceCommand command, Overlay entry) {
+      long index, long wallMillis, int level, NamespaceCommand command, Overlay entry) {
     var work = new Overlay(entry);
     NamespaceResult result;
     try {
-      var change = new Change(shard, index, wallMillis, work);
+      var change = new Change(shard, index, wallMillis, level, work);
       result = apply(command, change);
       change.uses.settle();
     } catch (Rows.Refusal refusal) {
@@ -78,6 +90,9 @@ public final class NamespaceMachine {
     var entry = new Overlay(in);
     if (before < Level.QUOTAS && level >= Level.QUOTAS) {
       Uses.countBeyond(Change.lastId(entry, shard), entry);
+    }
+    if (before < Level.VERSIONS && level >= Level.VERSIONS) {
+      Change.skipIds(VERSIONS_SKIPPED, entry, shard);
     }
     entry.writeTo(out);
   }

@@ -17,8 +17,11 @@ public final class Level {
    */
   public static final int QUOTAS = 2;
 
+  /** No version of a flush record recurs for its key: each is an id of its own. */
+  public static final int VERSIONS = 3;
+
   /** The newest that this program knows. */
-  public static final int NEWEST = QUOTAS;
+  public static final int NEWEST = VERSIONS;
 
   private Level() {}
 }

@@ -23,6 +23,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 
 /** One test for each rule, named after the fault that it keeps out. */
@@ -685,6 +686,30 @@ final class NamespaceRulesTest {
     assertThat(shard.use()).isEqualTo(new BucketUse(30, 0));
     expire();
     assertThat(shard.use()).isEqualTo(new BucketUse(0, 0));
+  }
+
+  @Test
+  void aVersionOfAFlushRecordNeverRecursForItsKeyNotEvenOneOfBeforeTheRuleChanged() {
+    shard.level = Level.FIRST;
+    SessionId session = shard.session();
+    var versions = new TreeSet<Long>();
+    for (int life = 0; life < 3; life++) {
+      shard.publish(session, "a", new Manifest.Inline(new byte[1]), BACK);
+      for (int turn = 0; turn < 20; turn++) {
+        assertThat(versions.add(shard.record("a").version())).as("life %d", life).isTrue();
+        long attempt = shard.begin("a").attempt();
+        assertThat(versions.add(shard.record("a").version())).as("life %d", life).isTrue();
+        shard.apply(
+            new NamespaceCommand.FlushFailed(
+                BUCKET, "a", attempt, ErrorCode.STORE_THROTTLED, "429", shard.now),
+            NamespaceResult.Done.class);
+      }
+      shard.delete("a");
+      assertThat(shard.recordOf("a")).isEmpty();
+      if (life == 0) {
+        shard.raise(Level.FIRST, Level.NEWEST);
+      }
+    }
   }
 
   private List<FlushItem> work() {

@@ -14,6 +14,7 @@ import io.forebay.core.id.Generation;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.SessionId;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.MemorySortedMap;
 import io.forebay.core.sorted.SortedMap;
@@ -35,6 +36,7 @@ final class Shard {
   NamespaceMachine machine = new NamespaceMachine(0);
   long index = 1;
   long now = 1_000_000;
+  int level = Level.NEWEST;
   private long sequence = 1;
 
   Shard() {
@@ -49,7 +51,7 @@ final class Shard {
     var batch = new Batch();
     NamespaceResult result;
     try (SortedMap.View view = map.view()) {
-      result = machine.apply(index++, now, command, batch, view);
+      result = machine.apply(index++, now, level, command, batch, view);
     }
     if (result instanceof NamespaceResult.Refused || result instanceof NamespaceResult.NotOwed) {
       assertThat(batch.changes()).isEmpty();
@@ -64,6 +66,7 @@ final class Shard {
       machine.raise(before, level, batch, view);
     }
     map.write(batch);
+    this.level = level;
   }
 
   BucketUse use() {

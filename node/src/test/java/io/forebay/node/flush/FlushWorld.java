@@ -61,6 +61,7 @@ import io.forebay.core.net.FlushMessage;
 import io.forebay.core.net.Message;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.MemorySortedMap;
 import io.forebay.core.sorted.SortedMap;
@@ -361,7 +362,7 @@ final class FlushWorld {
     var batch = new Batch();
     NamespaceResult result;
     try (SortedMap.View view = map.view()) {
-      result = machine.apply(index++, steps.wallMillis(), command, batch, view);
+      result = machine.apply(index++, steps.wallMillis(), Level.NEWEST, command, batch, view);
     }
     map.write(batch);
     return result;

@@ -9,6 +9,7 @@ import io.forebay.core.namespace.NamespaceCommand;
 import io.forebay.core.namespace.NamespaceMachine;
 import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.namespace.NamespaceResult;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.MemorySortedMap;
 import io.forebay.core.sorted.SortedMap;
@@ -144,7 +145,7 @@ final class Namespaces {
     var batch = new Batch();
     NamespaceResult result;
     try (SortedMap.View view = map.view()) {
-      result = machine.apply(1, wallMillis, command, batch, view);
+      result = machine.apply(1, wallMillis, Level.NEWEST, command, batch, view);
     }
     if (batch.changes().isEmpty()) {
       return new Applied(state, result, false, List.of(), List.of());
