@@ -90,7 +90,8 @@ public final class RaftVoter implements AutoCloseable {
    * @param voters every voter's consensus HOST:PORT, this one's too
    * @param directory for logs and maps; made if absent
    * @throws ForebayException CONFIGURATION when the address or the directory cannot be used;
-   *     WRONG_VERSION when a newer version of this program wrote the directory
+   *     WRONG_VERSION when a newer version of this program wrote the directory; CORRUPT when a log
+   *     is damaged where it may have been acknowledged
    */
   public RaftVoter(
       Env env,
@@ -140,8 +141,11 @@ public final class RaftVoter implements AutoCloseable {
       RaftGroupId first = groupId(clusterId, wanted.getFirst().name());
       boolean known = Files.exists(raft.resolve(first.getUuid().toString()).resolve("current"));
       requireOwn(raft, byGroup.keySet());
-      LogTail.mend(raft);
       for (GroupLog log : logs.values()) {
+        Path group = raft.resolve(log.group.getUuid().toString());
+        if (Files.exists(group)) {
+          LogTail.mend(group, log.map.applied().map(RocksSortedMap.Applied::index).orElse(-1L));
+        }
         if (!known && log.map.applied().isPresent()) {
           // A fresh log begins at index 0 again, and would be taken for applied.
           throw new ForebayException(
@@ -266,6 +270,7 @@ public final class RaftVoter implements AutoCloseable {
         properties, SizeInBytes.valueOf(retention.segmentBytes()));
     RaftServerConfigKeys.Log.setPreallocatedSize(
         properties, SizeInBytes.valueOf(Math.min(1L << 20, retention.segmentBytes())));
+    RaftServerConfigKeys.Log.setForceSyncNum(properties, LogTail.MOST_UNSYNCED);
     RaftServerConfigKeys.Log.setWriteBufferSize(properties, SizeInBytes.valueOf("5MB"));
     // The library's own pauses grow to 5 s: a leader would not see for that long that a dead peer
     // is back, and a majority that needs it would stand. A refused connection four times a second
