@@ -23,6 +23,7 @@ import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
 import io.forebay.core.volume.VolumeUsage;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -48,6 +49,8 @@ import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -94,6 +97,8 @@ public final class DiskVolume implements Volume {
   private static final long QUEUE_NANOS = 300_000_000L;
   // A bounce buffer holds the largest slice and a block on each side.
   private static final int BOUNCE_BYTES = (1 << 20) + (256 << 10);
+  // At the end. Each waits for a commit of the file system's journal, which those at once share.
+  private static final int SYNCS_AT_ONCE = 16;
   private static final ByteBuffer ZEROS = aligned(BLOCK_BYTES).asReadOnlyBuffer();
 
   private record Entry(Segment segment, int slot, Slot content) {}
@@ -1241,15 +1246,34 @@ public final class DiskVolume implements Volume {
       if (!unsettled.isEmpty() || meta.boot() != incarnation.boot() || fault.get() != null) {
         return;
       }
-      for (Segment segment : segments) {
-        segment.channel.force(true);
-      }
+      syncSegments();
       meta = meta.withAllSynced();
       meta.write(directory);
     } catch (IOException failure) {
       LOG.warn("volume {} was not synced when it was closed: {}", directory, failure.toString());
     } finally {
       lock.unlock();
+    }
+  }
+
+  private void syncSegments() throws IOException {
+    try (ThreadPoolExecutor threads = pool("sync", SYNCS_AT_ONCE)) {
+      var syncs = new ArrayList<Future<?>>();
+      for (Segment segment : segments) {
+        syncs.add(
+            threads.submit(() -> {
+              segment.channel.force(true);
+              return true;
+            }));
+      }
+      for (Future<?> sync : syncs) {
+        sync.get();
+      }
+    } catch (ExecutionException failure) {
+      throw new IOException(failure);
+    } catch (InterruptedException cancelled) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("closing " + directory);
     }
   }
 
