@@ -32,7 +32,7 @@ class OneNodeFilesTest extends FileServiceContract {
 
   @Test
   void aRangeAcrossTheEndOfASliceIsKeptInMemoryToo() {
-    FileService files = service();
+    FileService files = cluster.node(0).files();
     files.createBucket(
         new BucketSpec(
             "models",
@@ -75,7 +75,7 @@ class OneNodeFilesTest extends FileServiceContract {
 
   @Test
   void theAnswersOfBodiesWithoutChunksAreForgotten() {
-    FileService files = service();
+    FileService files = cluster.node(0).files();
     files.createBucket(
         new BucketSpec(
             "small",
