@@ -28,6 +28,7 @@ import io.forebay.transport.relay.RelayHop;
 import io.netty.bootstrap.Bootstrap;
 import io.netty.bootstrap.ServerBootstrap;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.IoHandlerFactory;
@@ -90,6 +91,8 @@ public final class TcpNetwork implements Network, AutoCloseable {
   private final boolean epoll = Epoll.isAvailable();
   private final Set<Connection> connections = ConcurrentHashMap.newKeySet();
   private final Set<Thread> handling = ConcurrentHashMap.newKeySet();
+  private final Set<Thread> dialling = ConcurrentHashMap.newKeySet();
+  private final Set<ChannelFuture> dials = ConcurrentHashMap.newKeySet();
   private final AtomicInteger untrusted = new AtomicInteger();
   private final AtomicLong refused = new AtomicLong();
   private volatile String lastRefusal = "";
@@ -423,31 +426,43 @@ public final class TcpNetwork implements Network, AutoCloseable {
 
   /** Connects; blocks while a name is looked up. */
   void dial(String address, Optional<NodeId> expected, Lane lane) {
+    Thread thread = Thread.currentThread();
+    dialling.add(thread);
     try {
-      var bootstrap = new Bootstrap();
-      bootstrap
-          .group(loops)
-          .channel(epoll ? EpollSocketChannel.class : NioSocketChannel.class)
-          .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, DIAL_MILLIS)
-          .option(ChannelOption.TCP_NODELAY, true)
-          .option(ChannelOption.SO_KEEPALIVE, true)
-          .option(ChannelOption.WRITE_BUFFER_WATER_MARK, WATER_MARK)
-          .handler(
-              new ChannelInitializer<Channel>() {
-                @Override
-                protected void initChannel(Channel channel) {
-                  attach(channel, expected, lane);
-                }
-              })
-          .connect(resolve(address))
-          .addListener(connected -> {
-            if (!connected.isSuccess()) {
-              lane.failed(unreachable(lane, connected.cause()));
-            }
-          });
+      if (closed) {
+        throw new ForebayException(ErrorCode.PEER_UNREACHABLE, "this network is closed");
+      }
+      ChannelFuture dial = connect(resolve(address), expected, lane);
+      dials.add(dial);
+      dial.addListener(connected -> {
+        dials.remove(dial);
+        if (!connected.isSuccess()) {
+          lane.failed(unreachable(lane, connected.cause()));
+        }
+      });
     } catch (RuntimeException failure) {
       lane.failed(unreachable(lane, failure));
+    } finally {
+      dialling.remove(thread);
     }
+  }
+
+  private ChannelFuture connect(InetSocketAddress address, Optional<NodeId> expected, Lane lane) {
+    return new Bootstrap()
+        .group(loops)
+        .channel(epoll ? EpollSocketChannel.class : NioSocketChannel.class)
+        .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, DIAL_MILLIS)
+        .option(ChannelOption.TCP_NODELAY, true)
+        .option(ChannelOption.SO_KEEPALIVE, true)
+        .option(ChannelOption.WRITE_BUFFER_WATER_MARK, WATER_MARK)
+        .handler(
+            new ChannelInitializer<Channel>() {
+              @Override
+              protected void initChannel(Channel channel) {
+                attach(channel, expected, lane);
+              }
+            })
+        .connect(address);
   }
 
   private static ForebayException unreachable(Lane lane, Throwable cause) {
@@ -559,7 +574,21 @@ public final class TcpNetwork implements Network, AutoCloseable {
     connections.forEach(connection -> connection.close(why));
     handling.forEach(Thread::interrupt);
     long deadline = env.nanoTime() + JOIN_NANOS;
-    for (Thread thread : handling) {
+    join(handling, deadline);
+    // What is registered with loops that have ended, or tells them its outcome, is an error to
+    // them.
+    join(dialling, deadline);
+    for (ChannelFuture dial : dials) {
+      if (dial.channel().isRegistered()) {
+        ChannelFuture _ = dial.channel().close();
+      }
+      dial.awaitUninterruptibly(Math.max(0, deadline - env.nanoTime()), TimeUnit.NANOSECONDS);
+    }
+    loops.shutdownGracefully(0, 2, TimeUnit.SECONDS).awaitUninterruptibly(5, TimeUnit.SECONDS);
+  }
+
+  private void join(Set<Thread> threads, long deadline) {
+    for (Thread thread : threads) {
       try {
         thread.join(Duration.ofNanos(Math.max(0, deadline - env.nanoTime())));
       } catch (InterruptedException interrupted) {
@@ -567,6 +596,5 @@ public final class TcpNetwork implements Network, AutoCloseable {
         break;
       }
     }
-    loops.shutdownGracefully(0, 2, TimeUnit.SECONDS).awaitUninterruptibly(5, TimeUnit.SECONDS);
   }
 }

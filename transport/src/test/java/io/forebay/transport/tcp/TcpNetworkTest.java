@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
 import io.forebay.core.env.TestEnv;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -27,8 +28,12 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -305,6 +310,41 @@ final class TcpNetworkTest extends NetworkContract {
     return from.call(new NodeId("n" + to), new Ping(), Optional.empty(), 10 * SECOND)
         .await()
         .message();
+  }
+
+  @Test
+  void closingInTheMiddleOfADialIsNoErrorOfTheLibrary() {
+    var logged = new ConcurrentLinkedQueue<String>();
+    var told =
+        new Handler() {
+          @Override
+          public void publish(LogRecord line) {
+            logged.add(line.getLevel() + " " + line.getMessage());
+          }
+
+          @Override
+          public void flush() {}
+
+          @Override
+          public void close() {}
+        };
+    Logger library = Logger.getLogger("io.netty"); // where nothing is bound to SLF4J
+    library.addHandler(told);
+    try {
+      for (int i = 0; i < 200; i++) {
+        TcpNetwork client = other("client", "secret", "c1", Optional.empty());
+        Outcome<Reply> call =
+            client.call(new NodeId("n0"), new Ping(), Optional.empty(), 5 * SECOND);
+        for (int spin = 0; spin < 50 * i; spin++) {
+          Thread.onSpinWait();
+        }
+        client.close();
+        assertThat(call.awaitUntil(env.nanoTime() + 5 * SECOND)).isTrue();
+      }
+    } finally {
+      library.removeHandler(told);
+    }
+    assertThat(logged).isEmpty();
   }
 
   private TcpNetwork network(String name, String secret, String cluster, Optional<String> listen) {
