@@ -4,6 +4,7 @@ import io.forebay.app.bench.BenchCommand;
 import io.forebay.app.chaos.ChaosCommand;
 import io.forebay.app.command.DataCommands;
 import io.forebay.app.command.OperatorCommands;
+import io.forebay.app.command.PolicyCommands;
 import io.forebay.app.demo.DemoCommand;
 import io.forebay.app.fuzz.FuzzCommand;
 import io.forebay.app.serve.ServeCommand;
@@ -37,6 +38,7 @@ public final class Main implements Runnable {
           ChaosCommand.class,
           OperatorCommands.StatusCommand.class,
           OperatorCommands.BucketCommand.class,
+          PolicyCommands.PolicyCommand.class,
           DataCommands.Ls.class,
           DataCommands.Cp.class,
           DataCommands.Cat.class,

@@ -40,6 +40,7 @@ import io.forebay.node.replica.Volumes;
 import io.forebay.node.resync.Repair;
 import io.forebay.node.resync.Resync;
 import io.forebay.node.resync.Scrubber;
+import io.forebay.node.retain.Retention;
 import io.forebay.node.service.NodeFileService;
 import io.forebay.node.write.ChunkSender;
 import io.forebay.node.write.Session;
@@ -76,6 +77,7 @@ public final class Node implements AutoCloseable {
   private final LeaseCache leases;
   private final List<LogService> logs = new ArrayList<>();
   private final Optional<Coordinator> coordinator;
+  private final Optional<Retention> retention;
   private final Optional<VoterEndpoint> voterEndpoint;
   private final Optional<LeasedLog> leasedLog;
   private final Optional<Levels> levels;
@@ -168,11 +170,13 @@ public final class Node implements AutoCloseable {
       this.coordinator =
           Optional.of(
               new Coordinator(env, cluster, voter.get().clusterLog(), plane, config.graceMillis()));
+      this.retention = Optional.of(new Retention(env, () -> cluster.leadership().self(), plane));
     } else {
       this.leasedLog = Optional.empty();
       this.levels = Optional.empty();
       this.voterEndpoint = Optional.empty();
       this.coordinator = Optional.empty();
+      this.retention = Optional.empty();
     }
   }
 
@@ -190,6 +194,7 @@ public final class Node implements AutoCloseable {
         (from, message, payload) -> answer(message, payload, fileMessages, flushMessages), replica);
     run("agent", agent::run);
     coordinator.ifPresent(each -> run("coordinator", each::run));
+    retention.ifPresent(each -> run("retention", each::run));
     leasedLog.ifPresent(each -> run("leases", each::run));
     levels.ifPresent(each -> run("levels", each::run));
     run("resync", resync::run);

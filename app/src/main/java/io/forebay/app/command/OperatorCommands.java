@@ -16,9 +16,11 @@ import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.FlushReport;
 import io.forebay.core.file.PathStatus;
+import io.forebay.core.file.PrefixStatus;
 import io.forebay.core.file.StoreConflict;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.NodeId;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -68,7 +70,7 @@ public final class OperatorCommands {
     }
   }
 
-  private static void missing(@Nullable CommandSpec spec) {
+  static void missing(@Nullable CommandSpec spec) {
     if (spec != null) {
       throw new ParameterException(spec.commandLine(), "a sub-command is missing");
     }
@@ -208,7 +210,7 @@ public final class OperatorCommands {
     return text.equals("none") ? 0 : Size.parse("--quota", text);
   }
 
-  private static ForebayException invalid(String message) {
+  static ForebayException invalid(String message) {
     return new ForebayException(ErrorCode.INVALID_ARGUMENT, message);
   }
 
@@ -272,16 +274,7 @@ public final class OperatorCommands {
         throw new ParameterException(spec.commandLine(), "nothing is to be changed");
       }
       try (Connection connection = connect.open()) {
-        Bucket old =
-            connection
-                .files()
-                .bucket(name)
-                .orElseThrow(() ->
-                    new ForebayException(
-                        ErrorCode.NO_SUCH_BUCKET,
-                        "there is no bucket '"
-                            + name
-                            + "'; `forebay bucket list` shows which are"));
+        Bucket old = require(connection, name);
         if (quota != null) {
           connection.files().setQuota(name, quota(quota));
         }
@@ -315,6 +308,16 @@ public final class OperatorCommands {
         return code;
       }
     }
+  }
+
+  static Bucket require(Connection connection, String name) {
+    return connection
+        .files()
+        .bucket(name)
+        .orElseThrow(() ->
+            new ForebayException(
+                ErrorCode.NO_SUCH_BUCKET,
+                "there is no bucket '" + name + "'; `forebay bucket list` shows which are"));
   }
 
   private static List<Bucket.PrefixMode> modes(List<String> texts) {
@@ -624,7 +627,7 @@ public final class OperatorCommands {
     }
   }
 
-  private static int operate(Connection connection, ClusterCommand command) {
+  static int operate(Connection connection, ClusterCommand command) {
     return switch (connection.operate(command)) {
       case ClusterResult.Done _ -> 0;
       case ClusterResult.Refused(var code, var message) -> {
@@ -709,15 +712,23 @@ public final class OperatorCommands {
       name = "status",
       description = {
         "What the cluster is doing now; with BUCKET/KEY, where an object's copies are, whether the store has it,"
-            + " and what would be lost if a node died: \"may I kill this node?\""
+            + " and what would be lost if a node died: \"may I kill this node?\" With BUCKET or BUCKET/PREFIX/, what of"
+            + " all that is below is in no store, since when, and in how many copies."
       },
       mixinStandardHelpOptions = true,
       footerHeading = EXAMPLE,
-      footer = {"  forebay status --watch", "  forebay status checkpoints/step-7/rank-0"})
+      footer = {
+        "  forebay status --watch",
+        "  forebay status checkpoints/step-7/rank-0",
+        "  forebay status checkpoints/step-7/"
+      })
   public static final class StatusCommand implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
-    @Parameters(arity = "0..1", paramLabel = "BUCKET/KEY", converter = RemotePath.Converter.class)
+    @Parameters(
+        arity = "0..1",
+        paramLabel = "BUCKET[/PATH]",
+        converter = RemotePath.Converter.class)
     private List<RemotePath> paths = List.of();
 
     @Option(names = "--watch", description = "Again every second, until interrupted.")
@@ -762,8 +773,7 @@ public final class OperatorCommands {
                   bucket -> true,
                   bucket -> connection.files().use(bucket.name())));
         } else {
-          RemotePath path = paths.getFirst().requireKey();
-          printPath(connection.files().pathStatus(path.bucket(), path.key()));
+          printPath(connection.files(), paths.getFirst());
         }
         System.out.flush();
       }
@@ -873,7 +883,78 @@ public final class OperatorCommands {
       }
     }
 
-    private void printPath(PathStatus status) {
+    private void printPath(FileService files, RemotePath path) {
+      if (path.key().isEmpty() || path.key().endsWith("/")) {
+        printPrefix(path, files.prefixStatus(path.bucket(), path.key()));
+        return;
+      }
+      try {
+        printObject(files.pathStatus(path.bucket(), path.key()));
+      } catch (ForebayException failure) {
+        var below = new RemotePath(path.bucket(), path.key() + "/");
+        if (failure.code() != ErrorCode.NOT_FOUND) {
+          throw failure;
+        }
+        PrefixStatus status = files.prefixStatus(below.bucket(), below.key());
+        if (status.objects() == 0) {
+          throw failure;
+        }
+        printPrefix(below, status);
+      }
+    }
+
+    private void printPrefix(RemotePath path, PrefixStatus status) {
+      if (json) {
+        System.out.println(Json.of(status));
+        return;
+      }
+      System.out.printf(
+          Locale.ROOT,
+          "%s/%s: %d objects (%s); in no store: %d (%s)%n",
+          path.bucket(),
+          path.key(),
+          status.objects(),
+          Size.format(status.bytes()),
+          status.heldObjects(),
+          Size.format(status.heldBytes()));
+      if (status.heldObjects() == 0) {
+        System.out.println("  if all caches were lost: nothing would be lost");
+        return;
+      }
+      System.out.printf(
+          Locale.ROOT,
+          "  the oldest since %s; %d are never to go to a store%n",
+          Instant.ofEpochMilli(status.oldestMillis()),
+          status.neverFlushed());
+      for (PrefixStatus.Copies each : status.copies()) {
+        System.out.printf(
+            Locale.ROOT, "  %d copies: %s%n", each.copies(), Size.format(each.bytes()));
+      }
+      if (status.inLogBytes() > 0) {
+        System.out.printf(Locale.ROOT, "  at the voters: %s%n", Size.format(status.inLogBytes()));
+      }
+      if (status.unknownBytes() > 0) {
+        System.out.printf(
+            Locale.ROOT, "  copies not looked at: %s%n", Size.format(status.unknownBytes()));
+      }
+      int most = status.copies().stream().mapToInt(PrefixStatus.Copies::copies).max().orElse(0);
+      for (int nodes = 1; nodes <= most; nodes++) {
+        long lost = status.lostWith(nodes);
+        System.out.printf(
+            Locale.ROOT,
+            "  if %d node%s died at once: %s%n",
+            nodes,
+            nodes == 1 ? "" : "s",
+            lost == 0 ? "nothing would be lost" : "up to " + Size.format(lost) + " WOULD BE LOST");
+      }
+      System.out.printf(
+          Locale.ROOT,
+          "  if all caches were lost: %d objects, %s, WOULD BE LOST%n",
+          status.heldObjects(),
+          Size.format(status.heldBytes()));
+    }
+
+    private void printObject(PathStatus status) {
       if (json) {
         System.out.println(Json.of(status));
         return;

@@ -43,4 +43,18 @@ public final class Span {
             + text
             + "' is no span of time; write a number and a unit, such as 500ms, 5s, 2m or 1h");
   }
+
+  /** As it is written with the largest unit that needs no fraction. */
+  public static String format(long millis) {
+    if (millis != 0 && millis % 86_400_000L == 0) {
+      return millis / 86_400_000L + "d";
+    }
+    if (millis != 0 && millis % 3_600_000L == 0) {
+      return millis / 3_600_000L + "h";
+    }
+    if (millis != 0 && millis % 60_000L == 0) {
+      return millis / 60_000L + "m";
+    }
+    return millis % 1_000L == 0 ? millis / 1_000L + "s" : millis + "ms";
+  }
 }

@@ -126,6 +126,67 @@ final class CommandLineTest {
   }
 
   @Test
+  void checkpointsAreKeptAndFlushedByThePolicyOfTheirPrefix() throws Exception {
+    try (OneNode node = node("flushDelay: 0s").start()) {
+      node.command("bucket", "create", "ckpt", "--read-grace", "1s").expectSuccess();
+      node.command("policy", "set", "ckpt/run", "--keep-last", "1").expectRefusal("marker");
+      node.command("policy", "set", "ckpt/run", "--marker", "_DONE").expectRefusal("something");
+      JsonNode set =
+          node.command(
+                  "policy",
+                  "set",
+                  "ckpt/run",
+                  "--marker",
+                  "_DONE",
+                  "--keep-last",
+                  "1",
+                  "--flush-every",
+                  "2",
+                  "--json")
+              .json();
+      assertThat(set.path("policy").path("prefix").asString("")).isEqualTo("run/");
+      assertThat(node.command("policy", "list").expectSuccess().out())
+          .isEqualTo("ckpt/run/  marker _DONE  keeps the last 1  flushes one of 2\n");
+      assertThat(node.command("bucket", "list").expectSuccess().out()).contains("run/=CACHE_ONLY");
+
+      Path store = temp.resolve("a/store/ckpt.d/run.d");
+      for (String file : List.of("rank-0", "_DONE")) {
+        byte[] body = new byte[file.equals("_DONE") ? 1 : 5_000];
+        for (int step = 1; step <= 3; step++) {
+          String path = "/ckpt/run/step-" + step + "/" + file;
+          assertThat(node.put(path, body).statusCode()).isEqualTo(200);
+        }
+      }
+      ServerProcess.await(
+          "the second is in the store", 60, () -> Files.exists(store.resolve("step-2.d/_DONE")));
+      assertThat(store.resolve("step-2.d/rank-0")).exists();
+      assertThat(store.resolve("step-1.d")).doesNotExist();
+      assertThat(store.resolve("step-3.d")).doesNotExist();
+      assertThat(node.get("/ckpt/run/step-1/rank-0").statusCode()).isEqualTo(404);
+      assertThat(node.get("/ckpt/run/step-2/rank-0").body()).isEqualTo(new byte[5_000]);
+      assertThat(node.get("/ckpt/run/step-3/rank-0").body()).isEqualTo(new byte[5_000]);
+
+      assertThat(node.command("status", "ckpt/run").expectSuccess().out())
+          .contains(
+              "ckpt/run/: 4 objects",
+              "in no store: 2",
+              "2 are never to go to a store",
+              "1 copies: 4.88 KiB",
+              "if 1 node died at once: up to 4.88 KiB WOULD BE LOST");
+      JsonNode status = node.command("status", "ckpt/run/step-2/", "--json").json();
+      assertThat(status.path("objects").asInt(0)).isEqualTo(2);
+      assertThat(status.path("heldObjects").asInt(-1)).isZero();
+      assertThat(node.command("status", "ckpt/run/step-2/").expectSuccess().out())
+          .contains("nothing would be lost");
+
+      node.command("policy", "delete", "ckpt/run/").expectSuccess();
+      node.command("policy", "delete", "ckpt/run/").expectRefusal("NOT_FOUND", "policy list");
+      assertThat(node.command("policy", "list", "--json").json()).isEmpty();
+      assertThat(node.command("bucket", "list").expectSuccess().out()).doesNotContain("CACHE_ONLY");
+    }
+  }
+
+  @Test
   void whatANodeIsDoingIsSeenByPeopleAndByMachines() throws Exception {
     try (OneNode node = node("flushDelay: 1h").start()) {
       node.command("bucket", "create", "data").expectSuccess();

@@ -201,6 +201,12 @@ public final class FileEndpoint {
       case FileMessage.AskUse(var bucket) -> Reply.of(new FileMessage.Use(files.use(bucket)));
       case FileMessage.SetQuota(var bucket, long quotaBytes) ->
           done(() -> files.setQuota(bucket, quotaBytes));
+      case FileMessage.AskPolicies(var bucket) ->
+          Reply.of(new FileMessage.Policies(files.policies(bucket)));
+      case FileMessage.SetPolicies(var bucket, var policies) ->
+          done(() -> files.setPolicies(bucket, policies));
+      case FileMessage.AskPrefixStatus(var bucket, var prefix) ->
+          Reply.of(new FileMessage.PrefixStatusAnswer(files.prefixStatus(bucket, prefix)));
       case FileMessage.AskReport() -> Reply.of(new FileMessage.Report(report.get()));
       case FileMessage.OperatorCommand(var command) ->
           Reply.of(new FileMessage.OperatorAnswer(operator.apply(command)));
@@ -222,6 +228,8 @@ public final class FileEndpoint {
           FileMessage.Conflicts _,
           FileMessage.PathStatusAnswer _,
           FileMessage.Use _,
+          FileMessage.Policies _,
+          FileMessage.PrefixStatusAnswer _,
           FileMessage.Report _,
           FileMessage.OperatorAnswer _ ->
           throw new ForebayException(

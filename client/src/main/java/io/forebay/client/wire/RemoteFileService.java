@@ -25,6 +25,8 @@ import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.PartInfo;
 import io.forebay.core.file.PartPage;
 import io.forebay.core.file.PathStatus;
+import io.forebay.core.file.PrefixPolicy;
+import io.forebay.core.file.PrefixStatus;
 import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.StoreConflict;
 import io.forebay.core.file.UploadPage;
@@ -93,6 +95,16 @@ public final class RemoteFileService implements FileService {
   @Override
   public void setQuota(String bucket, long quotaBytes) {
     ask(new FileMessage.SetQuota(bucket, quotaBytes), FileMessage.Done.class);
+  }
+
+  @Override
+  public List<PrefixPolicy> policies(String bucket) {
+    return ask(new FileMessage.AskPolicies(bucket), FileMessage.Policies.class).policies();
+  }
+
+  @Override
+  public void setPolicies(String bucket, List<PrefixPolicy> policies) {
+    ask(new FileMessage.SetPolicies(bucket, policies), FileMessage.Done.class);
   }
 
   @Override
@@ -316,6 +328,13 @@ public final class RemoteFileService implements FileService {
     return ask(
             new FileMessage.AskPathStatus(bucket, ObjectKey.check(key)),
             FileMessage.PathStatusAnswer.class)
+        .status();
+  }
+
+  @Override
+  public PrefixStatus prefixStatus(String bucket, String prefix) {
+    return ask(
+            new FileMessage.AskPrefixStatus(bucket, prefix), FileMessage.PrefixStatusAnswer.class)
         .status();
   }
 

@@ -51,6 +51,17 @@ public interface FileService {
    */
   void setQuota(String bucket, long quotaBytes);
 
+  /** What is kept of a bucket below its prefixes, by prefix. */
+  List<PrefixPolicy> policies(String bucket);
+
+  /**
+   * Replaces what is kept of a bucket below its prefixes. It is carried out from some seconds later
+   * on; once it was taken away, nothing more is deleted by it.
+   *
+   * @throws io.forebay.core.error.ForebayException INVALID_ARGUMENT ({@link PrefixPolicy#check})
+   */
+  void setPolicies(String bucket, List<PrefixPolicy> policies);
+
   /** The bucket of that name, if there is one. */
   Optional<Bucket> bucket(String name);
 
@@ -262,4 +273,13 @@ public interface FileService {
    * @throws io.forebay.core.error.ForebayException NOT_FOUND
    */
   PathStatus pathStatus(String bucket, String key);
+
+  /**
+   * What of everything below a prefix is in no store, and in how many copies. Costs a query of the
+   * log for each 1,000 objects, and one for each of up to 10,000 that are in no store, so it is for
+   * people, not for loops.
+   *
+   * @param prefix empty: the whole bucket
+   */
+  PrefixStatus prefixStatus(String bucket, String prefix);
 }

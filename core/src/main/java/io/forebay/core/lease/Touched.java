@@ -58,6 +58,11 @@ public record Touched(List<Directory> directories, List<Prefix> prefixes, boolea
       case NamespaceCommand.FlushTrouble c -> one(c.bucket(), c.key());
       case NamespaceCommand.ConflictKeep c -> one(c.bucket(), c.key());
       case NamespaceCommand.ConflictTake c -> one(c.bucket(), c.key());
+      case NamespaceCommand.LetGo c ->
+          c.path().endsWith("/")
+              ? new Touched(List.of(), List.of(new Prefix(c.bucket(), c.path())), false)
+              : one(c.bucket(), c.path());
+      case NamespaceCommand.FlushHeld c -> many(c.bucket(), c.keys());
       case NamespaceCommand.FlushNow c ->
           new Touched(List.of(), List.of(new Prefix(c.bucket(), c.prefix())), false);
       case NamespaceCommand.FlushAbandon _ -> new Touched(List.of(), List.of(), true);
@@ -66,6 +71,7 @@ public record Touched(List<Directory> directories, List<Prefix> prefixes, boolea
           NamespaceCommand.SessionLowWater _,
           NamespaceCommand.SealBucket _,
           NamespaceCommand.SetQuota _,
+          NamespaceCommand.SetPolicies _,
           NamespaceCommand.CreateUpload _,
           NamespaceCommand.PutPart _,
           NamespaceCommand.PutPartCopy _,

@@ -32,6 +32,7 @@ final class Keys {
   static final byte MADE_PART = 0x12;
   static final byte USE = 0x13;
   static final byte UNCOUNTED = 0x14;
+  static final byte POLICIES = 0x15;
 
   static final byte[] NOTHING = {};
 

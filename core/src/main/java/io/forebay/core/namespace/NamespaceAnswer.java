@@ -140,4 +140,12 @@ public sealed interface NamespaceAnswer {
   /** What a bucket holds, and how much it may. */
   @Tag(14)
   record Use(BucketUse use) implements NamespaceAnswer {}
+
+  /** The policies of each bucket that has any. */
+  @Tag(17)
+  record Policies(List<BucketPolicies> buckets) implements NamespaceAnswer {
+    public Policies {
+      buckets = List.copyOf(buckets);
+    }
+  }
 }

@@ -4,6 +4,7 @@ import io.forebay.core.codec.Tag;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.file.CompletedPart;
 import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.PrefixPolicy;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.Generation;
 import io.forebay.core.id.NodeId;
@@ -378,6 +379,64 @@ public sealed interface NamespaceCommand {
     @Override
     public int level() {
       return Level.QUOTAS;
+    }
+  }
+
+  /**
+   * Replaces the policies of a bucket's prefixes. They change nothing by themselves: who carries
+   * them out says so with {@link LetGo} and {@link FlushHeld}. Answer: Done; NO_SUCH_BUCKET
+   * (sealed); INVALID_ARGUMENT (one prefix lies in another's, or they are too many).
+   */
+  @Tag(33)
+  record SetPolicies(BucketId bucket, List<PrefixPolicy> policies) implements NamespaceCommand {
+    public SetPolicies {
+      policies = List.copyOf(policies);
+    }
+
+    @Override
+    public int level() {
+      return Level.POLICIES;
+    }
+  }
+
+  /**
+   * Deletes what is in the cache only, by a policy that is in force: one object, or, when the path
+   * ends with '/', everything below it, in one step. All of it or nothing: refused when the policy
+   * was changed, when any of it is newer than was seen, or when the store has any of it, is to get
+   * it, or may still hold it. Answer: {@code Expired}, with how many objects; CONCURRENT_CHANGE;
+   * NOT_IMPLEMENTED (more than 10,000 objects).
+   *
+   * @param by one of the bucket's, whose prefix the path begins with
+   * @param upTo the newest generation that was seen there
+   * @param policy for its read grace
+   */
+  @Tag(34)
+  record LetGo(BucketId bucket, PrefixPolicy by, String path, Generation upTo, FlushPolicy policy)
+      implements NamespaceCommand {
+    @Override
+    public int level() {
+      return Level.POLICIES;
+    }
+  }
+
+  /**
+   * Sends to the store what was published as cache-only, as if it had been published under this
+   * policy now; the generations stay. Keys that are absent, or have a newer generation than was
+   * seen, or that the store has or is to get, are passed over. Answer: Done; INVALID_ARGUMENT (more
+   * than 1,000 keys, or a policy that does not flush).
+   *
+   * @param upTo the newest generation that was seen among them
+   */
+  @Tag(35)
+  record FlushHeld(BucketId bucket, List<String> keys, Generation upTo, FlushPolicy policy)
+      implements NamespaceCommand {
+    public FlushHeld {
+      keys = List.copyOf(keys);
+    }
+
+    @Override
+    public int level() {
+      return Level.POLICIES;
     }
   }
 }

@@ -3,10 +3,12 @@ package io.forebay.core.namespace;
 import static io.forebay.core.namespace.Rows.refuse;
 
 import io.forebay.core.error.ErrorCode;
+import io.forebay.core.file.PrefixPolicy;
 import io.forebay.core.id.Generation;
 import io.forebay.core.id.SessionId;
 import io.forebay.core.namespace.Rows.BucketRow;
 import io.forebay.core.namespace.Rows.GenerationRow;
+import io.forebay.core.namespace.Rows.PoliciesRow;
 import io.forebay.core.namespace.Rows.SessionRow;
 import io.forebay.core.namespace.Rows.UploadRow;
 import io.forebay.core.rule.Level;
@@ -117,6 +119,9 @@ public final class NamespaceMachine {
       case NamespaceCommand.SessionLowWater c -> lowWater(c, change);
       case NamespaceCommand.SealBucket c -> seal(c, change, uploads);
       case NamespaceCommand.SetQuota c -> setQuota(c, change);
+      case NamespaceCommand.SetPolicies c -> setPolicies(c, change);
+      case NamespaceCommand.LetGo c -> objects.letGo(c);
+      case NamespaceCommand.FlushHeld c -> objects.flushHeld(c);
       case NamespaceCommand.Publish c -> objects.publish(c);
       case NamespaceCommand.Delete c -> objects.delete(c);
       case NamespaceCommand.DeleteMany c -> objects.deleteMany(c);
@@ -203,6 +208,7 @@ public final class NamespaceMachine {
     }
     uploads.abortAll(c.bucket());
     change.uses.setQuota(c.bucket(), 0);
+    change.out.remove(Keys.of(Keys.POLICIES, c.bucket().value()));
     var root = row.map(BucketRow::root).orElseGet(() -> change.bucketForWriting(c.bucket()).root());
     change.out.put(key, Rows.bytes(BucketRow.class, new BucketRow(root, true)));
     return new NamespaceResult.Done();
@@ -214,6 +220,22 @@ public final class NamespaceMachine {
     }
     BucketRow _ = change.bucketForWriting(c.bucket());
     change.uses.setQuota(c.bucket(), c.quotaBytes());
+    return new NamespaceResult.Done();
+  }
+
+  private static NamespaceResult setPolicies(NamespaceCommand.SetPolicies c, Change change) {
+    try {
+      PrefixPolicy.check(c.policies());
+    } catch (IllegalArgumentException wrong) {
+      throw refuse(ErrorCode.INVALID_ARGUMENT, String.valueOf(wrong.getMessage()));
+    }
+    BucketRow _ = change.bucketForWriting(c.bucket());
+    byte[] key = Keys.of(Keys.POLICIES, c.bucket().value());
+    if (c.policies().isEmpty()) {
+      change.out.remove(key);
+    } else {
+      change.out.put(key, Rows.bytes(PoliciesRow.class, new PoliciesRow(c.policies())));
+    }
     return new NamespaceResult.Done();
   }
 

@@ -103,4 +103,8 @@ public sealed interface NamespaceQuery {
   /** What a bucket holds, and how much it may. Answer: {@code Use}. */
   @Tag(13)
   record UseOf(BucketId bucket) implements NamespaceQuery {}
+
+  /** The policies of all buckets that have any. Answer: {@code Policies}. */
+  @Tag(16)
+  record AllPolicies() implements NamespaceQuery {}
 }

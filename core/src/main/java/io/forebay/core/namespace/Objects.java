@@ -23,10 +23,10 @@ import java.util.function.Function;
 
 /** Publishes, deletes, copies and renames. */
 final class Objects {
-  /** Most objects that a rename of a prefix moves one by one. */
-  static final int MAX_RENAMED = 10_000;
+  /** Most objects below a prefix that one command moves or deletes one by one. */
+  static final int MAX_AT_ONCE = 10_000;
 
-  private static final int MAX_DELETED = 1000;
+  private static final int MAX_KEYS = 1000;
 
   private final Change change;
   private final Flushes flushes;
@@ -181,8 +181,8 @@ final class Objects {
   }
 
   NamespaceResult deleteMany(NamespaceCommand.DeleteMany c) {
-    if (c.keys().size() > MAX_DELETED) {
-      throw refuse(ErrorCode.INVALID_ARGUMENT, "at most " + MAX_DELETED + " keys at once");
+    if (c.keys().size() > MAX_KEYS) {
+      throw refuse(ErrorCode.INVALID_ARGUMENT, "at most " + MAX_KEYS + " keys at once");
     }
     var answers = new ArrayList<NamespaceResult.DeletedMany.OneDeleted>();
     for (String key : c.keys()) {
@@ -349,32 +349,11 @@ final class Objects {
       change.putEntry(c.bucket(), c.to(), new Entry.Directory(directory));
       return 0;
     }
-    byte[] prefix = Keys.utf8(c.from());
-    var keys = new ArrayList<String>();
-    change.tree.walk(
-        c.bucket(),
-        prefix,
-        new Tree.Visitor() {
-          @Override
-          public boolean object(byte[] path, Entry.File file) {
-            if (!Keys.startsWith(path, prefix) || keys.size() > MAX_RENAMED) {
-              return false;
-            }
-            keys.add(Keys.text(path, 0));
-            return true;
-          }
-
-          @Override
-          public Tree.Step directory(byte[] path, boolean fromBegin) {
-            return Keys.startsWith(path, prefix) || Keys.startsWith(prefix, path)
-                ? Tree.Step.ENTER
-                : Tree.Step.STOP;
-          }
-        });
-    if (keys.size() > MAX_RENAMED) {
+    List<String> keys = below(c.bucket(), c.from());
+    if (keys.size() > MAX_AT_ONCE) {
       throw refuse(
           ErrorCode.NOT_IMPLEMENTED,
-          "a prefix of more than " + MAX_RENAMED + " objects that go to a store is not renamed");
+          "a prefix of more than " + MAX_AT_ONCE + " objects that go to a store is not renamed");
     }
     for (String key : keys) {
       String to = c.to() + key.substring(c.from().length());
@@ -382,5 +361,90 @@ final class Objects {
       move(c.bucket(), key, to, c.policy());
     }
     return keys.size();
+  }
+
+  /** Keys of a prefix, in order; one more than {@link #MAX_AT_ONCE} says that there are more. */
+  private List<String> below(BucketId bucket, String path) {
+    byte[] prefix = Keys.utf8(path);
+    var keys = new ArrayList<String>();
+    change.tree.walk(
+        bucket,
+        prefix,
+        new Tree.Visitor() {
+          @Override
+          public boolean object(byte[] found, Entry.File file) {
+            if (!Keys.startsWith(found, prefix) || keys.size() > MAX_AT_ONCE) {
+              return false;
+            }
+            keys.add(Keys.text(found, 0));
+            return true;
+          }
+
+          @Override
+          public Tree.Step directory(byte[] found, boolean fromBegin) {
+            return Keys.startsWith(found, prefix) || Keys.startsWith(prefix, found)
+                ? Tree.Step.ENTER
+                : Tree.Step.STOP;
+          }
+        });
+    return keys;
+  }
+
+  /** What is deleted here was never on its way to a store: no deletion has to follow it there. */
+  NamespaceResult letGo(NamespaceCommand.LetGo c) {
+    Change.checkKey(c.path());
+    if (!c.path().startsWith(c.by().prefix())
+        || !Queries.policies(change.out, c.bucket()).contains(c.by())) {
+      throw refuse(ErrorCode.CONCURRENT_CHANGE, "the policy is not in force: '" + c.path() + "'");
+    }
+    List<String> keys = c.path().endsWith("/") ? below(c.bucket(), c.path()) : List.of(c.path());
+    if (keys.size() > MAX_AT_ONCE) {
+      throw refuse(
+          ErrorCode.NOT_IMPLEMENTED,
+          "'" + c.path() + "' holds more than " + MAX_AT_ONCE + " objects: they stay");
+    }
+    int count = 0;
+    for (String key : keys) {
+      Optional<ObjectHead> head = change.head(c.bucket(), key);
+      if (head.isEmpty()) {
+        continue;
+      }
+      if (head.get().generation().value() > c.upTo().value()) {
+        throw refuse(ErrorCode.CONCURRENT_CHANGE, "'" + key + "' was published meanwhile");
+      }
+      if (Flushes.record(change.out, c.bucket(), key).isPresent()) {
+        throw refuse(
+            ErrorCode.CONCURRENT_CHANGE, "the store has '" + key + "', is to get or to lose it");
+      }
+      change.removeEntry(c.bucket(), key);
+      change.supersede(head.get().generation(), c.policy());
+      count++;
+    }
+    return new NamespaceResult.Expired(count, false);
+  }
+
+  /** A generation is owed until it is clean, so whether it is flushed can be said late. */
+  NamespaceResult flushHeld(NamespaceCommand.FlushHeld c) {
+    if (c.keys().size() > MAX_KEYS || !c.policy().flushes()) {
+      throw refuse(
+          ErrorCode.INVALID_ARGUMENT,
+          "at most " + MAX_KEYS + " keys at once, under a policy that flushes");
+    }
+    change.bucketForWriting(c.bucket());
+    for (String key : c.keys()) {
+      Optional<ObjectHead> head = change.head(c.bucket(), key);
+      if (head.isPresent() && head.get().generation().value() <= c.upTo().value()) {
+        Generation held = head.get().generation();
+        boolean known =
+            Flushes.record(change.out, c.bucket(), key)
+                .flatMap(FlushRecord::generation)
+                .filter(held::equals)
+                .isPresent();
+        if (!known) {
+          flushes.published(c.bucket(), key, held, c.policy());
+        }
+      }
+    }
+    return new NamespaceResult.Done();
   }
 }

@@ -8,6 +8,7 @@ import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.FlushState;
 import io.forebay.core.file.ObjectPart;
 import io.forebay.core.file.PartInfo;
+import io.forebay.core.file.PrefixPolicy;
 import io.forebay.core.file.UploadInfo;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.Generation;
@@ -19,6 +20,7 @@ import io.forebay.core.namespace.Rows.FlushRow;
 import io.forebay.core.namespace.Rows.GenerationRow;
 import io.forebay.core.namespace.Rows.MadePartRow;
 import io.forebay.core.namespace.Rows.PartRow;
+import io.forebay.core.namespace.Rows.PoliciesRow;
 import io.forebay.core.namespace.Rows.SessionRow;
 import io.forebay.core.namespace.Rows.UploadRow;
 import io.forebay.core.sorted.SortedMap;
@@ -67,6 +69,7 @@ final class Queries {
       case NamespaceQuery.FlushStatus q -> status(q);
       case NamespaceQuery.Conflicts q -> conflicts(q);
       case NamespaceQuery.Sessions q -> sessions();
+      case NamespaceQuery.AllPolicies _ -> policies();
       case NamespaceQuery.UseOf q -> {
         Rows.UseRow use = Uses.of(view, q.bucket());
         yield new NamespaceAnswer.Use(new BucketUse(use.heldBytes(), use.quotaBytes()));
@@ -468,6 +471,29 @@ final class Queries {
     List<ConflictEntry> page = more ? found.subList(0, q.max()) : found;
     return new NamespaceAnswer.Conflicting(
         page, more ? Optional.of(page.getLast().key()) : Optional.empty());
+  }
+
+  /** The policies of one bucket. */
+  static List<PrefixPolicy> policies(SortedMap.View view, BucketId bucket) {
+    return Rows.get(view, Keys.of(Keys.POLICIES, bucket.value()), PoliciesRow.class)
+        .map(PoliciesRow::policies)
+        .orElse(List.of());
+  }
+
+  private NamespaceAnswer policies() {
+    byte[] kind = Keys.kind(Keys.POLICIES);
+    var found = new ArrayList<BucketPolicies>();
+    view.scan(
+        kind,
+        Keys.behind(kind),
+        (key, value) -> {
+          found.add(
+              new BucketPolicies(
+                  new BucketId(Keys.longAt(key, 1)),
+                  RecordCodec.of(PoliciesRow.class).decode(value).policies()));
+          return true;
+        });
+    return new NamespaceAnswer.Policies(found);
   }
 
   private NamespaceAnswer sessions() {

@@ -4,11 +4,13 @@ import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.codec.Tag;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.PrefixPolicy;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.Generation;
 import io.forebay.core.id.InodeId;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.sorted.SortedMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -29,6 +31,9 @@ final class Rows {
   record UseRow(long heldBytes, long quotaBytes) {
     static final UseRow NONE = new UseRow(0, 0);
   }
+
+  /** The policies of a bucket; no row: none. */
+  record PoliciesRow(List<PrefixPolicy> policies) {}
 
   sealed interface Entry {
     @Tag(1)

@@ -15,6 +15,8 @@ import io.forebay.core.file.ObjectMetadata;
 import io.forebay.core.file.ObjectParts;
 import io.forebay.core.file.PartInfo;
 import io.forebay.core.file.PathStatus;
+import io.forebay.core.file.PrefixPolicy;
+import io.forebay.core.file.PrefixStatus;
 import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.StoreConflict;
 import io.forebay.core.file.UploadPage;
@@ -248,6 +250,31 @@ public sealed interface FileMessage extends Message {
 
   @Tag(249)
   record SetQuota(String bucket, long quotaBytes) implements FileMessage {}
+
+  /** Answered by {@link Policies}. */
+  @Tag(260)
+  record AskPolicies(String bucket) implements FileMessage {}
+
+  @Tag(261)
+  record Policies(List<PrefixPolicy> policies) implements FileMessage {
+    public Policies {
+      policies = List.copyOf(policies);
+    }
+  }
+
+  @Tag(262)
+  record SetPolicies(String bucket, List<PrefixPolicy> policies) implements FileMessage {
+    public SetPolicies {
+      policies = List.copyOf(policies);
+    }
+  }
+
+  /** Answered by {@link PrefixStatusAnswer}. */
+  @Tag(263)
+  record AskPrefixStatus(String bucket, String prefix) implements FileMessage {}
+
+  @Tag(264)
+  record PrefixStatusAnswer(PrefixStatus status) implements FileMessage {}
 
   /** Asks for what the node itself says of its state; answered by {@link Report}. */
   @Tag(300)

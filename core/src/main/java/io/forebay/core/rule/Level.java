@@ -20,8 +20,11 @@ public final class Level {
   /** No version of a flush record recurs for its key: each is an id of its own. */
   public static final int VERSIONS = 3;
 
+  /** Prefixes may have policies. */
+  public static final int POLICIES = 4;
+
   /** The newest that this program knows. */
-  public static final int NEWEST = VERSIONS;
+  public static final int NEWEST = POLICIES;
 
   private Level() {}
 }

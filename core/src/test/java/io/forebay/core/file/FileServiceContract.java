@@ -114,6 +114,41 @@ public abstract class FileServiceContract {
   }
 
   @Test
+  void aBucketKeepsTheNewestPoliciesOfItsPrefixes() {
+    assertThat(files.policies(BUCKET)).isEmpty();
+    var run = new PrefixPolicy("run/", ".metadata", 3, 0, 0);
+    var scratch = new PrefixPolicy("scratch/", "", 0, 0, 60_000);
+    files.setPolicies(BUCKET, List.of(run, scratch));
+    assertThat(files.policies(BUCKET)).containsExactly(run, scratch);
+    refused(
+        ErrorCode.INVALID_ARGUMENT,
+        () -> files.setPolicies(BUCKET, List.of(run, new PrefixPolicy("run/a/", "", 0, 0, 1))));
+    files.setPolicies(BUCKET, List.of(scratch));
+    assertThat(files.policies(BUCKET)).containsExactly(scratch);
+    refused(ErrorCode.NO_SUCH_BUCKET, () -> files.policies("none"));
+  }
+
+  @Test
+  void whatIsInNoStoreIsCountedBelowAPrefix() {
+    put("run/1/a", "12345");
+    put("run/1/b", "123");
+    put("run/2/a", "1");
+    PrefixStatus status = files.prefixStatus(BUCKET, "run/1/");
+    assertThat(status.objects()).isEqualTo(2);
+    assertThat(status.bytes()).isEqualTo(8);
+    assertThat(status.heldObjects()).isEqualTo(2);
+    assertThat(status.heldBytes()).isEqualTo(8);
+    assertThat(status.neverFlushed()).isEqualTo(2);
+    assertThat(status.inLogBytes()).isEqualTo(8);
+    assertThat(status.unknownBytes()).isZero();
+    assertThat(status.oldestMillis())
+        .isEqualTo(files.stat(BUCKET, "run/1/a").orElseThrow().modifiedMillis());
+    assertThat(files.prefixStatus(BUCKET, "").objects()).isEqualTo(3);
+    assertThat(files.prefixStatus(BUCKET, "none/").oldestMillis()).isZero();
+    refused(ErrorCode.NO_SUCH_BUCKET, () -> files.prefixStatus("none", ""));
+  }
+
+  @Test
   void aBucketWithObjectsIsNotDeleted() {
     put("a", "x");
     refused(ErrorCode.BUCKET_NOT_EMPTY, () -> files.deleteBucket(BUCKET));

@@ -60,6 +60,7 @@ public final class MemoryFileService implements FileService {
     final TreeMap<UploadId, Upload> uploads = new TreeMap<>();
     final TreeMap<UploadId, Stored> completed = new TreeMap<>();
     long quotaBytes;
+    List<PrefixPolicy> policies = List.of();
 
     State(Bucket bucket) {
       this.bucket = bucket;
@@ -776,6 +777,49 @@ public final class MemoryFileService implements FileService {
       Stored stored = source(bucket, key, ReadConditions.NONE);
       return new PathStatus(
           stored.info, state(bucket).bucket.family().replicas(), 1, List.of(), List.of(), "");
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public PrefixStatus prefixStatus(String bucket, String prefix) {
+    lock.lock();
+    try {
+      List<ObjectInfo> below =
+          state(bucket).objects.values().stream()
+              .map(Stored::info)
+              .filter(info -> info.key().startsWith(prefix))
+              .toList();
+      long bytes = below.stream().mapToLong(ObjectInfo::lengthBytes).sum();
+      long oldest = below.stream().mapToLong(ObjectInfo::modifiedMillis).min().orElse(0);
+      return new PrefixStatus(
+          below.size(), bytes, below.size(), bytes, below.size(), oldest, bytes, List.of(), 0);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public List<PrefixPolicy> policies(String bucket) {
+    lock.lock();
+    try {
+      return state(bucket).policies;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public void setPolicies(String bucket, List<PrefixPolicy> policies) {
+    try {
+      PrefixPolicy.check(policies);
+    } catch (IllegalArgumentException wrong) {
+      throw new ForebayException(ErrorCode.INVALID_ARGUMENT, String.valueOf(wrong.getMessage()));
+    }
+    lock.lock();
+    try {
+      state(bucket).policies = List.copyOf(policies);
     } finally {
       lock.unlock();
     }

@@ -107,7 +107,10 @@ final class NamespaceGoldenTest {
         new NamespaceCommand.FlushTrouble(BUCKET, "k", 11, ErrorCode.STORE_DENIED, "403", 16),
         new NamespaceCommand.FlushUpload(BUCKET, "k", 12, "u-1"),
         new NamespaceCommand.ChangeHeaders(BUCKET, "k", Map.of("x-amz-h", "v")),
-        new NamespaceCommand.SetQuota(BUCKET, 18));
+        new NamespaceCommand.SetQuota(BUCKET, 18),
+        new NamespaceCommand.SetPolicies(BUCKET, List.of(PoliciesTest.RUN)),
+        new NamespaceCommand.LetGo(BUCKET, PoliciesTest.RUN, "run/1/", GENERATION, BACK),
+        new NamespaceCommand.FlushHeld(BUCKET, List.of("a", "b"), GENERATION, BACK));
   }
 
   @Test

@@ -36,6 +36,8 @@ import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.PartInfo;
 import io.forebay.core.file.PartPage;
 import io.forebay.core.file.PathStatus;
+import io.forebay.core.file.PrefixPolicy;
+import io.forebay.core.file.PrefixStatus;
 import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.StoreConflict;
 import io.forebay.core.file.UploadPage;
@@ -74,6 +76,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
@@ -91,6 +94,7 @@ public final class NodeFileService implements FileService {
   private static final long EMPTYING_NANOS = 20_000_000_000L;
   private static final int FLUSH_RECORDS = 5_000;
   private static final int TROUBLES = 1_000;
+  private static final int LOOKED_AT = 10_000;
 
   private final Env env;
   private final ControlPlane plane;
@@ -177,6 +181,24 @@ public final class NodeFileService implements FileService {
   @Override
   public void setQuota(String bucket, long quotaBytes) {
     done(plane.namespace(new NamespaceCommand.SetQuota(require(bucket).id(), quotaBytes)));
+  }
+
+  @Override
+  public List<PrefixPolicy> policies(String bucket) {
+    BucketId id = require(bucket).id();
+    NamespaceAnswer answer = plane.query(new NamespaceQuery.AllPolicies());
+    if (answer instanceof NamespaceAnswer.Policies(var buckets)) {
+      return buckets.stream()
+          .filter(each -> each.bucket().equals(id))
+          .flatMap(each -> each.policies().stream())
+          .toList();
+    }
+    throw unexpected(answer);
+  }
+
+  @Override
+  public void setPolicies(String bucket, List<PrefixPolicy> policies) {
+    done(plane.namespace(new NamespaceCommand.SetPolicies(require(bucket).id(), policies)));
   }
 
   @Override
@@ -1046,9 +1068,8 @@ public final class NodeFileService implements FileService {
     Map<NodeId, Integer> left = new TreeMap<>();
     List<Extent> extents = reader.extents(found.manifest());
     for (Extent extent : extents) {
-      Optional<Group> group = image.group(extent.group());
-      var inSync = new TreeSet<NodeId>();
-      for (Member member : group.map(Group::members).orElse(List.of())) {
+      Set<NodeId> inSync = inSync(image, extent);
+      for (Member member : members(image, extent)) {
         Optional<NodeId> node = image.volume(member.volume()).map(VolumeRecord::node);
         if (node.isEmpty()) {
           continue;
@@ -1056,7 +1077,6 @@ public final class NodeFileService implements FileService {
         nodes.add(node.get());
         states.put(member.volume(), member.state());
         if (member.state() == MemberState.IN_SYNC) {
-          inSync.add(node.get());
           held.computeIfAbsent(member.volume(), id -> new int[1])[0]++;
           bytes.merge(member.volume(), (long) extent.lengthBytes(), Long::sum);
         }
@@ -1093,6 +1113,117 @@ public final class NodeFileService implements FileService {
         holders,
         losses,
         reason(known, key));
+  }
+
+  private static List<Member> members(ClusterImage image, Extent extent) {
+    return image.group(extent.group()).map(Group::members).orElse(List.of());
+  }
+
+  /** The nodes that have an extent's chunk for sure. */
+  private static Set<NodeId> inSync(ClusterImage image, Extent extent) {
+    var nodes = new TreeSet<NodeId>();
+    for (Member member : members(image, extent)) {
+      if (member.state() == MemberState.IN_SYNC) {
+        image.volume(member.volume()).map(VolumeRecord::node).ifPresent(nodes::add);
+      }
+    }
+    return nodes;
+  }
+
+  @Override
+  public PrefixStatus prefixStatus(String bucket, String prefix) {
+    Bucket known = require(bucket);
+    var held = new Held(known, plane.image());
+    pages(after -> {
+      NamespaceAnswer answer =
+          plane.query(
+              new NamespaceQuery.ListObjects(
+                  known.id(), prefix, "", after, NamespaceQuery.MAX_PAGE));
+      if (!(answer instanceof NamespaceAnswer.Listing listing)) {
+        throw unexpected(answer);
+      }
+      listing.objects().forEach(held::add);
+      return listing.next();
+    });
+    return held.status();
+  }
+
+  /** What was met of a prefix so far. */
+  private final class Held {
+    private final Bucket bucket;
+    private final ClusterImage image;
+    private final TreeMap<Integer, Long> bytesByCopies = new TreeMap<>();
+    private long objects;
+    private long bytes;
+    private long heldObjects;
+    private long heldBytes;
+    private long neverFlushed;
+    private long oldestMillis;
+    private long inLogBytes;
+    private long unknownBytes;
+
+    Held(Bucket bucket, ClusterImage image) {
+      this.bucket = bucket;
+      this.image = image;
+    }
+
+    void add(ObjectHead object) {
+      objects++;
+      bytes += object.lengthBytes();
+      if (object.flush() == FlushState.FLUSHED) {
+        return;
+      }
+      oldestMillis =
+          heldObjects == 0
+              ? object.modifiedMillis()
+              : Math.min(oldestMillis, object.modifiedMillis());
+      heldObjects++;
+      heldBytes += object.lengthBytes();
+      if (object.flush() == FlushState.CACHE_ONLY) {
+        neverFlushed++;
+      }
+      Optional<Manifest> manifest =
+          heldObjects > LOOKED_AT
+              ? Optional.empty()
+              : find(bucket, object.key()).map(NamespaceAnswer.Found::manifest);
+      if (manifest.isEmpty() || !addCopies(manifest.get())) {
+        unknownBytes += object.lengthBytes();
+      }
+    }
+
+    private boolean addCopies(Manifest manifest) {
+      List<Extent> extents;
+      try {
+        extents = reader.extents(manifest);
+      } catch (ForebayException unreadable) { // the chunk that holds the list of chunks
+        if (unreadable.code() == ErrorCode.CANCELLED) {
+          throw unreadable;
+        }
+        return false;
+      }
+      for (Extent extent : extents) {
+        bytesByCopies.merge(inSync(image, extent).size(), (long) extent.lengthBytes(), Long::sum);
+      }
+      if (manifest instanceof Manifest.Inline inline) {
+        inLogBytes += inline.lengthBytes();
+      }
+      return true;
+    }
+
+    PrefixStatus status() {
+      return new PrefixStatus(
+          objects,
+          bytes,
+          heldObjects,
+          heldBytes,
+          neverFlushed,
+          oldestMillis,
+          inLogBytes,
+          bytesByCopies.entrySet().stream()
+              .map(each -> new PrefixStatus.Copies(each.getKey(), each.getValue()))
+              .toList(),
+          unknownBytes);
+    }
   }
 
   /** Why an object is not flushed; empty when nothing is wrong. */

@@ -1,0 +1,277 @@
+package io.forebay.app.command;
+
+import io.forebay.app.config.Span;
+import io.forebay.core.cluster.Bucket;
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.PrefixPolicy;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** What is kept below prefixes: {@code policy}. */
+public final class PolicyCommands {
+  private PolicyCommands() {}
+
+  /** {@code policy}. */
+  @Command(
+      name = "policy",
+      description = "What is kept of checkpoints below a prefix, and which go to the store.",
+      mixinStandardHelpOptions = true,
+      footerHeading = OperatorCommands.EXAMPLE,
+      footer = {
+        "  forebay policy set checkpoints/run1 --marker .metadata --keep-last 3 --flush-every 10"
+      },
+      subcommands = {PolicySet.class, PolicyList.class, PolicyDelete.class})
+  public static final class PolicyCommand implements Runnable {
+    @Spec private @Nullable CommandSpec spec;
+
+    @Override
+    public void run() {
+      OperatorCommands.missing(spec);
+    }
+  }
+
+  /** A policy with its bucket's name. */
+  record Shown(String bucket, PrefixPolicy policy) {
+    String line() {
+      var text = new StringBuilder(bucket + "/" + policy.prefix());
+      if (policy.ofCheckpoints()) {
+        text.append("  marker ").append(policy.marker());
+      }
+      if (policy.keepLast() > 0) {
+        text.append("  keeps the last ").append(policy.keepLast());
+      }
+      if (policy.flushEvery() > 0) {
+        text.append("  flushes one of ").append(policy.flushEvery());
+      }
+      if (policy.expireMillis() > 0) {
+        text.append("  expires after ").append(Span.format(policy.expireMillis()));
+      }
+      return text.toString();
+    }
+  }
+
+  /** {@code policy set}. */
+  @Command(
+      name = "set",
+      description = {
+        "Sets the policy of a prefix, in place of the one it had.",
+        "A checkpoint is a directory directly below the prefix; it is complete once it holds the marker. Only what"
+            + " the store neither has nor is to get is ever deleted, and never the newest complete checkpoint."
+      },
+      mixinStandardHelpOptions = true,
+      footerHeading = OperatorCommands.EXAMPLE,
+      footer = {
+        "  forebay policy set checkpoints/run1 --marker .metadata --keep-last 3 --flush-every 10",
+        "  forebay policy set scratch --expire 2d"
+      })
+  public static final class PolicySet implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "BUCKET[/PREFIX]", converter = RemotePath.Converter.class)
+    private RemotePath path = new RemotePath("", "");
+
+    @Option(
+        names = "--marker",
+        paramLabel = "FILE",
+        description =
+            "The file that is written last into a checkpoint's directory, such as .metadata or"
+                + " _SUCCESS.")
+    private String marker = "";
+
+    @Option(
+        names = "--keep-last",
+        paramLabel = "K",
+        description =
+            "When K newer ones are complete, a complete checkpoint that is in no store is deleted;"
+                + " one that is in the store is left to eviction.")
+    private int keepLast;
+
+    @Option(
+        names = "--flush-every",
+        paramLabel = "N",
+        description =
+            "Of the complete checkpoints the N-th, the 2N-th and so on go to the store, each with"
+                + " its marker last; the others stay in the cache only. Makes the prefix"
+                + " CACHE_ONLY.")
+    private int flushEvery;
+
+    @Option(
+        names = "--expire",
+        paramLabel = "SPAN",
+        description =
+            "What is in no store and is not to go there is deleted so long after it was published:"
+                + " with a marker, checkpoints (also begun ones) as a whole; without, each object."
+                + " Set it well above what a checkpoint takes.")
+    private @Nullable String expire;
+
+    @Option(names = "--json", description = "The policy as JSON.")
+    private boolean json;
+
+    @Override
+    public Integer call() {
+      PrefixPolicy policy;
+      try {
+        policy =
+            new PrefixPolicy(
+                prefix(path),
+                marker,
+                keepLast,
+                flushEvery,
+                expire == null ? 0 : Span.parseMillis("--expire", expire));
+      } catch (IllegalArgumentException wrong) {
+        throw OperatorCommands.invalid(wrong.getMessage() + "; see `forebay policy set --help`");
+      }
+      try (Connection connection = connect.open()) {
+        Bucket bucket = OperatorCommands.require(connection, path.bucket());
+        if (flushEvery > 0 && bucket.storeUrl().isEmpty()) {
+          throw OperatorCommands.invalid(
+              "--flush-every: the bucket '" + bucket.name() + "' has no store");
+        }
+        int code = replace(connection, bucket, policy.prefix(), Optional.of(policy));
+        if (code == 0) {
+          var shown = new Shown(bucket.name(), policy);
+          System.out.println(json ? Json.of(shown) : shown.line());
+        }
+        return code;
+      }
+    }
+  }
+
+  private static String prefix(RemotePath path) {
+    return path.key().isEmpty() || path.key().endsWith("/") ? path.key() : path.key() + "/";
+  }
+
+  /**
+   * Sets or takes away the policy of a prefix, and with it what of it is flushed. In the order in
+   * which nothing is ever cache-only without a policy that flushes some of it.
+   */
+  private static int replace(
+      Connection connection, Bucket bucket, String prefix, Optional<PrefixPolicy> policy) {
+    var policies = new ArrayList<>(connection.files().policies(bucket.name()));
+    Optional<PrefixPolicy> old =
+        policies.stream().filter(each -> each.prefix().equals(prefix)).findFirst();
+    if (old.isEmpty() && policy.isEmpty()) {
+      throw new ForebayException(
+          ErrorCode.NOT_FOUND,
+          "there is no policy of "
+              + bucket.name()
+              + "/"
+              + prefix
+              + "; `forebay policy list` shows which are");
+    }
+    old.ifPresent(policies::remove);
+    policy.ifPresent(policies::add);
+    policies.sort(Comparator.comparing(PrefixPolicy::prefix));
+    boolean heldBefore = old.filter(each -> each.flushEvery() > 0).isPresent();
+    boolean held = policy.filter(each -> each.flushEvery() > 0).isPresent();
+    int code = heldBefore && !held ? hold(connection, bucket, prefix, false) : 0;
+    if (code != 0) {
+      return code;
+    }
+    connection.files().setPolicies(bucket.name(), policies);
+    return held ? hold(connection, bucket, prefix, true) : 0;
+  }
+
+  /** Has what is published below a prefix held in the cache, or flushed as the bucket says. */
+  private static int hold(Connection connection, Bucket bucket, String prefix, boolean on) {
+    var held = new Bucket.PrefixMode(prefix, FlushMode.CACHE_ONLY);
+    var modes = new ArrayList<>(bucket.prefixModes());
+    if (modes.contains(held) == on) {
+      return 0;
+    }
+    if (on) {
+      modes.removeIf(each -> each.prefix().equals(prefix));
+      modes.add(held);
+    } else {
+      modes.remove(held);
+    }
+    return OperatorCommands.operate(
+        connection,
+        new ClusterCommand.ChangeBucket(
+            bucket.name(),
+            bucket.mode(),
+            modes,
+            bucket.flushDelayMillis(),
+            bucket.readGraceMillis()));
+  }
+
+  /** {@code policy list}. */
+  @Command(
+      name = "list",
+      description = "Lists policies, of one bucket or of all.",
+      mixinStandardHelpOptions = true,
+      footerHeading = OperatorCommands.EXAMPLE,
+      footer = {"  forebay policy list checkpoints"})
+  public static final class PolicyList implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(arity = "0..1", paramLabel = "BUCKET")
+    private @Nullable String bucket;
+
+    @Option(names = "--json", description = "One JSON array.")
+    private boolean json;
+
+    @Override
+    public Integer call() {
+      try (Connection connection = connect.open()) {
+        List<String> buckets =
+            bucket == null
+                ? connection.files().listBuckets().stream().map(Bucket::name).toList()
+                : List.of(bucket);
+        List<Shown> shown =
+            buckets.stream()
+                .flatMap(name ->
+                    connection.files().policies(name).stream()
+                        .map(policy -> new Shown(name, policy)))
+                .toList();
+        if (json) {
+          System.out.println(Json.of(shown));
+        } else {
+          shown.forEach(each -> System.out.println(each.line()));
+        }
+        return 0;
+      }
+    }
+  }
+
+  /** {@code policy delete}. */
+  @Command(
+      name = "delete",
+      description = {
+        "Takes the policy of a prefix away; nothing more is deleted by it.",
+        "What it held in the cache only stays there; what is published from now on is flushed as the bucket says."
+      },
+      mixinStandardHelpOptions = true,
+      footerHeading = OperatorCommands.EXAMPLE,
+      footer = {"  forebay policy delete checkpoints/run1"})
+  public static final class PolicyDelete implements Callable<Integer> {
+    @Mixin private Connect connect = new Connect();
+
+    @Parameters(paramLabel = "BUCKET[/PREFIX]", converter = RemotePath.Converter.class)
+    private RemotePath path = new RemotePath("", "");
+
+    @Override
+    public Integer call() {
+      try (Connection connection = connect.open()) {
+        return replace(
+            connection,
+            OperatorCommands.require(connection, path.bucket()),
+            prefix(path),
+            Optional.empty());
+      }
+    }
+  }
+}
