@@ -3,7 +3,9 @@ package io.forebay.core.lease;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.file.PrefixPolicy;
 import io.forebay.core.id.BucketId;
+import io.forebay.core.id.Generation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.SessionId;
 import io.forebay.core.namespace.FlushPolicy;
@@ -65,6 +67,33 @@ class TouchedTest {
     }
     assertThat(touched.touches(directory(""))).isFalse();
     assertThat(touched.touches(directory("a/c/"))).isFalse();
+  }
+
+  private static Touched letGo(String path) {
+    return Touched.by(
+        new NamespaceCommand.LetGo(
+            BUCKET,
+            new PrefixPolicy("run/", "_DONE", 1, 0, 0),
+            path,
+            new Generation(1),
+            POLICY));
+  }
+
+  @Test
+  void whatAPolicyLetsGoOrFlushesTouchesWhereItLies() {
+    Touched whole = letGo("run/1/");
+    for (String path : List.of("run/1/", "run/1/deep/")) {
+      assertThat(whole.touches(directory(path))).as(path).isTrue();
+    }
+    assertThat(whole.touches(directory("run/"))).isFalse();
+    assertThat(letGo("run/1/a").directories()).containsExactly(directory("run/1/"));
+    assertThat(
+            Touched.by(
+                    new NamespaceCommand.FlushHeld(
+                        BUCKET, List.of("run/1/a", "run/2/b"), new Generation(1), POLICY))
+                .directories())
+        .containsExactly(directory("run/1/"), directory("run/2/"));
+    assertThat(Touched.by(new NamespaceCommand.SetPolicies(BUCKET, List.of())).nothing()).isTrue();
   }
 
   @Test
