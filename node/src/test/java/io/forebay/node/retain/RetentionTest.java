@@ -29,6 +29,7 @@ import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.namespace.NamespaceResult;
 import io.forebay.core.namespace.ObjectHead;
 import io.forebay.core.namespace.Preconditions;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.MemorySortedMap;
 import io.forebay.core.sorted.SortedMap;
@@ -86,7 +87,7 @@ final class RetentionTest {
       var batch = new Batch();
       NamespaceResult result;
       try (SortedMap.View view = map.view()) {
-        result = machine.apply(index++, env.wallMillis(), command, batch, view);
+        result = machine.apply(index++, env.wallMillis(), Level.NEWEST, command, batch, view);
       }
       map.write(batch);
       return result;
