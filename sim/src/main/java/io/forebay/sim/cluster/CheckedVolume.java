@@ -20,15 +20,19 @@ import java.util.Optional;
 
 /**
  * A process's volume as the simulation sees it: a killed process's threads end here instead of
- * touching the disk, a commit takes time, and the judge sees each change when it happens.
+ * touching the disk, a commit takes time, and so do reads and writes where the disk has a speed;
+ * the judge sees each change when it happens.
  */
 final class CheckedVolume implements Volume {
+  private static final long SECOND = 1_000_000_000L;
   private static final long SLOW_COMMIT_NANOS = 3_000_000L;
 
   private final SimEnv env;
   private final Volume volume;
   private final Judge judge;
   private long slowNanos;
+  private long bytesPerSecond; // 0: as fast as may be
+  private long busyUntilNanos;
 
   CheckedVolume(SimEnv env, Volume volume, Judge judge) {
     this.env = env;
@@ -39,6 +43,18 @@ final class CheckedVolume implements Volume {
   /** Makes every commit take up to so long; 0 as before. */
   void slow(long nanos) {
     slowNanos = nanos;
+  }
+
+  /** Makes reads and writes stand in one line for a disk of that speed; 0: as fast as may be. */
+  void speed(long perSecond) {
+    bytesPerSecond = perSecond;
+  }
+
+  /** Gives the disk something more to do; returns in how many nanoseconds that will be done. */
+  private long standInLine(int bytes) {
+    long now = env.nanoTime();
+    busyUntilNanos = Math.max(now, busyUntilNanos) + bytes * SECOND / bytesPerSecond;
+    return busyUntilNanos - now;
   }
 
   @Override
@@ -99,6 +115,9 @@ final class CheckedVolume implements Volume {
   @Override
   public Bytes read(ChunkId id, int offset, int length, SlabPool pool) {
     env.checkAlive();
+    if (bytesPerSecond > 0) {
+      env.sleep(standInLine(length));
+    }
     return volume.read(id, offset, length, pool);
   }
 
@@ -124,7 +143,19 @@ final class CheckedVolume implements Volume {
     @Override
     public Outcome<Void> write(int offset, Bytes slice, int crc32c) {
       env.checkAlive();
-      return appender.write(offset, slice, crc32c);
+      Outcome<Void> taken = appender.write(offset, slice, crc32c);
+      if (bytesPerSecond == 0) {
+        return taken;
+      }
+      var written = new Outcome<Void>(env);
+      env.schedule(
+          standInLine(slice.length()), () -> taken.whenDone(done -> settle(written, done)));
+      return written;
+    }
+
+    @SuppressWarnings("NullAway") // a Void outcome is completed with null
+    private static void settle(Outcome<Void> written, Outcome<Void> taken) {
+      taken.failure().ifPresentOrElse(written::fail, () -> written.complete(null));
     }
 
     @Override

@@ -68,6 +68,7 @@ public final class Checkpoint {
    * @param checks single looks at what must hold
    * @param fromMemory reads that a directory lease answered
    * @param faults by kind
+   * @param figures what the scenario measured, by name
    * @param scene what had happened when the first promise was broken
    */
   public record Report(
@@ -79,6 +80,7 @@ public final class Checkpoint {
       long messages,
       long fromMemory,
       Map<String, Long> faults,
+      Map<String, Double> figures,
       long simulatedNanos,
       List<String> violations,
       List<String> scene) {}
@@ -168,6 +170,7 @@ public final class Checkpoint {
         scenario.cluster.links().messages(),
         0,
         scenario.faults.counts(),
+        Map.of(),
         scenario.world.nanoTime(),
         List.copyOf(scenario.judge.violations()),
         scenario.judge.scene());
@@ -278,7 +281,7 @@ public final class Checkpoint {
     if (!await("full strength", 180, this::whole)) {
       return;
     }
-    if (!await("every node knows the cluster as it is", 60, this::allKnow)) {
+    if (!await("every node knows the cluster as it is", 60, cluster::allKnow)) {
       return;
     }
     if (!await("every damaged copy is good again", 120, () -> judge.damaged().isEmpty())) {
@@ -415,16 +418,6 @@ public final class Checkpoint {
       var status = cluster.node(i).status();
       if (status.writeMemoryFreeBytes() != WRITE_MEMORY_BYTES
           || status.readSlicesFree() != SimCluster.READ_SLICES) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  private boolean allKnow() {
-    for (int i = 0; i < cluster.size(); i++) {
-      var status = cluster.node(i).status();
-      if (!status.leaseHeld() || status.image().version() < judge.image().version()) {
         return false;
       }
     }
@@ -845,28 +838,6 @@ public final class Checkpoint {
 
   /** Runs something in a node's process; empty when it was done, else why not (or not known). */
   private Optional<ForebayException> in(int index, Runnable action) {
-    var ended = new Outcome<Boolean>(client);
-    SimEnv env = cluster.env(index);
-    if (env.killed()) {
-      return Optional.of(new ForebayException(ErrorCode.PEER_UNREACHABLE, "the node is down"));
-    }
-    env.spawn(
-        "client",
-        () -> {
-          try {
-            action.run();
-            ended.complete(true);
-          } catch (ForebayException failure) {
-            ended.fail(failure);
-          } finally {
-            ended.fail(new ForebayException(ErrorCode.PEER_UNREACHABLE, "the node died"));
-          }
-        });
-    if (!ended.awaitUntil(world.nanoTime() + OPERATION_NANOS)) {
-      judge.violation("liveness: an operation at " + env.process() + " does not end");
-    }
-    return ended.isDone()
-        ? ended.failure().map(ForebayException::wrap)
-        : Optional.of(new ForebayException(ErrorCode.TIMEOUT, "does not end"));
+    return cluster.in(client, index, OPERATION_NANOS, action);
   }
 }

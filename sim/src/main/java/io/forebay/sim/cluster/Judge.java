@@ -85,6 +85,7 @@ final class Judge {
   }
 
   private final SimWorld world;
+  private final int groupsPerVolume;
   private final List<String> violations = new ArrayList<>();
   private List<String> scene = List.of();
   private final ClusterLog clusterLog;
@@ -107,6 +108,7 @@ final class Judge {
 
   Judge(SimWorld world, int groupsPerVolume) {
     this.world = world;
+    this.groupsPerVolume = groupsPerVolume;
     this.clusterLog = new ClusterLog(world.env("judge"), groupsPerVolume);
     this.clusterMachine = new LoggedMachine(new Told());
     this.namespaceMachine = new LoggedMachine(new Watched());
@@ -128,6 +130,11 @@ final class Judge {
 
   History history() {
     return history;
+  }
+
+  /** How many groups of a family a volume is to be in. */
+  int groupsPerVolume() {
+    return groupsPerVolume;
   }
 
   /** Simulated time. */

@@ -112,6 +112,7 @@ public final class Readers {
         scenario.cluster.links().messages(),
         scenario.fromMemory,
         scenario.faults,
+        Map.of(),
         scenario.world.nanoTime(),
         List.copyOf(scenario.judge.violations()),
         scenario.judge.scene());

@@ -69,17 +69,19 @@ final class SimCluster {
   private final Judge judge;
   private final LeaseSettings leases;
   private final Optional<SimStore> store;
+  private final long capacityBytes;
   private final Map<NodeId, String> voters = new TreeMap<>();
   private final SimLog clusterLog;
   private final SimLog namespaceLog;
   private final List<MemoryVolume.Disk> disks = new ArrayList<>();
   private final List<Running> nodes = new ArrayList<>();
+  private final Map<Integer, Long> diskSpeeds = new TreeMap<>();
   private long starts;
   private long formats;
   private long boots;
 
   SimCluster(SimWorld world, int count, int voterCount, Judge judge, LeaseSettings leases) {
-    this(world, count, voterCount, judge, leases, Optional.empty());
+    this(world, count, voterCount, judge, leases, Optional.empty(), CAPACITY_BYTES);
   }
 
   /**
@@ -92,7 +94,31 @@ final class SimCluster {
       Judge judge,
       LeaseSettings leases,
       Optional<SimStore> store) {
+    this(
+        world,
+        count,
+        voterCount,
+        judge,
+        leases,
+        store,
+        store.isPresent() ? SMALL_CAPACITY_BYTES : CAPACITY_BYTES);
+  }
+
+  /** With disks of that size. */
+  SimCluster(SimWorld world, int count, int voterCount, Judge judge, long capacityBytes) {
+    this(world, count, voterCount, judge, LeaseSettings.OFF, Optional.empty(), capacityBytes);
+  }
+
+  private SimCluster(
+      SimWorld world,
+      int count,
+      int voterCount,
+      Judge judge,
+      LeaseSettings leases,
+      Optional<SimStore> store,
+      long capacityBytes) {
     this.world = world;
+    this.capacityBytes = capacityBytes;
     this.leases = leases;
     this.store = store;
     this.links = new SimLinks(world);
@@ -120,8 +146,7 @@ final class SimCluster {
 
   private MemoryVolume.Disk format(long id) {
     var volume = new VolumeId(id);
-    long capacity = store.isPresent() ? SMALL_CAPACITY_BYTES : CAPACITY_BYTES;
-    var disk = new MemoryVolume.Disk(volume, new Incarnation(++formats, ++boots), capacity);
+    var disk = new MemoryVolume.Disk(volume, new Incarnation(++formats, ++boots), capacityBytes);
     judge.addDisk(disk, volume);
     return disk;
   }
@@ -179,6 +204,17 @@ final class SimCluster {
     return !env(index).killed() && !env(index).paused();
   }
 
+  /** Whether every node has a lease and the image of the last commit. */
+  boolean allKnow() {
+    for (int i = 0; i < size(); i++) {
+      var status = node(i).status();
+      if (!status.leaseHeld() || status.image().version() < judge.image().version()) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /** The process dies; its disk stays. */
   void kill(int index) {
     nodes.get(index).env().kill();
@@ -210,6 +246,48 @@ final class SimCluster {
     nodes.set(index, start(index));
   }
 
+  /**
+   * Runs something in a node's process; empty when it was done, else why not (or not known).
+   *
+   * @param client whoever waits for it
+   * @param withinNanos an operation that takes longer breaks a promise
+   */
+  Optional<ForebayException> in(SimEnv client, int index, long withinNanos, Runnable action) {
+    var ended = new Outcome<Boolean>(client);
+    SimEnv env = env(index);
+    if (env.killed()) {
+      return Optional.of(new ForebayException(ErrorCode.PEER_UNREACHABLE, "the node is down"));
+    }
+    env.spawn(
+        "client",
+        () -> {
+          try {
+            action.run();
+            ended.complete(true);
+          } catch (ForebayException failure) {
+            ended.fail(failure);
+          } finally {
+            ended.fail(new ForebayException(ErrorCode.PEER_UNREACHABLE, "the node died"));
+          }
+        });
+    if (!ended.awaitUntil(world.nanoTime() + withinNanos)) {
+      judge.violation("liveness: an operation at " + env.process() + " does not end");
+    }
+    return ended.isDone()
+        ? ended.failure().map(ForebayException::wrap)
+        : Optional.of(new ForebayException(ErrorCode.TIMEOUT, "does not end"));
+  }
+
+  /**
+   * Gives a node's disk a speed, and those that take its place.
+   *
+   * @param bytesPerSecond of reads and writes together; 0: as fast as may be
+   */
+  void diskSpeed(int index, long bytesPerSecond) {
+    diskSpeeds.put(index, bytesPerSecond);
+    volume(index).speed(bytesPerSecond);
+  }
+
   void cut(int from, int to, boolean on) {
     links.cut(name(from), name(to), on);
   }
@@ -222,6 +300,7 @@ final class SimCluster {
     }
     var network = new SimNetwork(links, env, id);
     var volume = new CheckedVolume(env, new MemoryVolume(env, disks.get(index)), judge);
+    volume.speed(diskSpeeds.getOrDefault(index, 0L));
     var pool = new SlabPool(env, 1 << 20, POOL_SLABS);
     var stores =
         new BucketStores(
@@ -272,7 +351,7 @@ final class SimCluster {
   }
 
   private Voter voter(SimEnv env, NodeId id) {
-    var cluster = new ClusterLog(env, GROUPS_PER_VOLUME);
+    var cluster = new ClusterLog(env, judge.groupsPerVolume());
     var namespace = new NamespaceCommands(new NamespaceMachine(0));
     boolean replay = starts > nodes.size() && random.nextInt(12) == 0;
     Consensus clusterSeat = clusterLog.join(env, id, new LoggedMachine(cluster), replay);

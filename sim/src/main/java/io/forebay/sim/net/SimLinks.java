@@ -10,7 +10,13 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.random.RandomGenerator;
 
-/** All links of a world: who is up, which directions are cut, how long a message takes. */
+/**
+ * All links of a world: who is up, which directions are cut, how long a message takes.
+ *
+ * <p>NICs are as fast as may be until a scenario gives them a speed. From then on payloads, and
+ * what an upload sends, stand in line at both ends; what has none passes by, as flows that send
+ * little do where queues are fair.
+ */
 public final class SimLinks {
   private static final long MIN_LATENCY_NANOS = 20_000;
   private static final long MAX_LATENCY_NANOS = 500_000;
@@ -22,8 +28,11 @@ public final class SimLinks {
   private final Map<NodeId, Map<NodeId, String>> names = new TreeMap<>();
   private final Set<String> cut = new TreeSet<>();
   private final Map<String, Long> lastArrivals = new TreeMap<>();
+  private final Map<String, Long> lastPassed = new TreeMap<>(); // of what passes NICs by
   private final Map<NodeId, Integer> slow = new TreeMap<>();
+  private final SimNics nics = new SimNics();
   private final SimFrames frames = new SimFrames();
+  private boolean limited;
   private Observer observer = (by, request, reply) -> {};
   private long messages;
 
@@ -50,10 +59,43 @@ public final class SimLinks {
     }
   }
 
-  /** Mends every link. */
+  /**
+   * Gives every node a NIC of that speed, but those that have one of their own.
+   *
+   * @param bytesPerSecond in each direction; 0: as fast as may be
+   */
+  public void nics(long bytesPerSecond) {
+    limit();
+    nics.speed(bytesPerSecond);
+  }
+
+  /**
+   * Gives a node a NIC of its own speed, until all is mended.
+   *
+   * @param bytesPerSecond in each direction; 0: as fast as may be
+   */
+  public void nic(NodeId node, long bytesPerSecond) {
+    limit();
+    nics.speed(node, bytesPerSecond);
+  }
+
+  private void limit() {
+    if (!limited) {
+      limited = true;
+      lastPassed.putAll(lastArrivals); // what is on its way already is not overtaken
+    }
+  }
+
+  /** Payloads that NICs have taken since they have a speed. */
+  public long takenBytes() {
+    return nics.takenBytes();
+  }
+
+  /** Mends every link; NICs have their usual speed. */
   public void mend() {
     cut.clear();
     slow.clear();
+    nics.mend();
   }
 
   /** Whether that direction is not cut. */
@@ -96,26 +138,59 @@ public final class SimLinks {
   }
 
   /**
-   * Carries something over a link, in the link's order.
+   * Something on its way.
+   *
+   * @param number its size, or whatever else tells it from others of its kind
+   * @param bytes of its payload
+   * @param inLine whether it stands in line at NICs that have a speed
+   */
+  record Frame(String what, long number, int bytes, boolean inLine) {}
+
+  /**
+   * Carries something over a link, in the link's order; what stands in line and what passes by have
+   * an order each.
    *
    * @param lost called (in the sender's process) a while after a message that a cut link lost
    * @param dead called (in the sender's process) when the receiver is dead on arrival
+   * @return how many nanoseconds until its last byte has left the sender
    */
-  void send(
-      SimNetwork from,
-      SimNetwork to,
-      String what,
-      long number,
-      Runnable arrive,
-      Runnable lost,
-      Runnable dead) {
+  long send(
+      SimNetwork from, SimNetwork to, Frame frame, Runnable arrive, Runnable lost, Runnable dead) {
     messages++;
     String link = link(from.self(), to.self());
-    world.log().message(world.nanoTime(), link, what, number);
+    long now = world.nanoTime();
+    world.log().message(now, link, frame.what(), frame.number());
     if (cut.contains(link)) {
-      world.at(world.nanoTime() + SimNetwork.BREAK_NANOS, () -> from.env().deliver(lost));
-      return;
+      world.at(now + SimNetwork.BREAK_NANOS, () -> from.env().deliver(lost));
+      return 0;
     }
+    long takes = latency(from, to);
+    Runnable end =
+        () -> {
+          if (to.env().killed()) {
+            from.env().deliver(dead);
+          } else {
+            to.env().deliver(arrive);
+          }
+        };
+    if (!limited || !frame.inLine() || from == to) {
+      world.at(inOrder(limited ? lastPassed : lastArrivals, link, now + takes), end);
+      return 0;
+    }
+    SimNics.Sent sent = nics.send(from.self(), to.self(), now, frame.bytes());
+    world.at(
+        inOrder(lastArrivals, link, sent.arrivesNanos() + takes),
+        () -> world.at(nics.take(to.self(), world.nanoTime(), frame.bytes()), end));
+    return sent.leftNanos() - now;
+  }
+
+  private static long inOrder(Map<String, Long> last, String link, long atNanos) {
+    long at = Math.max(atNanos, last.getOrDefault(link, 0L));
+    last.put(link, at);
+    return at;
+  }
+
+  private long latency(SimNetwork from, SimNetwork to) {
     long takes = random.nextLong(MIN_LATENCY_NANOS, MAX_LATENCY_NANOS);
     if (!slow.isEmpty() && from != to) {
       takes *= slow.getOrDefault(from.self(), 1);
@@ -124,18 +199,7 @@ public final class SimLinks {
       // minutes.
       takes = Math.min(takes, MAX_SLOW_NANOS);
     }
-    long at = world.nanoTime() + takes;
-    at = Math.max(at, lastArrivals.getOrDefault(link, 0L));
-    lastArrivals.put(link, at);
-    world.at(
-        at,
-        () -> {
-          if (to.env().killed()) {
-            from.env().deliver(dead);
-          } else {
-            to.env().deliver(arrive);
-          }
-        });
+    return takes;
   }
 
   /** Made once: links are named in every message. */

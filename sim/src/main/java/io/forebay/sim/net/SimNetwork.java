@@ -40,6 +40,20 @@ public final class SimNetwork implements Network {
 
   private static void nothing() {}
 
+  /** A call or its answer: stands in line at NICs when it has a payload. */
+  private static SimLinks.Frame frame(Message message, int framedBytes, Optional<Bytes> payload) {
+    return new SimLinks.Frame(
+        message.getClass().getSimpleName(),
+        framedBytes,
+        payload.map(Bytes::length).orElse(0),
+        payload.isPresent());
+  }
+
+  /** What has no payload and passes by those that have. */
+  private static SimLinks.Frame small(String what, long number) {
+    return new SimLinks.Frame(what, number, 0, false);
+  }
+
   private final SimLinks links;
   private final SimEnv env;
   private final NodeId self;
@@ -113,8 +127,7 @@ public final class SimNetwork implements Network {
     links.send(
         this,
         peer,
-        message.getClass().getSimpleName(),
-        encoded.length,
+        frame(message, encoded.length, payload),
         () -> peer.answer(this, encoded, payload, outcome),
         gone,
         gone);
@@ -143,8 +156,7 @@ public final class SimNetwork implements Network {
             links.send(
                 this,
                 from,
-                reply.message().getClass().getSimpleName(),
-                back.length,
+                frame(reply.message(), back.length, reply.payload()),
                 () -> {
                   Message heard = MESSAGES.decode(links.frames().body(back));
                   if (!outcome.complete(new Reply(heard, reply.payload()))) {
@@ -160,8 +172,7 @@ public final class SimNetwork implements Network {
             links.send(
                 this,
                 from,
-                fault.code().name(),
-                0,
+                small(fault.code().name(), 0),
                 () -> outcome.fail(FrameBody.Fault.decode(links.frames().body(said)).exception()),
                 SimNetwork::nothing,
                 SimNetwork::nothing);
@@ -201,6 +212,7 @@ public final class SimNetwork implements Network {
     stream.forward(
         "open",
         put.id().sequence(),
+        0,
         () -> target.get().take(stream, PUTS.decode(links.frames().body(head))));
     return stream;
   }
@@ -288,8 +300,10 @@ public final class SimNetwork implements Network {
       });
     }
 
-    void forward(String what, long number, Runnable arrive) {
-      links.send(from, to, what, number, arrive, () -> lose("lost"), () -> lose("dead"));
+    /** Returns how many nanoseconds until the last byte has left. */
+    long forward(String what, long number, int bytes, Runnable arrive) {
+      var frame = new SimLinks.Frame(what, number, bytes, true);
+      return links.send(from, to, frame, arrive, () -> lose("lost"), () -> lose("dead"));
     }
 
     void back(String what, long number, Runnable arrive) {
@@ -297,8 +311,7 @@ public final class SimNetwork implements Network {
         links.send(
             to,
             from,
-            what,
-            number,
+            small(what, number),
             () -> {
               if (!over) {
                 arrive.run();
@@ -312,20 +325,23 @@ public final class SimNetwork implements Network {
     @Override
     public void send(int index, int offset, Bytes slice, int crc32c) {
       slice.retain();
+      long leavesNanos = 0;
       if (over) {
         slice.release();
       } else {
-        forward(
-            "slice",
-            (long) offset << 32 | (crc32c & 0xffffffffL),
-            () -> {
-              if (!over && hop != null) {
-                hop.slice(slice.retain(), crc32c);
-              }
-              slice.release();
-            });
+        leavesNanos =
+            forward(
+                "slice",
+                (long) offset << 32 | (crc32c & 0xffffffffL),
+                slice.length(),
+                () -> {
+                  if (!over && hop != null) {
+                    hop.slice(slice.retain(), crc32c);
+                  }
+                  slice.release();
+                });
       }
-      env.schedule(0, () -> events.sent(index));
+      env.schedule(leavesNanos, () -> events.sent(index));
     }
 
     @Override
@@ -336,6 +352,7 @@ public final class SimNetwork implements Network {
         forward(
             "finish",
             lengthBytes,
+            0,
             () -> {
               if (!over && hop != null) {
                 var finish = FrameBody.Finish.decode(links.frames().body(said));
@@ -354,8 +371,7 @@ public final class SimNetwork implements Network {
         links.send(
             from,
             to,
-            "abort",
-            0,
+            new SimLinks.Frame("abort", 0, 0, true),
             () -> {
               RelayHop taken = behind == null ? hop : behind;
               if (taken != null) {
