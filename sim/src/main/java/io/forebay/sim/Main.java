@@ -3,7 +3,9 @@ package io.forebay.sim;
 import io.forebay.core.rule.Broken;
 import io.forebay.core.rule.Rule;
 import io.forebay.sim.cluster.Checkpoint;
+import io.forebay.sim.cluster.Ranks;
 import io.forebay.sim.cluster.Readers;
+import io.forebay.sim.cluster.Rebuild;
 import io.forebay.sim.coverage.Coverage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -27,15 +29,20 @@ public final class Main {
                            [--operations N] [--without RULE] [--json FILE] [--log] [--stop]
         --scenario NAME  checkpoint: writers, readers and all faults, bit rot too; flush: the same before an object
                          store with faults of its own and somebody else who writes there; readers: directory leases,
-                         many readers, leaders that come and go; all: each, seed by seed (checkpoint)
+                         many readers, leaders that come and go; all: each of these, seed by seed; ranks: all nodes
+                         write a checkpoint at once, over NICs of 1 Gbit/s, and of odd seeds a tenth of them, 10 at
+                         most, die in it; rebuild: while clients write, a node is lost and made up for, over NICs of
+                         2.5 Gbit/s (checkpoint)
         --seeds N        how many seeds to run (10)
         --seed S         this one only
         --minutes M      as many seeds as fit, instead of a number of them
         --start S        the first seed (1)
-        --nodes N        nodes of each cluster, 3 to 1000 (5)
-        --operations N   operations of each seed (checkpoint and flush: 1000, readers: 6000)
+        --nodes N        nodes of each cluster, 3 to 1000 (5; ranks: 100, rebuild: 16)
+        --operations N   operations of each seed (checkpoint and flush: 1000, readers: 6000); ranks, rebuild: MiB
+                         that are written beside each node (128, 1000)
         --without RULE   leave out a rule of core.rule.Rule, to see that it is noticed
-        --json FILE      write the facts there: seeds, operations, faults, violations, lines of code that ran, ...
+        --json FILE      write the facts there: seeds, operations, faults, violations, what was measured, lines of
+                         code that ran, ...
         --log            print what happened before a violation in full, messages included
         --stop           run no further seed after one that broke a promise
       Examples:
@@ -48,13 +55,17 @@ public final class Main {
 
   /** What a world plays. */
   private enum Scenario {
-    CHECKPOINT(1_000),
-    FLUSH(1_000),
-    READERS(6_000);
+    CHECKPOINT(5, 1_000),
+    FLUSH(5, 1_000),
+    READERS(5, 6_000),
+    RANKS(100, 128),
+    REBUILD(16, 1_000);
 
+    final int nodes;
     final int operations;
 
-    Scenario(int operations) {
+    Scenario(int nodes, int operations) {
+      this.nodes = nodes;
       this.operations = operations;
     }
 
@@ -63,6 +74,8 @@ public final class Main {
         case CHECKPOINT -> Checkpoint.run(plan);
         case FLUSH -> Checkpoint.runWithStore(plan);
         case READERS -> Readers.run(plan);
+        case RANKS -> Ranks.run(plan);
+        case REBUILD -> Rebuild.run(plan);
       };
     }
 
@@ -73,7 +86,7 @@ public final class Main {
 
   private long seeds = 10;
   private long start = 1;
-  private int nodes = 5;
+  private int nodes; // 0: the scenario's own number
   private int operations; // 0: the scenario's own number
   private double minutes; // 0: so many seeds
   private String json = "";
@@ -137,20 +150,23 @@ public final class Main {
         default -> throw new IllegalArgumentException("there is no option " + args[i - 1]);
       }
     }
-    if (seeds < 1 || nodes < 3 || nodes > 1_000 || operations < 0) {
+    if (seeds < 1 || (nodes != 0 && nodes < 3) || nodes > 1_000 || operations < 0) {
       throw new IllegalArgumentException("a number is out of its range");
     }
   }
 
   private static List<Scenario> scenarios(String name) {
     if (name.equals("all")) {
-      return List.of(Scenario.values());
+      return List.of(Scenario.CHECKPOINT, Scenario.FLUSH, Scenario.READERS);
     }
     List<Scenario> named =
         Stream.of(Scenario.values()).filter(each -> each.word().equals(name)).toList();
     if (named.isEmpty()) {
       throw new IllegalArgumentException(
-          "there is no scenario '" + name + "'; there are checkpoint, flush, readers and all");
+          "there is no scenario '"
+              + name
+              + "'; there are all and "
+              + Stream.of(Scenario.values()).map(Scenario::word).toList());
     }
     return named;
   }
@@ -170,12 +186,13 @@ public final class Main {
     boolean go = true;
     for (long seed = start; go && seed - start < seeds; seed++) {
       for (Scenario scenario : scenarios) {
-        int wanted = operations == 0 ? scenario.operations : operations;
-        var plan = new Checkpoint.Plan(seed, nodes, wanted);
+        var plan =
+            new Checkpoint.Plan(
+                seed, nodesOf(scenario), operations == 0 ? scenario.operations : operations);
         Checkpoint.Report report = scenario.run(plan);
         total.add(scenario, report);
         if (!report.violations().isEmpty()) {
-          tell(scenario, wanted, report);
+          tell(scenario, plan, report);
           go &= !stop;
         }
       }
@@ -193,13 +210,18 @@ public final class Main {
     if (scenarios.contains(Scenario.READERS)) {
       System.out.println("answered from leases: " + total.fromMemory);
     }
+    total.figures.forEach((name, values) -> System.out.println(name + ": " + values));
     if (!json.isEmpty()) {
       Files.writeString(Path.of(json), total.json(wall));
     }
     return total.violations.isEmpty();
   }
 
-  private void tell(Scenario scenario, int wanted, Checkpoint.Report report) {
+  private int nodesOf(Scenario scenario) {
+    return nodes == 0 ? scenario.nodes : nodes;
+  }
+
+  private void tell(Scenario scenario, Checkpoint.Plan plan, Checkpoint.Report report) {
     System.out.println("seed " + report.seed() + " of " + scenario.word() + " broke a promise:");
     report.violations().forEach(violation -> System.out.println("  " + violation));
     System.out.println("what had happened:");
@@ -208,18 +230,18 @@ public final class Main {
     shown
         .subList(full ? 0 : Math.max(0, shown.size() - SCENE_LINES), shown.size())
         .forEach(line -> System.out.println("  " + line));
-    System.out.println("again: " + again(scenario, wanted, report.seed()));
+    System.out.println("again: " + again(scenario, plan));
   }
 
-  private String again(Scenario scenario, int wanted, long seed) {
+  private String again(Scenario scenario, Checkpoint.Plan plan) {
     return "./forebay sim --scenario "
         + scenario.word()
         + " --seed "
-        + seed
+        + plan.seed()
         + " --nodes "
-        + nodes
+        + plan.nodes()
         + " --operations "
-        + wanted
+        + plan.operations()
         + without.map(rule -> " --without " + rule).orElse("")
         + " --log";
   }
@@ -233,6 +255,7 @@ public final class Main {
     long checks;
     long messages;
     long fromMemory;
+    final Map<String, List<Double>> figures = new TreeMap<>(); // seed by seed
     long simulatedNanos;
 
     void add(Scenario scenario, Checkpoint.Report report) {
@@ -243,6 +266,10 @@ public final class Main {
       messages += report.messages();
       fromMemory += report.fromMemory();
       simulatedNanos += report.simulatedNanos();
+      report
+          .figures()
+          .forEach(
+              (name, value) -> figures.computeIfAbsent(name, any -> new ArrayList<>()).add(value));
       report.faults().forEach((kind, count) -> faults.merge(kind, count, Long::sum));
       report
           .violations()
@@ -270,7 +297,7 @@ public final class Main {
       facts.put("seeds", seeds.size());
       facts.put("firstSeed", start);
       facts.put("scenarios", scenarios.stream().map(Scenario::word).toList());
-      facts.put("nodes", nodes);
+      facts.put("nodes", nodesOf(scenarios.getFirst()));
       facts.put("operations", done);
       facts.put("acknowledged", acknowledged);
       facts.put("checks", checks);
@@ -278,6 +305,8 @@ public final class Main {
       facts.put("violations", violations);
       facts.put("simulatedSeconds", simulatedNanos / 1_000_000_000L);
       facts.put("wallSeconds", wallSeconds);
+      facts.put("simulatedPerWallSecond", simulatedNanos / 1e9 / wallSeconds);
+      facts.put("figures", figures);
       Coverage.soFar(Path.of(""))
           .ifPresent(coverage -> {
             facts.put("lineCoverage", coverage.share());

@@ -32,6 +32,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -73,6 +74,8 @@ public final class Resync {
   private final TreeSet<Job> running = new TreeSet<>(); // guarded by lock
   private final TreeMap<Job, TreeSet<ChunkId>> counted = new TreeMap<>(); // guarded by lock
   private Optional<Job> last = Optional.empty(); // guarded by lock
+  private long lookedAt = -1; // version of the image of which found is; guarded by lock
+  private final List<Job> found = new ArrayList<>(); // guarded by lock
   private final AtomicLong missedBytes = new AtomicLong();
   private final AtomicLong movedBytes = new AtomicLong();
   private final AtomicLong missedChunks = new AtomicLong();
@@ -132,20 +135,9 @@ public final class Resync {
    * follows at once. Goes round: groups that cannot be helped now do not keep others waiting.
    */
   private void look(ClusterImage image) {
-    var wanted = new TreeSet<Job>();
-    for (Group group : image.groups()) {
-      for (Member member : group.members()) {
-        if ((member.state() == MemberState.SYNCING || group.reviving())
-            && volumes
-                .volume(member.volume())
-                .filter(volume -> volume.fault().isEmpty())
-                .isPresent()) {
-          wanted.add(new Job(group.id(), member.volume()));
-        }
-      }
-    }
     lock.lock();
     try {
+      NavigableSet<Job> wanted = wanted(image);
       counted.keySet().retainAll(wanted);
       wanted.removeAll(running);
       while (running.size() < GROUPS_AT_ONCE && !wanted.isEmpty()) {
@@ -161,6 +153,25 @@ public final class Resync {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** What there is to do on volumes that can be written; of each image looked for once. */
+  private NavigableSet<Job> wanted(ClusterImage image) {
+    if (lookedAt != image.version()) {
+      lookedAt = image.version();
+      found.clear();
+      for (Group group : image.groups()) {
+        for (Member member : group.members()) {
+          if ((member.state() == MemberState.SYNCING || group.reviving())
+              && volumes.volume(member.volume()).isPresent()) {
+            found.add(new Job(group.id(), member.volume()));
+          }
+        }
+      }
+    }
+    var wanted = new TreeSet<>(found);
+    wanted.removeIf(job -> volumes.volume(job.volume()).flatMap(Volume::fault).isPresent());
+    return wanted;
   }
 
   private void begin(Job job) {

@@ -1,0 +1,249 @@
+package io.forebay.sim.cluster;
+
+import io.forebay.core.bytes.Crc32cCombiner;
+import io.forebay.core.bytes.Synthetic;
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.cluster.MemberState;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.BodyWriter;
+import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.FileService;
+import io.forebay.core.file.ObjectInfo;
+import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.WriteConditions;
+import io.forebay.core.file.WriteOptions;
+import io.forebay.core.id.BucketId;
+import io.forebay.sim.log.SimLog;
+import io.forebay.sim.world.SimEnv;
+import io.forebay.sim.world.SimWorld;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
+import java.util.function.IntConsumer;
+
+/**
+ * A world of nodes with a client beside each that writes large objects of one length to one bucket,
+ * for scenarios that measure how fast things go. All objects are alike but for their last bytes, so
+ * that their CRCs are computed once.
+ */
+final class Writers {
+  /**
+   * What is written.
+   *
+   * @param groupsPerVolume of the bucket's family
+   * @param sliceBytes that a client hands over at once
+   */
+  record Shape(
+      Family family, int groupsPerVolume, int chunkBytes, int sliceBytes, int objectBytes) {}
+
+  static final int VOTERS = 3;
+  private static final long SECOND = 1_000_000_000L;
+  private static final int TAIL_BYTES = 8;
+  private static final long DISK_BYTES = 64L << 30; // more than is ever written
+  private static final long ALIKE = 1; // seed of what all objects have in common
+  private static final long LOOK_NANOS = 5_000_000L;
+  private static final long WRITE_NANOS = 180 * SECOND;
+  private static final String BUCKET = "wide";
+
+  private final Checkpoint.Plan plan;
+  private final Shape shape;
+  private final SimWorld world;
+  private final SimEnv client;
+  private final Judge judge;
+  private final SimCluster cluster;
+  private final int alikeCrc32c;
+  private final Map<String, Long> faults = new TreeMap<>();
+  private final Map<String, Double> figures = new TreeMap<>();
+  private BucketId bucket = new BucketId(0);
+  private long nextVersion = 1;
+  private long operations;
+  private long acknowledged;
+  private boolean done;
+
+  Writers(Checkpoint.Plan plan, Shape shape) {
+    this.plan = plan;
+    this.shape = shape;
+    world = new SimWorld(plan.seed());
+    client = world.env("client");
+    judge = new Judge(world, shape.groupsPerVolume());
+    cluster = new SimCluster(world, plan.nodes(), VOTERS, judge, DISK_BYTES);
+    alikeCrc32c = new Synthetic(ALIKE, 0, shape.objectBytes() - TAIL_BYTES).crc32c();
+  }
+
+  SimWorld world() {
+    return world;
+  }
+
+  /** The process of those that write, and of whoever watches them. */
+  SimEnv client() {
+    return client;
+  }
+
+  Judge judge() {
+    return judge;
+  }
+
+  SimCluster cluster() {
+    return cluster;
+  }
+
+  /** Something was broken. */
+  void broke(String kind, long times) {
+    faults.merge(kind, times, Long::sum);
+  }
+
+  /** Something was measured. */
+  void measured(String figure, double value) {
+    figures.put(figure, value);
+  }
+
+  /** Plays a scenario once there is a bucket that every node knows, to its end. */
+  Checkpoint.Report run(Runnable scenario) {
+    client.spawn(
+        "scenario",
+        () -> {
+          begin();
+          scenario.run();
+          judge.audit();
+          done = true;
+          cluster.logs().forEach(SimLog::close);
+          world.stop();
+        });
+    try {
+      world.run(3_600 * SECOND);
+    } catch (IllegalStateException failure) {
+      judge.violation("a thread ended with " + failure.getMessage());
+    }
+    if (!done && judge.violations().isEmpty()) {
+      judge.violation("the scenario did not end in an hour");
+    }
+    return new Checkpoint.Report(
+        plan.seed(),
+        world.log().digest(),
+        operations,
+        acknowledged,
+        judge.checks(),
+        cluster.links().messages(),
+        0,
+        faults,
+        figures,
+        world.nanoTime(),
+        List.copyOf(judge.violations()),
+        judge.scene());
+  }
+
+  private void begin() {
+    await("all nodes register", () -> judge.image().volumes().size() == cluster.size());
+    var spec =
+        new BucketSpec(
+            BUCKET,
+            shape.family(),
+            "",
+            FlushMode.CACHE_ONLY,
+            List.of(),
+            shape.chunkBytes(),
+            0,
+            2_000);
+    cluster
+        .in(
+            client,
+            0,
+            WRITE_NANOS,
+            () -> {
+              cluster.node(0).plane().cluster(new ClusterCommand.Initialize("c1"));
+              bucket = cluster.node(0).files().createBucket(spec).id();
+            })
+        .ifPresent(failure -> judge.violation("setting up failed: " + failure));
+    // What is measured is a cluster that was there before.
+    await("every node knows the cluster", cluster::allKnow);
+  }
+
+  /** Waits for what has to come within the time that a write may take. */
+  void await(String what, BooleanSupplier condition) {
+    long until = world.nanoTime() + WRITE_NANOS;
+    while (!condition.getAsBoolean()) {
+      if (world.nanoTime() >= until) {
+        judge.violation("liveness: not within " + WRITE_NANOS / SECOND + " s: " + what);
+        return;
+      }
+      client.sleep(LOOK_NANOS);
+    }
+  }
+
+  /** How many groups have not all their members in sync. */
+  long weakGroups() {
+    return judge.image().groups().stream()
+        .filter(group -> group.in(MemberState.IN_SYNC).size() < shape.family().replicas())
+        .count();
+  }
+
+  /** Does something beside each node at once. */
+  List<Outcome<Boolean>> each(String what, IntConsumer action) {
+    var ends = new ArrayList<Outcome<Boolean>>();
+    for (int i = 0; i < cluster.size(); i++) {
+      int node = i;
+      var end = new Outcome<Boolean>(client);
+      ends.add(end);
+      client.spawn(
+          what,
+          () -> {
+            try {
+              action.accept(node);
+            } finally {
+              end.complete(true);
+            }
+          });
+    }
+    return ends;
+  }
+
+  /** Writes one object through a node; empty when it was acknowledged. */
+  Optional<ForebayException> write(int index, String key) {
+    operations++;
+    long number;
+    Synthetic tail;
+    History.Version version;
+    do { // again where another object has this CRC
+      number = nextVersion++;
+      tail = new Synthetic(ALIKE + number, 0, TAIL_BYTES);
+      version = new History.Version(number, number, shape.objectBytes());
+    } while (!judge
+        .history()
+        .intend(version, Crc32cCombiner.combine(alikeCrc32c, tail.crc32c(), TAIL_BYTES)));
+    Synthetic last = tail;
+    History.Version content = version;
+    Optional<ForebayException> failure =
+        cluster.in(
+            client,
+            index,
+            WRITE_NANOS,
+            () -> write(cluster.node(index).files(), key, content, last));
+    acknowledged += failure.isEmpty() ? 1 : 0;
+    return failure;
+  }
+
+  private void write(FileService files, String key, History.Version version, Synthetic tail) {
+    var options =
+        new WriteOptions(
+            ObjectMetadata.NONE, WriteConditions.NONE, OptionalLong.of(shape.objectBytes()), true);
+    long began = world.nanoTime();
+    try (BodyWriter<ObjectInfo> body = files.create(BUCKET, key, options)) {
+      int alike = shape.objectBytes() - TAIL_BYTES;
+      for (int at = 0; at < alike; at += shape.sliceBytes()) {
+        body.write(new Synthetic(ALIKE, at, Math.min(shape.sliceBytes(), alike - at)));
+      }
+      body.write(tail);
+      ObjectInfo info = body.publish(Optional.empty());
+      if (!judge.history().took(bucket, key, info.generation(), version, began, world.nanoTime())) {
+        judge.violation("C1: " + key + " was acknowledged, and the log does not have it");
+      }
+    }
+  }
+}
