@@ -5,7 +5,7 @@ import io.forebay.core.rule.Rule;
 import io.forebay.sim.cluster.Checkpoint;
 import io.forebay.sim.cluster.Ranks;
 import io.forebay.sim.cluster.Readers;
-import io.forebay.sim.cluster.Rebuild;
+import io.forebay.sim.cluster.Redundancy;
 import io.forebay.sim.coverage.Coverage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -31,14 +31,14 @@ public final class Main {
                          store with faults of its own and somebody else who writes there; readers: directory leases,
                          many readers, leaders that come and go; all: each of these, seed by seed; ranks: all nodes
                          write a checkpoint at once, over NICs of 1 Gbit/s, and of odd seeds a tenth of them, 10 at
-                         most, die in it; rebuild: while clients write, a node is lost and made up for, over NICs of
+                         most, die in it; redundancy: while clients write, a node is lost and made up for, over NICs of
                          2.5 Gbit/s (checkpoint)
         --seeds N        how many seeds to run (10)
         --seed S         this one only
         --minutes M      as many seeds as fit, instead of a number of them
         --start S        the first seed (1)
-        --nodes N        nodes of each cluster, 3 to 1000 (5; ranks: 100, rebuild: 16)
-        --operations N   operations of each seed (checkpoint and flush: 1000, readers: 6000); ranks, rebuild: MiB
+        --nodes N        nodes of each cluster, 3 to 1000 (5; ranks: 100, redundancy: 16)
+        --operations N   operations of each seed (checkpoint and flush: 1000, readers: 6000); ranks, redundancy: MiB
                          that are written beside each node (128, 1000)
         --without RULE   leave out a rule of core.rule.Rule, to see that it is noticed
         --json FILE      write the facts there: seeds, operations, faults, violations, what was measured, lines of
@@ -59,7 +59,7 @@ public final class Main {
     FLUSH(5, 1_000),
     READERS(5, 6_000),
     RANKS(100, 128),
-    REBUILD(16, 1_000);
+    REDUNDANCY(16, 1_000);
 
     final int nodes;
     final int operations;
@@ -75,7 +75,7 @@ public final class Main {
         case FLUSH -> Checkpoint.runWithStore(plan);
         case READERS -> Readers.run(plan);
         case RANKS -> Ranks.run(plan);
-        case REBUILD -> Rebuild.run(plan);
+        case REDUNDANCY -> Redundancy.run(plan);
       };
     }
 

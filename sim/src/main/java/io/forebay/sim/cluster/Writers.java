@@ -16,6 +16,7 @@ import io.forebay.core.file.ObjectMetadata;
 import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
 import io.forebay.core.id.BucketId;
+import io.forebay.core.net.Network;
 import io.forebay.sim.log.SimLog;
 import io.forebay.sim.world.SimEnv;
 import io.forebay.sim.world.SimWorld;
@@ -30,22 +31,24 @@ import java.util.function.IntConsumer;
 
 /**
  * A world of nodes with a client beside each that writes large objects of one length to one bucket,
- * for scenarios that measure how fast things go. All objects are alike but for their last bytes, so
- * that their CRCs are computed once.
+ * for scenarios that measure how fast things go. All objects are alike but for their last MiB, so
+ * that what they should be is computed once.
  */
 final class Writers {
   /**
    * What is written.
    *
    * @param groupsPerVolume of the bucket's family
-   * @param sliceBytes that a client hands over at once
+   * @param sliceBytes that a client hands over at once; a part of 1 MiB
+   * @param objectBytes whole MiB
    */
   record Shape(
       Family family, int groupsPerVolume, int chunkBytes, int sliceBytes, int objectBytes) {}
 
   static final int VOTERS = 3;
   private static final long SECOND = 1_000_000_000L;
-  private static final int TAIL_BYTES = 8;
+  // What is read at once to copy a chunk: a part of two contents would take a buffer.
+  private static final int TAIL_BYTES = Network.MAX_PAYLOAD_BYTES;
   private static final long DISK_BYTES = 64L << 30; // more than is ever written
   private static final long ALIKE = 1; // seed of what all objects have in common
   private static final long LOOK_NANOS = 5_000_000L;
@@ -74,7 +77,7 @@ final class Writers {
     client = world.env("client");
     judge = new Judge(world, shape.groupsPerVolume());
     cluster = new SimCluster(world, plan.nodes(), VOTERS, judge, DISK_BYTES);
-    alikeCrc32c = new Synthetic(ALIKE, 0, shape.objectBytes() - TAIL_BYTES).crc32c();
+    alikeCrc32c = new Synthetic(ALIKE, 0, alikeBytes()).crc32c();
   }
 
   SimWorld world() {
@@ -207,39 +210,38 @@ final class Writers {
   /** Writes one object through a node; empty when it was acknowledged. */
   Optional<ForebayException> write(int index, String key) {
     operations++;
-    long number;
-    Synthetic tail;
     History.Version version;
     do { // again where another object has this CRC
-      number = nextVersion++;
-      tail = new Synthetic(ALIKE + number, 0, TAIL_BYTES);
-      version = new History.Version(number, number, shape.objectBytes());
-    } while (!judge
-        .history()
-        .intend(version, Crc32cCombiner.combine(alikeCrc32c, tail.crc32c(), TAIL_BYTES)));
-    Synthetic last = tail;
+      long number = nextVersion++;
+      version = new History.Version(number, ALIKE + number, shape.objectBytes());
+    } while (!judge.history().intend(version, crc32c(version)));
     History.Version content = version;
     Optional<ForebayException> failure =
         cluster.in(
-            client,
-            index,
-            WRITE_NANOS,
-            () -> write(cluster.node(index).files(), key, content, last));
+            client, index, WRITE_NANOS, () -> write(cluster.node(index).files(), key, content));
     acknowledged += failure.isEmpty() ? 1 : 0;
     return failure;
   }
 
-  private void write(FileService files, String key, History.Version version, Synthetic tail) {
+  private int crc32c(History.Version version) {
+    int tail = new Synthetic(version.seed(), alikeBytes(), TAIL_BYTES).crc32c();
+    return Crc32cCombiner.combine(alikeCrc32c, tail, TAIL_BYTES);
+  }
+
+  private int alikeBytes() {
+    return shape.objectBytes() - TAIL_BYTES;
+  }
+
+  private void write(FileService files, String key, History.Version version) {
     var options =
         new WriteOptions(
             ObjectMetadata.NONE, WriteConditions.NONE, OptionalLong.of(shape.objectBytes()), true);
     long began = world.nanoTime();
     try (BodyWriter<ObjectInfo> body = files.create(BUCKET, key, options)) {
-      int alike = shape.objectBytes() - TAIL_BYTES;
-      for (int at = 0; at < alike; at += shape.sliceBytes()) {
-        body.write(new Synthetic(ALIKE, at, Math.min(shape.sliceBytes(), alike - at)));
+      for (int at = 0; at < shape.objectBytes(); at += shape.sliceBytes()) {
+        long seed = at < alikeBytes() ? ALIKE : version.seed();
+        body.write(new Synthetic(seed, at, shape.sliceBytes()));
       }
-      body.write(tail);
       ObjectInfo info = body.publish(Optional.empty());
       if (!judge.history().took(bucket, key, info.generation(), version, began, world.nanoTime())) {
         judge.violation("C1: " + key + " was acknowledged, and the log does not have it");

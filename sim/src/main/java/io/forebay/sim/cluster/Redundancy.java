@@ -3,9 +3,9 @@ package io.forebay.sim.cluster;
 import io.forebay.core.cluster.ClusterMachine;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.MemberState;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ForebayException;
-import io.forebay.core.id.VolumeId;
 import io.forebay.sim.world.SimEnv;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,7 +18,7 @@ import java.util.stream.Stream;
  * before), how long until every group has all its copies again, what share of the survivors' NICs
  * was used, and what was left to the clients?
  */
-public final class Rebuild {
+public final class Redundancy {
   private static final long SECOND = 1_000_000_000L;
   private static final long NIC_BYTES = 312_500_000L; // a second: 2.5 Gbit/s
   private static final long DISK_BYTES = 1_000_000_000L; // a second
@@ -44,7 +44,7 @@ public final class Rebuild {
   private final List<Written> written = new ArrayList<>();
   private boolean over;
 
-  private Rebuild(Checkpoint.Plan plan) {
+  private Redundancy(Checkpoint.Plan plan) {
     this.plan = plan;
     writers =
         new Writers(
@@ -58,12 +58,12 @@ public final class Rebuild {
     client = writers.client();
     cluster = writers.cluster();
     // No voter: the logs are to go on.
-    victim = writers.world().stream("rebuild").nextInt(Writers.VOTERS, plan.nodes());
+    victim = writers.world().stream("redundancy").nextInt(Writers.VOTERS, plan.nodes());
   }
 
   /** Runs one seed to its end; {@code operations} are the MiB that are written beside each node. */
   public static Checkpoint.Report run(Checkpoint.Plan plan) {
-    var scenario = new Rebuild(plan);
+    var scenario = new Redundancy(plan);
     return scenario.writers.run(scenario::play);
   }
 
@@ -76,14 +76,13 @@ public final class Rebuild {
     List<Outcome<Boolean>> clients = writers.each("client", this::writeOn);
     client.sleep(BEFORE_NANOS);
     long killed = client.nanoTime();
-    VolumeId lost = writers.judge().idOf(cluster.disk(victim));
     cluster.kill(victim);
     writers.broke("kill", 1);
     writers.await(
         "the cluster makes up for the lost node",
         () ->
             writers.judge().image().groups().stream()
-                .noneMatch(group -> group.member(lost).isPresent()));
+                .anyMatch(group -> !group.in(MemberState.SYNCING).isEmpty()));
     var progress = new ArrayList<Progress>();
     writers.await(
         "full strength",
@@ -105,13 +104,13 @@ public final class Rebuild {
             .findFirst()
             .orElse(end);
     double before = bytesPerSecond(killed - BEFORE_NANOS, killed);
-    writers.measured("rebuildSeconds", (double) (end.atNanos() - begin.atNanos()) / SECOND);
-    writers.measured("rebuildMib", (double) (end.pulledBytes() - begin.pulledBytes()) / (1 << 20));
+    writers.measured("fullStrengthSeconds", (double) (end.atNanos() - begin.atNanos()) / SECOND);
+    writers.measured("copiedMib", (double) (end.pulledBytes() - begin.pulledBytes()) / (1 << 20));
     writers.measured("nicShare", share(begin, end, end.takenBytes() - begin.takenBytes()));
     writers.measured(
         "nicShareUntilP95", share(begin, mostly, mostly.takenBytes() - begin.takenBytes()));
     writers.measured(
-        "nicShareOfRebuild", share(begin, end, end.pulledBytes() - begin.pulledBytes()));
+        "nicShareOfCopies", share(begin, end, end.pulledBytes() - begin.pulledBytes()));
     writers.measured("foregroundKept", bytesPerSecond(begin.atNanos(), end.atNanos()) / before);
     writers.measured("writeP95SecondsBefore", p95(killed - BEFORE_NANOS, killed));
     writers.measured("writeP95SecondsWhile", p95(begin.atNanos(), end.atNanos()));
