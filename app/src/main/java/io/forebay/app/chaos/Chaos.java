@@ -64,7 +64,7 @@ final class Chaos implements AutoCloseable {
    *
    * @param store none, dir or azurite
    * @param mostStallMillis the longest that a write may stand while all is there that it needs
-   * @param power whether the power of nodes is cut
+   * @param hardware what can be done to the nodes
    * @param durability of the bucket
    */
   record Plan(
@@ -72,7 +72,7 @@ final class Chaos implements AutoCloseable {
       String store,
       Client client,
       long mostStallMillis,
-      boolean power,
+      Machines.Hardware hardware,
       Durability durability) {
     /** Of an object. */
     int mostBytes() {
@@ -118,7 +118,7 @@ final class Chaos implements AutoCloseable {
     this.plan = plan;
     this.sum = sum;
     this.story = new Story(root.resolve("story"));
-    this.machines = new Machines(root, plan.nodes(), plan.store(), plan.power());
+    this.machines = new Machines(root, plan.nodes(), plan.store(), plan.hardware());
     this.faults = new Faults(machines, plan.durability(), sum.stalls, story, sum.faults);
     try {
       this.steady = door(root);

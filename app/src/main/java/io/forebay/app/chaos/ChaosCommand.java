@@ -27,7 +27,7 @@ import picocli.CommandLine.Option;
     name = "chaos",
     description = {
       "Starts a cluster of real server processes and has clients write and read while nodes are killed, stopped, cut off,"
-          + " lose their disk, their power (--power) or find their disk full, and the store goes away; then mends all, reads every key through every node"
+          + " lose their disk, their power (--power) or find their disk full, or are slow (--slow), and the store goes away; then mends all, reads every key through every node"
           + " and compares the store. Each key must behave as an atomic register: what was acknowledged is there, whole.",
       "A seed draws the faults and the writes, not their timing. A failure prints the seed and where the logs are, and"
           + " ends with 1. As root with iproute2 nodes are cut off and a disk is filled too; else these are left out.",
@@ -40,6 +40,7 @@ import picocli.CommandLine.Option;
       "  forebay chaos --seeds 50 --seed 1000 --nodes 5 --store azurite",
       "  forebay chaos --minutes 60 --client boto3",
       "  forebay chaos --minutes 10 --power",
+      "  forebay chaos --minutes 10 --slow",
       "  forebay chaos --seed 4711 --keep"
     })
 public final class ChaosCommand implements Callable<Integer> {
@@ -91,6 +92,13 @@ public final class ChaosCommand implements Callable<Integer> {
               + " what it was not told to keep; none is filled. Needs root, iproute2, /dev/fuse, loop devices, ext4 and"
               + " python3.")
   private boolean power;
+
+  @Option(
+      names = "--slow",
+      description =
+          "Makes links and disks 20 times slower than the others', one at a time, and nothing else. Links then have"
+              + " 200 Mbit/s, disks 40 MB/s. Needs what --power does.")
+  private boolean slow;
 
   @Option(
       names = "--durability",
@@ -163,9 +171,12 @@ public final class ChaosCommand implements Callable<Integer> {
     require(
         !power || durability() == Durability.SYNCED || client == Chaos.Client.WIRE,
         "--power with --durability replicated needs --client wire, which tells losses by their name");
-    if (power) {
+    require(!power || !slow, "--power and --slow are two runs");
+    if (power || slow) {
       Optional<String> missing = PowerDisk.missing();
-      require(missing.isEmpty(), "--power needs " + missing.orElse("nothing"));
+      require(
+          missing.isEmpty(),
+          (power ? "--power" : "--slow") + " needs " + missing.orElse("nothing"));
     }
   }
 
@@ -182,7 +193,9 @@ public final class ChaosCommand implements Callable<Integer> {
         store,
         client,
         Span.parseMillis("--stall", Optional.ofNullable(stall).orElse(most)),
-        power,
+        power
+            ? Machines.Hardware.POWERED
+            : slow ? Machines.Hardware.PACED : Machines.Hardware.PLAIN,
         durability());
   }
 
@@ -252,7 +265,8 @@ public final class ChaosCommand implements Callable<Integer> {
             .toList();
     if (!left.isEmpty()) {
       System.out.println(
-          "left out, for they need root, iproute2, a store or --power (which fills no disk): "
+          "left out, for they need root, iproute2, a store, --slow (which makes nothing else) or --power (which fills no"
+              + " disk): "
               + String.join(", ", left));
     }
   }
@@ -269,7 +283,7 @@ public final class ChaosCommand implements Callable<Integer> {
                 nodes,
                 store,
                 client.name().toLowerCase(Locale.ROOT),
-                power ? " --power" : "",
+                power ? " --power" : slow ? " --slow" : "",
                 durability().name().toLowerCase(Locale.ROOT)));
     System.out.println(
         "   what happened is in %s%s"
@@ -292,6 +306,7 @@ public final class ChaosCommand implements Callable<Integer> {
         sum.faults.counts(),
         List.copyOf(violations),
         sum.stalls.longestMillis(),
+        sum.stalls.megabytesPerSecond(),
         new ChaosFacts.LossKnown(sum.faults.lossKnownMillis(50), sum.faults.lossKnownMillis(99)),
         minutesSince(begun));
   }
@@ -311,6 +326,7 @@ public final class ChaosCommand implements Callable<Integer> {
       System.out.println("objects lost by cuts of all power, each named: " + facts.lost());
     }
     System.out.println("longest stall of a write, ms, by fault: " + facts.longestStallMillis());
+    System.out.println("MB/s of the steady writer, by fault: " + facts.steadyMegabytesPerSecond());
     System.out.printf(
         "loss of a node known after, ms: p50 %d, p99 %d%n",
         facts.lossKnownMillis().p50(), facts.lossKnownMillis().p99());

@@ -12,6 +12,7 @@ import java.util.Map;
  * @param faults how many there were, by kind
  * @param violations one text for each seed that broke a promise
  * @param longestStallMillis of the steady writer, by the kind of the fault that came last
+ * @param steadyMegabytesPerSecond how fast it wrote, by the kind of the fault that was there
  */
 record ChaosFacts(
     long seeds,
@@ -26,6 +27,7 @@ record ChaosFacts(
     Map<String, Long> faults,
     List<String> violations,
     Map<String, Long> longestStallMillis,
+    Map<String, Double> steadyMegabytesPerSecond,
     LossKnown lossKnownMillis,
     double minutes) {
 

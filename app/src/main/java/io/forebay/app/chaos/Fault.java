@@ -30,7 +30,11 @@ enum Fault {
    */
   POWER("power", true),
   /** The power of all nodes is cut at once. */
-  POWER_ALL("powerAll", false);
+  POWER_ALL("powerAll", false),
+  /** A node's link is 20 times slower than the others', each way, and is as fast again. */
+  SLOW_NIC("slowNic", true),
+  /** A node's disk is 20 times slower than the others', and is as fast again. */
+  SLOW_DISK("slowDisk", true);
 
   private final String word;
   private final boolean bounded;

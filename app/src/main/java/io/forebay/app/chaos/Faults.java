@@ -28,6 +28,8 @@ final class Faults {
   private static final int MOST_OF_A_SEED = 3;
   // Shorter ones may be over before a node is held for lost.
   private static final long KNOWN_FROM_MILLIS = 2_000;
+  // What is slow is so for longer than others are away: what it costs shows with time only.
+  private static final long SLOW_MILLIS = 20_000;
 
   private final Machines machines;
   private final Stalls stalls;
@@ -103,7 +105,11 @@ final class Faults {
   }
 
   private boolean isPossible(Fault fault) {
+    if (machines.hasSpeeds()) {
+      return fault == Fault.SLOW_NIC || fault == Fault.SLOW_DISK;
+    }
     return switch (fault) {
+      case SLOW_NIC, SLOW_DISK -> false;
       case CUT_OFF -> machines.hasLinks();
       case FULL_DISK -> machines.hasSmallDisk();
       case STORE_AWAY -> machines.store().isPresent();
@@ -158,6 +164,7 @@ final class Faults {
       stalls.begins(fault);
       var down = new Down(downMillis, !overlapping && downMillis >= KNOWN_FROM_MILLIS);
       happen(fault, spared, victim, down, random);
+      stalls.isOver();
     }
   }
 
@@ -239,6 +246,20 @@ final class Faults {
         down.lasts(spared, victim);
         machines.cutOff(victim, false);
         story.say("%s is connected", name);
+      }
+      case SLOW_NIC -> {
+        story.say("the link of %s is slow", name);
+        machines.slowNic(victim, true);
+        Thread.sleep(SLOW_MILLIS);
+        machines.slowNic(victim, false);
+        story.say("it is as fast as the others");
+      }
+      case SLOW_DISK -> {
+        story.say("the disk of %s is slow", name);
+        machines.slowDisk(victim, true);
+        Thread.sleep(SLOW_MILLIS);
+        machines.slowDisk(victim, false);
+        story.say("it is as fast as the others");
       }
       case FULL_DISK -> {
         story.say("the disk of %s is full", machines.name(machines.count() - 1));

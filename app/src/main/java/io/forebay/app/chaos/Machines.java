@@ -33,7 +33,8 @@ import tools.jackson.databind.JsonNode;
 /**
  * The processes, the network, the disks and the store of one cluster, which faults are made with.
  * Each node has a network namespace of its own and the last one a small file system, where this
- * user may make them; or each node has a disk whose power can be cut, for all that it keeps.
+ * user may make them; or each node has a disk of its own, for all that it keeps, whose power can be
+ * cut, or which has a speed, as its NIC has one.
  */
 final class Machines implements AutoCloseable {
   static final String BUCKET = "chaos";
@@ -41,10 +42,15 @@ final class Machines implements AutoCloseable {
   static final String SECRET_KEY = "chaos-key-that-never-leaves-this-machine";
 
   private static final long WHOLE_SECONDS = 120;
+  // A slow node is out of its groups for a while, each time for longer.
+  private static final long WHOLE_PACED_SECONDS = 600;
   private static final long LOSS_SECONDS = 15;
   private static final long LOOK_MILLIS = 20;
   private static final int SMALL_MEBIBYTES = 1_024;
   private static final int POWERED_MEBIBYTES = 4_096;
+  // So that a NIC, and not this machine's processors, is what a writer waits for.
+  private static final int NIC_MEGABITS = 200;
+  private static final int SLOWER = 20;
 
   /** What no log may say, whatever fails around its node. */
   private static final List<String> BUGS = List.of("this is a bug", "OutOfMemoryError", "LEAK:");
@@ -62,7 +68,18 @@ final class Machines implements AutoCloseable {
   private final Servers servers;
   private final Optional<SmallDisk> small;
   // By name: of every node, or of none.
-  private final Map<String, PowerDisk> powered = new TreeMap<>();
+  private final Map<String, PowerDisk> disks = new TreeMap<>();
+  private final Hardware hardware;
+
+  /** What the nodes consist of. */
+  enum Hardware {
+    /** Links as fast as this machine; one small disk. */
+    PLAIN,
+    /** The same links; disks whose power can be cut. Needs what {@link PowerDisk#missing} says. */
+    POWERED,
+    /** Links and disks of a known speed; needs the same. */
+    PACED
+  }
 
   /**
    * Starts all of it, and waits until the cluster takes writes.
@@ -70,16 +87,17 @@ final class Machines implements AutoCloseable {
    * @param root for all that is written; there, and empty
    * @param nodes 3 to 7
    * @param kind of the store: none, dir or azurite
-   * @param power whether the power of nodes can be cut; needs what {@link PowerDisk#missing} says
    */
-  Machines(Path root, int nodes, String kind, boolean power) throws IOException {
+  Machines(Path root, int nodes, String kind, Hardware hardware) throws IOException {
     this.root = root;
+    this.hardware = hardware;
     this.names = IntStream.range(0, nodes).mapToObj(node -> "n" + node).toList();
     Runtime.getRuntime().addShutdownHook(reaper);
     try {
       this.hosts =
           ShapedHosts.possible()
-              ? Optional.of(opened(new ShapedHosts(nodes, ShapedHosts.UNSHAPED)))
+              ? Optional.of(
+                  opened(new ShapedHosts(nodes, hasSpeeds() ? NIC_MEGABITS : ShapedHosts.UNSHAPED)))
               : Optional.empty();
       hosts.ifPresent(ShapedHosts::join);
       String outside = hosts.map(ShapedHosts::outside).orElse(Servers.Place.LOOPBACK.host());
@@ -89,9 +107,8 @@ final class Machines implements AutoCloseable {
               : Optional.of(opened(DemoStore.start(kind, root, outside)));
       for (String name : names) {
         doors.put(name, place(name).host() + ":" + Servers.freePort());
-        if (power) {
-          powered.put(
-              name, opened(new PowerDisk(root.resolve(name + "-power"), POWERED_MEBIBYTES)));
+        if (hardware != Hardware.PLAIN) {
+          disks.put(name, opened(new PowerDisk(root.resolve(name + "-power"), POWERED_MEBIBYTES)));
         }
       }
       var environment = new TreeMap<String, String>();
@@ -102,15 +119,18 @@ final class Machines implements AutoCloseable {
       store.ifPresent(each -> environment.putAll(each.environment()));
       this.servers = opened(new Servers(root, names, this::place, this::settings, environment));
       this.small =
-          power
-              ? Optional.empty()
-              : SmallDisk.mount(servers.mount(names.getLast()), SMALL_MEBIBYTES);
+          hardware == Hardware.PLAIN
+              ? SmallDisk.mount(servers.mount(names.getLast()), SMALL_MEBIBYTES)
+              : Optional.empty();
       small.ifPresent(this::opened);
       for (String name : names) {
         servers.start(name);
       }
       names.forEach(servers::awaitReady);
       awaitUp();
+      if (hasSpeeds()) {
+        disks.values().forEach(disk -> disk.slow(1));
+      }
     } catch (IOException | RuntimeException failure) {
       close();
       throw failure;
@@ -127,7 +147,7 @@ final class Machines implements AutoCloseable {
     String host = hosts.map(all -> all.address(node)).orElse(Servers.Place.LOOPBACK.host());
     var prefix = new ArrayList<String>();
     hosts.ifPresent(all -> prefix.addAll(all.on(node)));
-    Optional<PowerDisk> disk = Optional.ofNullable(powered.get(name));
+    Optional<PowerDisk> disk = Optional.ofNullable(disks.get(name));
     disk.ifPresent(each -> prefix.addAll(each.machine()));
     return new Servers.Place(host, prefix, disk.map(PowerDisk::directory));
   }
@@ -195,7 +215,7 @@ final class Machines implements AutoCloseable {
 
   /** Whether the power of nodes can be cut. */
   boolean hasPower() {
-    return !powered.isEmpty();
+    return hardware == Hardware.POWERED;
   }
 
   /** Cuts the power of nodes, at once: they are gone, and what their disks had not flushed. */
@@ -214,7 +234,22 @@ final class Machines implements AutoCloseable {
   }
 
   private PowerDisk disk(int node) {
-    return Optional.ofNullable(powered.get(name(node))).orElseThrow();
+    return Optional.ofNullable(disks.get(name(node))).orElseThrow();
+  }
+
+  /** Whether links and disks can be slow. */
+  boolean hasSpeeds() {
+    return hardware == Hardware.PACED;
+  }
+
+  /** Makes a node's link 20 times slower than the others', or as fast again. */
+  void slowNic(int node, boolean on) {
+    hosts.orElseThrow().speed(node, on ? NIC_MEGABITS / SLOWER : NIC_MEGABITS);
+  }
+
+  /** Makes a node's disk 20 times slower than the others', or as fast again. */
+  void slowDisk(int node, boolean on) {
+    disk(node).slow(on ? SLOWER : 1);
   }
 
   void stop(int node) throws IOException {
@@ -309,10 +344,11 @@ final class Machines implements AutoCloseable {
 
   private void await(String what, int node, Predicate<JsonNode> condition) {
     String[] last = {"nothing"};
+    long seconds = hasSpeeds() ? WHOLE_PACED_SECONDS : WHOLE_SECONDS;
     try {
       Servers.await(
           what,
-          WHOLE_SECONDS,
+          seconds,
           () -> {
             requireAlive();
             try {
@@ -329,8 +365,7 @@ final class Machines implements AutoCloseable {
         throw failure;
       }
       throw new Violation(
-          "in vain for %d s from %s: %s; it says: %s"
-              .formatted(WHOLE_SECONDS, name(node), what, last[0]),
+          "in vain for %d s from %s: %s; it says: %s".formatted(seconds, name(node), what, last[0]),
           failure);
     }
   }

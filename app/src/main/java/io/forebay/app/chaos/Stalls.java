@@ -21,7 +21,20 @@ final class Stalls implements AutoCloseable {
   private Optional<Stall> bounded = Optional.empty();
   private Optional<Stall> longest = Optional.empty();
   private Optional<Fault> fault = Optional.empty();
+  private boolean over;
+  private final Map<String, Moved> moved = new TreeMap<>();
   private volatile long underWaySince;
+
+  /** What was written, and in how long. */
+  private record Moved(long bytes, long nanos) {
+    Moved plus(Moved other) {
+      return new Moved(bytes + other.bytes, nanos + other.nanos);
+    }
+
+    double megabytesPerSecond() {
+      return bytes * 1e3 / Math.max(1, nanos);
+    }
+  }
 
   /** One of them. */
   record Stall(long millis, String words) {}
@@ -47,6 +60,42 @@ final class Stalls implements AutoCloseable {
     lock.lock();
     try {
       fault = Optional.of(next);
+      over = false;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The fault is over. What is slower than usual from now on is still put down to it. */
+  void isOver() {
+    lock.lock();
+    try {
+      over = true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** So much was written and acknowledged as a whole, in so long. */
+  void moved(long bytes, long nanos) {
+    lock.lock();
+    try {
+      String word = over ? BEFORE_ALL : fault.map(Fault::word).orElse(BEFORE_ALL);
+      moved.merge(word, new Moved(bytes, nanos), Moved::plus);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * How fast was written while a fault was there, of all seeds; {@code none}: without one. MB/s.
+   */
+  Map<String, Double> megabytesPerSecond() {
+    lock.lock();
+    try {
+      var speeds = new TreeMap<String, Double>();
+      moved.forEach((word, all) -> speeds.put(word, all.megabytesPerSecond()));
+      return speeds;
     } finally {
       lock.unlock();
     }

@@ -105,6 +105,7 @@ final class Workload {
               length,
               bytes -> last[0] = stalls.step(last[0], "a write to " + key));
           long now = stalls.step(last[0], "the publish of " + key);
+          stalls.moved(length, now - begun);
           history.wrote(key, tag, machines.name(spared) + ", steadily,", begun, now);
           return;
         } catch (ForebayException failure) {

@@ -133,6 +133,15 @@ public final class PowerDisk implements AutoCloseable {
   }
 
   /**
+   * The device has a speed from now on: 40 MB/s and 1 ms for a flush.
+   *
+   * @param times how much slower it is than that, from 1 on
+   */
+  public void slow(int times) {
+    ask("slow " + times);
+  }
+
+  /**
    * The power is cut: what was not flushed is kept or not as the seed has it, and nothing is
    * answered any more.
    */

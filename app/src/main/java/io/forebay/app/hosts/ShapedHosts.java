@@ -74,8 +74,9 @@ public final class ShapedHosts implements AutoCloseable {
         in(host, "ip", "link", "set", "eth0", "up");
         in(host, "ip", "link", "set", "lo", "up");
         in(prefix + "sw", "ip", "link", "set", port, "master", "br0", "up");
-        shape(host, "eth0", megabitsPerSecond.get(i));
-        shape(prefix + "sw", port, megabitsPerSecond.get(i));
+        if (megabitsPerSecond.get(i) != UNSHAPED) {
+          shape("add", i, megabitsPerSecond.get(i));
+        }
       }
     } catch (RuntimeException failure) {
       close();
@@ -125,10 +126,21 @@ public final class ShapedHosts implements AutoCloseable {
     }
   }
 
-  private void shape(String namespace, String device, int megabitsPerSecond) {
-    if (megabitsPerSecond == UNSHAPED) {
-      return;
-    }
+  /**
+   * Gives host i's NIC another speed.
+   *
+   * @param megabitsPerSecond each way; it must have had one before
+   */
+  public void speed(int i, int megabitsPerSecond) {
+    shape("change", i, megabitsPerSecond);
+  }
+
+  private void shape(String how, int i, int megabitsPerSecond) {
+    shape(how, host(i), "eth0", megabitsPerSecond);
+    shape(how, prefix + "sw", prefix + "p" + i, megabitsPerSecond);
+  }
+
+  private void shape(String how, String namespace, String device, int megabitsPerSecond) {
     // The burst holds 2 ms of traffic, at least 256 KiB: below that tbf cannot reach its rate with
     // 64 KiB
     // segments; the queue holds 20 ms.
@@ -137,7 +149,7 @@ public final class ShapedHosts implements AutoCloseable {
         namespace,
         "tc",
         "qdisc",
-        "add",
+        how,
         "dev",
         device,
         "root",

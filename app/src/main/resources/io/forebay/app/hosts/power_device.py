@@ -12,6 +12,7 @@ same line:
               whether its last content is kept; from now on nothing is answered
     fail      everything is answered with EIO
     on        the power is back: the disk holds what was kept
+    slow N    from now on it moves 40 MB/s and flushes in 1 ms, divided and multiplied by N
 
 Its end, and that of its input, removes the mounts at DIRECTORY and DEVICE, and the loop device.
 """
@@ -25,6 +26,7 @@ import stat
 import struct
 import subprocess
 import sys
+import time
 
 SECTOR = 512
 BLOCK = 4096
@@ -33,6 +35,8 @@ MAX_WRITE = 1 << 20
 CACHE_BLOCKS = 16384
 # How long a flush takes: that a cut may fall into it.
 FLUSH_SECONDS = 0.001
+# Once it has a speed.
+BYTES_A_SECOND = 40e6
 
 GETATTR, SETATTR, OPEN, READ, WRITE, STATFS, RELEASE, FSYNC, FLUSH, INIT = 3, 4, 14, 15, 16, 17, 18, 20, 25, 26
 # forget, interrupt, batch forget
@@ -86,6 +90,8 @@ class Server:
         self.fuse = os.open("/dev/fuse", os.O_RDWR)
         self.failing = False
         self.cut = False
+        # None: as fast as it can.
+        self.times = None
         self.unanswered = []
         libc = ctypes.CDLL(None, use_errno=True)
         options = "fd=%d,rootmode=100600,user_id=0,group_id=0" % self.fuse
@@ -137,7 +143,7 @@ class Server:
             self.answer(unique, errno.EIO)
             return
         if opcode == FSYNC:
-            if select.select([sys.stdin], [], [], FLUSH_SECONDS)[0]:
+            if select.select([sys.stdin], [], [], FLUSH_SECONDS * (self.times or 1))[0]:
                 self.command()
             if self.cut or self.failing:
                 self.unanswered.append(unique)
@@ -146,6 +152,8 @@ class Server:
                 self.answer(unique)
             return
         _, offset, length = struct.unpack_from("<QQI", message, 40)
+        if self.times:
+            time.sleep(length * self.times / BYTES_A_SECOND)
         if opcode == READ:
             self.answer(unique, 0, self.disk.read(offset, length))
         else:
@@ -167,6 +175,8 @@ class Server:
             self.unanswered.clear()
         elif words[0] == "on":
             self.failing = False
+        elif words[0] == "slow":
+            self.times = int(words[1])
         print(line.strip(), flush=True)
 
     def run(self):
