@@ -38,6 +38,7 @@ exec "$JAVA_HOME/bin/java" \
   -ea:io.forebay... \
   -Xmx$heap -XX:+UseSerialGC \
   -Djdk.trackAllThreads=false \
+  -XX:+EnableDynamicAgentLoading -Djdk.attach.allowAttachSelf=true \
   -Dslf4j.internal.verbosity=ERROR \
   ${agent[@]+"${agent[@]}"} \
   ${options[@]+"${options[@]}"} \

@@ -2,6 +2,7 @@ package io.forebay.sim.world;
 
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
+import io.forebay.sim.preempt.Preemption;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
@@ -21,6 +22,8 @@ public final class SimEnv implements Env {
   private final RandomGenerator random;
   private final Map<Long, Thread> threads = new LinkedHashMap<>();
   private final List<Runnable> held = new ArrayList<>();
+  private final List<Runnable> stopped =
+      new ArrayList<>(); // threads that stand until it is resumed
   private boolean killed;
   private boolean paused;
   private long nextThread;
@@ -56,12 +59,14 @@ public final class SimEnv implements Env {
 
   @Override
   public long nanoTime() {
+    Preemption.point();
     long nanos = (standsSinceNanos < 0 ? world.nanoTime() : standsSinceNanos) - stoodNanos;
     return rate == 1 ? nanos : (long) (nanos * rate);
   }
 
   @Override
   public long wallMillis() {
+    Preemption.point();
     return WALL_ORIGIN_MILLIS + world.nanoTime() / 1_000_000;
   }
 
@@ -72,12 +77,14 @@ public final class SimEnv implements Env {
 
   @Override
   public Thread spawn(String name, Runnable task) {
+    Preemption.point();
     checkAlive();
     long number = nextThread++;
     Thread thread =
         world.spawn(
             process + "/" + name,
             () -> {
+              Preemption.enter(this::preempt);
               try {
                 checkAlive();
                 task.run();
@@ -99,6 +106,7 @@ public final class SimEnv implements Env {
 
   @Override
   public Timer schedule(long delayNanos, Runnable callback) {
+    Preemption.point();
     checkAlive();
     long delay = rate == 1 ? delayNanos : (long) Math.ceil(delayNanos / rate);
     return world.at(world.nanoTime() + delay, () -> deliver(callback));
@@ -125,6 +133,30 @@ public final class SimEnv implements Env {
     action.run();
   }
 
+  /** Others may come between here. Threads of a dead process unwind in one go. */
+  private void preempt() {
+    if (killed) {
+      return;
+    }
+    world.preempt((nanos, thread) ->
+        world.at(
+            world.nanoTime() + nanos,
+            () -> {
+              if (paused) {
+                stopped.add(thread);
+              } else {
+                world.makeReady(thread);
+              }
+            }));
+    checkAlive();
+  }
+
+  private void goOn() {
+    List<Runnable> all = List.copyOf(stopped);
+    stopped.clear();
+    all.forEach(world::makeReady);
+  }
+
   /**
    * Ends the process as kill -9 does: what it has in memory is gone, nothing of it acts on the
    * world again. Its threads are interrupted so that their stacks unwind; every port of a dead
@@ -132,7 +164,9 @@ public final class SimEnv implements Env {
    */
   public void kill() {
     killed = true;
+    paused = false;
     held.clear();
+    goOn();
     for (Iterator<Thread> each = List.copyOf(threads.values()).iterator(); each.hasNext(); ) {
       each.next().interrupt();
     }
@@ -159,6 +193,7 @@ public final class SimEnv implements Env {
       standsSinceNanos = -1;
     }
     paused = false;
+    goOn();
     List<Runnable> waiting = List.copyOf(held);
     held.clear();
     waiting.forEach(this::deliver);

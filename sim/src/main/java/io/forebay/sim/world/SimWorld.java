@@ -1,10 +1,13 @@
 package io.forebay.sim.world;
 
 import io.forebay.core.env.Env;
+import io.forebay.sim.preempt.LockRewriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.PriorityQueue;
 import java.util.SplittableRandom;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
@@ -28,6 +31,10 @@ public final class SimWorld {
     }
   }
 
+  // By the seed: never, seldom, often.
+  private static final int[] PREEMPT_ONE_OF = {0, 400, 100, 25};
+  private static final long PREEMPT_NANOS = 3_000_000;
+
   private final long seed;
   private final SplittableRandom schedule;
   private final SplittableRandom processes;
@@ -39,6 +46,10 @@ public final class SimWorld {
               ? Long.compare(a.atNanos, b.atNanos)
               : Long.compare(a.order, b.order));
   private final EventLog log = new EventLog();
+  private final SplittableRandom preemptions;
+  private final int preemptOneOf; // 0: never
+  private long preempted;
+  private @Nullable Consumer<Runnable> yields; // who takes the thread that is just giving way
   private long nowNanos = 1;
   private long orders;
   private long steps;
@@ -50,6 +61,9 @@ public final class SimWorld {
     this.schedule = new SplittableRandom(seed);
     this.processes = new SplittableRandom(~seed);
     this.threads = new SimThreads(this::makeReady);
+    this.preemptions = new SplittableRandom(seed * 31 + 17);
+    this.preemptOneOf = PREEMPT_ONE_OF[preemptions.nextInt(PREEMPT_ONE_OF.length)];
+    LockRewriter.install();
   }
 
   /** What chose this run. */
@@ -164,7 +178,36 @@ public final class SimWorld {
     }
   }
 
-  private void makeReady(Runnable task) {
-    ready.add(task);
+  /**
+   * Lets others come between, perhaps: those that are ready, or for a while everybody. Called by a
+   * simulated thread that holds no lock.
+   *
+   * @param later runs something after a while, or never: the thread then stays where it is
+   */
+  @SuppressWarnings("ThreadPriorityCheck") // The scheduler is ours.
+  void preempt(BiConsumer<Long, Runnable> later) {
+    if (preemptOneOf == 0 || preemptions.nextInt(preemptOneOf) != 0) {
+      return;
+    }
+    preempted++;
+    long nanos = preemptions.nextBoolean() ? 0 : preemptions.nextLong(PREEMPT_NANOS);
+    yields = nanos == 0 ? null : task -> later.accept(nanos, task);
+    Thread.yield();
+    yields = null; // Where it could not give way.
+  }
+
+  /** How often a thread was held up for others so far. */
+  public long preempted() {
+    return preempted;
+  }
+
+  void makeReady(Runnable task) {
+    Consumer<Runnable> taker = yields;
+    yields = null;
+    if (taker == null) {
+      ready.add(task);
+    } else {
+      taker.accept(task);
+    }
   }
 }
