@@ -25,6 +25,7 @@ import io.forebay.core.net.Reply;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.collect.Collector;
 import io.forebay.node.life.Coordinator;
+import io.forebay.node.life.Fenced;
 import io.forebay.node.life.NodeAgent;
 import io.forebay.node.read.ChunkReader;
 import io.forebay.node.read.ManifestReader;
@@ -142,7 +143,8 @@ public final class Node implements AutoCloseable {
             lease,
             config.address(),
             config.domain(),
-            config.voters());
+            config.voters(),
+            sender::slowVolumes);
     this.files =
         new NodeFileService(
             env, plane, session, sender, manifests, pool, writeMemory, readMemory, heads);
@@ -255,6 +257,7 @@ public final class Node implements AutoCloseable {
           ControlMessage.Revoke _,
           ControlMessage.Revoked _,
           ControlMessage.KnownLevel _,
+          ControlMessage.Fenced _,
           ControlMessage.HeartbeatAck _ ->
           throw new ForebayException(
               ErrorCode.INVALID_ARGUMENT,
@@ -287,6 +290,12 @@ public final class Node implements AutoCloseable {
     collector.round();
   }
 
+  /** As the leader knows all of them, and each its own. */
+  private List<Fenced> fenced() {
+    List<Fenced> all = coordinator.map(Coordinator::fenced).orElse(List.of());
+    return all.isEmpty() ? agent.fenced().stream().toList() : all;
+  }
+
   /** What the node is doing. */
   public NodeStatus status() {
     return new NodeStatus(
@@ -301,6 +310,8 @@ public final class Node implements AutoCloseable {
                     volume.id(), volume.usage(), fill.contents(volume.id()), volume.fault()))
             .toList(),
         resync.counters(),
+        fenced(),
+        sender.slowVolumes(),
         sender.rehomed(),
         sender.waitingForRoom(),
         collector.garbageBytes(),

@@ -6,11 +6,13 @@ import io.forebay.core.id.VolumeId;
 import io.forebay.core.lease.LeaseCache;
 import io.forebay.core.lease.LeaseTable;
 import io.forebay.core.volume.VolumeUsage;
+import io.forebay.node.life.Fenced;
 import io.forebay.node.replica.Fill;
 import io.forebay.node.resync.Repair;
 import io.forebay.node.resync.Resync;
 import io.forebay.node.resync.Scrubber;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -19,6 +21,10 @@ import java.util.Optional;
  * @param leaseHeld whether it may take writes
  * @param clusterLeader whom it takes for the leader of the cluster's log
  * @param namespaceLeader likewise of the namespace's
+ * @param fenced nodes that are out because they are slow, as far as this node knows: the leader
+ *     knows all, a node itself
+ * @param slowVolumes that take many times longer than others, as this node's writers see it: for a
+ *     MiB, in microseconds
  * @param rehomedChunks chunks that were written again elsewhere
  * @param waitingForRoom chunks of its writers that wait for room on full disks
  * @param scrub what looking through its volumes came to
@@ -38,6 +44,8 @@ public record NodeStatus(
     ClusterImage image,
     List<VolumeState> volumes,
     Resync.Counters resync,
+    List<Fenced> fenced,
+    Map<VolumeId, Long> slowVolumes,
     long rehomedChunks,
     long waitingForRoom,
     long garbageBytes,
@@ -53,6 +61,7 @@ public record NodeStatus(
     int logLevel) {
   public NodeStatus {
     volumes = List.copyOf(volumes);
+    fenced = List.copyOf(fenced);
   }
 
   /**

@@ -96,7 +96,7 @@ public final class ChaosCommand implements Callable<Integer> {
   @Option(
       names = "--slow",
       description =
-          "Makes links and disks 20 times slower than the others', one at a time, and nothing else. Links then have"
+          "Makes links and disks 20 times slower, one at a time or all at once, and nothing else. Links then have"
               + " 200 Mbit/s, disks 40 MB/s. Needs what --power does.")
   private boolean slow;
 

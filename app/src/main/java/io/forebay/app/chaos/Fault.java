@@ -34,7 +34,9 @@ enum Fault {
   /** A node's link is 20 times slower than the others', each way, and is as fast again. */
   SLOW_NIC("slowNic", true),
   /** A node's disk is 20 times slower than the others', and is as fast again. */
-  SLOW_DISK("slowDisk", true);
+  SLOW_DISK("slowDisk", true),
+  /** All links and disks are 20 times slower than they were, and are as fast again. */
+  SLOW_ALL("slowAll", false);
 
   private final String word;
   private final boolean bounded;

@@ -30,6 +30,8 @@ final class Faults {
   private static final long KNOWN_FROM_MILLIS = 2_000;
   // What is slow is so for longer than others are away: what it costs shows with time only.
   private static final long SLOW_MILLIS = 20_000;
+  // And how fast is written without it, just before.
+  private static final long USUAL_MILLIS = 10_000;
 
   private final Machines machines;
   private final Stalls stalls;
@@ -106,10 +108,10 @@ final class Faults {
 
   private boolean isPossible(Fault fault) {
     if (machines.hasSpeeds()) {
-      return fault == Fault.SLOW_NIC || fault == Fault.SLOW_DISK;
+      return fault == Fault.SLOW_NIC || fault == Fault.SLOW_DISK || fault == Fault.SLOW_ALL;
     }
     return switch (fault) {
-      case SLOW_NIC, SLOW_DISK -> false;
+      case SLOW_NIC, SLOW_DISK, SLOW_ALL -> false;
       case CUT_OFF -> machines.hasLinks();
       case FULL_DISK -> machines.hasSmallDisk();
       case STORE_AWAY -> machines.store().isPresent();
@@ -155,7 +157,7 @@ final class Faults {
         machines.awaitWhole("between two faults");
         story.say("whole again after %d ms", millisSince(ended));
       }
-      Thread.sleep(beforeMillis);
+      Thread.sleep(beforeMillis + (machines.hasSpeeds() ? USUAL_MILLIS : 0));
       if (!overlapping) {
         // What was down for a moment only may be expelled for it a little later.
         machines.awaitWhole("before a fault");
@@ -261,6 +263,13 @@ final class Faults {
         machines.slowDisk(victim, false);
         story.say("it is as fast as the others");
       }
+      case SLOW_ALL -> {
+        story.say("all links and disks are slow");
+        slowAll(true);
+        Thread.sleep(SLOW_MILLIS);
+        slowAll(false);
+        story.say("they are as fast as before");
+      }
       case FULL_DISK -> {
         story.say("the disk of %s is full", machines.name(machines.count() - 1));
         machines.fillSmallDisk();
@@ -275,6 +284,13 @@ final class Faults {
         machines.store().orElseThrow().bringBack();
         story.say("the store is back");
       }
+    }
+  }
+
+  private void slowAll(boolean on) {
+    for (int node : all()) {
+      machines.slowNic(node, on);
+      machines.slowDisk(node, on);
     }
   }
 

@@ -880,6 +880,10 @@ public final class OperatorCommands {
             node.path("address").asString(""),
             node.path("domain").asString(""),
             Size.format(node.path("usedBytes").asLong()));
+        String slow = node.path("slow").asString("");
+        if (!slow.isEmpty()) {
+          System.out.println("  takes no writes, for it is slow, " + slow);
+        }
       }
     }
 

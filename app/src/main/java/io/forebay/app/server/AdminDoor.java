@@ -60,6 +60,14 @@ final class AdminDoor implements HttpHandler {
         "forebay.chunks.waiting.for.room",
         "chunks of this node's writers that wait for room on full disks",
         NodeStatus::waitingForRoom);
+    gauge(
+        "forebay.volumes.slow",
+        "volumes that take many times longer than others, as this node's writers see it",
+        s -> s.slowVolumes().size());
+    gauge(
+        "forebay.nodes.fenced",
+        "nodes that are out because they are slow, as the leader and they themselves know",
+        s -> s.fenced().size());
     gauge("forebay.chunks.rehomed", "chunks written again elsewhere", NodeStatus::rehomedChunks);
     gauge(
         "forebay.resync.missed.bytes",

@@ -9,6 +9,7 @@ import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.node.NodeStatus;
 import io.forebay.node.replica.Fill;
 import io.forebay.node.resync.Resync;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 
@@ -38,7 +39,12 @@ public record Report(
     Map<String, Long> counters,
     Map<String, Long> door,
     Defaults defaults) {
-  /** A node of the cluster. */
+  /**
+   * A node of the cluster.
+   *
+   * @param slow since when and why it is out for being slow, as far as the node that was asked
+   *     knows: the leader does, and the slow one; empty otherwise
+   */
   public record NodeFacts(
       String name,
       String address,
@@ -46,7 +52,8 @@ public record Report(
       String state,
       int volumes,
       long capacityBytes,
-      long usedBytes) {}
+      long usedBytes,
+      String slow) {}
 
   /**
    * How the groups are.
@@ -140,6 +147,7 @@ public record Report(
         storeRequests,
         Map.ofEntries(
             Map.entry("rehomedChunks", status.rehomedChunks()),
+            Map.entry("slowVolumes", (long) status.slowVolumes().size()),
             Map.entry("waitingForRoom", status.waitingForRoom()),
             Map.entry("garbageBytes", status.garbageBytes()),
             Map.entry("evictedBytes", status.evictedBytes()),
@@ -179,6 +187,12 @@ public record Report(
         node.state().name(),
         volumes.size(),
         volumes.stream().mapToLong(VolumeRecord::capacityBytes).sum(),
-        used);
+        used,
+        status.fenced().stream()
+            .filter(fenced -> fenced.node().equals(node.id()))
+            .map(fenced ->
+                "since " + Instant.ofEpochMilli(fenced.sinceMillis()) + ": " + fenced.why())
+            .findFirst()
+            .orElse(""));
   }
 }

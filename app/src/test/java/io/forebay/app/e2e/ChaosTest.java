@@ -104,6 +104,16 @@ final class ChaosTest {
   }
 
   @Test
+  void aSlowNodeHoldsUpNobodyForLong() throws Exception {
+    Assumptions.assumeTrue(PowerDisk.missing().isEmpty(), NO_POWER);
+    // Of the three kinds that there are then the first and the second.
+    JsonNode facts = run("--slow", "--seed", "3", "--seeds", "2", "--store", "none");
+    assertThat(facts.path("faults").propertyNames()).contains("slowNic", "slowDisk");
+    assertThat(facts.path("steadyMegabytesPerSecond").propertyNames())
+        .contains("none", "slowNic", "slowDisk");
+  }
+
+  @Test
   void everyKeyIsAnAtomicRegisterForAnOutsideClient() throws Exception {
     JsonNode facts = run("--seed", "2", "--seeds", "1", "--client", "boto3", "--store", "none");
     assertThat(facts.path("client").asString()).isEqualTo("boto3");
@@ -116,6 +126,7 @@ final class ChaosTest {
             List.of("--nodes", "8", "3 to 7"),
             List.of("--store", "s3", "none, dir or azurite"),
             List.of("--seeds", "0", "at least 1"),
+            List.of("--power", "--slow", "two runs"),
             List.of("--stall", "long", "500ms, 5s, 2m or 1h"))) {
       CommandRun.of(temp, List.of(), List.of("chaos", wrong.get(0), wrong.get(1)))
           .expectRefusal(wrong.get(0), wrong.get(2));

@@ -36,11 +36,12 @@ public sealed interface ControlMessage extends Message {
   record Answer(byte[] answer) implements ControlMessage {}
 
   /**
-   * Renews a node's lease and reports its load. Answered by {@link HeartbeatAck} or {@link
-   * NotLeader}.
+   * Renews a node's lease and reports its load. Answered by {@link HeartbeatAck}, {@link Fenced} or
+   * {@link NotLeader}.
    *
    * @param registration log index of the node's registration: names this run of its process
    * @param knownVersion version of the cluster image that the node has
+   * @param volumes the node's own, and others that its writers find slow
    */
   @Tag(105)
   record Heartbeat(NodeId node, long registration, long knownVersion, List<VolumeStats> volumes)
@@ -53,7 +54,7 @@ public sealed interface ControlMessage extends Message {
      * The load of one volume.
      *
      * @param queuedBytes writes taken and not yet on the disk
-     * @param writeMicros smoothed time of a write
+     * @param writeMicros what a MiB takes; 0 unless the node's writers find the volume slow
      * @param failed whether the volume was turned out by its own node
      */
     public record VolumeStats(
@@ -119,4 +120,14 @@ public sealed interface ControlMessage extends Message {
   /** What the voter knows. */
   @Tag(112)
   record KnownLevel(int level) implements ControlMessage {}
+
+  /**
+   * The node is out because it is slow: no lease is renewed, and it is not to register until its
+   * heartbeats are answered by {@link HeartbeatAck} again.
+   *
+   * @param news encoded, when the node's image is older and they fit into a message
+   * @param sinceMillis wall clock of the leader
+   */
+  @Tag(113)
+  record Fenced(Optional<byte[]> news, long sinceMillis, String why) implements ControlMessage {}
 }

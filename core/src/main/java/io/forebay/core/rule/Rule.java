@@ -119,7 +119,15 @@ public enum Rule {
   /** Reads and grants confirm leadership by a round. */
   V6,
   /** A volume that is opened again takes the room of every chunk that its slots name. */
-  REBUILD;
+  REBUILD,
+  /**
+   * Writers pass volumes by that take many times longer than others, and late chunks go elsewhere.
+   */
+  SLOW_PASSED,
+  /** The leader puts slow nodes out. */
+  SLOW_FENCED,
+  /** Writers are patient where everything is slow. */
+  SLOW_PATIENCE;
 
   /** Whether the rule is kept; costs little. */
   public boolean holds() {

@@ -20,6 +20,7 @@ import io.forebay.core.net.ControlMessage;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
 import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -27,8 +28,8 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * What the leader of the cluster's log does beside logging: takes heartbeats, finds nodes whose
- * lease is over, has them expelled, and has lost volumes replaced after the grace period. Runs on
- * every voter and acts on the leader only.
+ * lease is over, and some that are slow ({@link Fences}), has them expelled, and has lost volumes
+ * replaced after the grace period. Runs on every voter and acts on the leader only.
  *
  * <p>A new leader knows of no lease: it grants everybody a full one, so a change of leader expels
  * nobody.
@@ -53,6 +54,7 @@ public final class Coordinator {
   private final long graceMillis;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<NodeId, Lease> leases = new TreeMap<>(); // guarded by lock
+  private final Fences fences; // guarded by lock
   private final Map<NodeId, Long> downSinceMillis = new TreeMap<>(); // the loop's own
   private long term = -1; // guarded by lock
   private long termSinceNanos; // guarded by lock
@@ -68,6 +70,17 @@ public final class Coordinator {
     this.state = state;
     this.plane = plane;
     this.graceMillis = graceMillis;
+    this.fences = new Fences(env);
+  }
+
+  /** Nodes that are out because they are slow; none unless this voter leads. */
+  public List<Fenced> fenced() {
+    lock.lock();
+    try {
+      return log.leadership().self() ? fences.all() : List.of();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Takes a heartbeat; the answer waits a moment for a newer image than the node has. */
@@ -83,6 +96,7 @@ public final class Coordinator {
           heartbeat.node(),
           new Lease(heartbeat.registration(), env.nanoTime() + LEASE_NANOS),
           (old, renewed) -> renewed.registration() >= old.registration() ? renewed : old);
+      fences.heard(heartbeat.node(), heartbeat.volumes());
     } finally {
       lock.unlock();
     }
@@ -91,8 +105,27 @@ public final class Coordinator {
         state
             .news(heartbeat.knownVersion())
             .filter(bytes -> bytes.length < Network.MAX_MESSAGE_BYTES / 2);
+    Optional<Fenced> slow = fenced(heartbeat);
+    if (slow.isPresent()) {
+      return Reply.of(new ControlMessage.Fenced(news, slow.get().sinceMillis(), slow.get().why()));
+    }
     return Reply.of(
         new ControlMessage.HeartbeatAck(leadership.term(), state.image().version(), news));
+  }
+
+  private Optional<Fenced> fenced(ControlMessage.Heartbeat heartbeat) {
+    boolean out =
+        state
+            .image()
+            .node(heartbeat.node())
+            .filter(node -> node.state() == NodeState.DOWN)
+            .isPresent();
+    lock.lock();
+    try {
+      return out ? fences.fenced(heartbeat.node(), heartbeat.registration()) : Optional.empty();
+    } finally {
+      lock.unlock();
+    }
   }
 
   private void enter(Leadership leadership) {
@@ -100,6 +133,7 @@ public final class Coordinator {
       term = leadership.term();
       termSinceNanos = env.nanoTime();
       leases.clear();
+      fences.clear();
     }
   }
 
@@ -114,6 +148,7 @@ public final class Coordinator {
       }
       try {
         expel(leadership);
+        fence();
         if (env.nanoTime() - upkeepNanos >= UPKEEP_NANOS) {
           upkeepNanos = env.nanoTime();
           upkeep();
@@ -152,6 +187,17 @@ public final class Coordinator {
     if (!over.isEmpty()) {
       plane.cluster(new ClusterCommand.ExpelNodes(over));
     }
+  }
+
+  private void fence() {
+    Optional<ClusterCommand.ExpelNodes.Run> slow;
+    lock.lock();
+    try {
+      slow = fences.next(state.image());
+    } finally {
+      lock.unlock();
+    }
+    slow.ifPresent(run -> plane.cluster(new ClusterCommand.ExpelNodes(List.of(run))));
   }
 
   private final Map<NodeId, Lease> firstSeen = new TreeMap<>(); // guarded by lock
@@ -194,14 +240,26 @@ public final class Coordinator {
     endSessionsOfTheDead(image);
   }
 
+  private boolean isHeard(NodeRecord node) {
+    lock.lock();
+    try {
+      Lease lease = leases.get(node.id());
+      return lease != null
+          && lease.registration() >= node.registration()
+          && env.nanoTime() - lease.untilNanos() < 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /**
    * A node that is down does not publish any more: its session's leftovers become garbage (rule
-   * G2).
+   * G2). One that is out and still heard of does.
    */
   private void endSessionsOfTheDead(ClusterImage image) {
     long now = env.wallMillis();
     for (NodeRecord node : image.nodes()) {
-      if (node.state() != NodeState.DOWN) {
+      if (node.state() != NodeState.DOWN || isHeard(node)) {
         downSinceMillis.remove(node.id());
         continue;
       }

@@ -13,6 +13,7 @@ import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
 import io.forebay.core.log.ControlPlaneClient;
 import io.forebay.core.namespace.NamespaceAnswer;
 import io.forebay.core.namespace.NamespaceCommand;
@@ -30,11 +31,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 
 /**
  * This node's place in the cluster: registers, then sends one heartbeat after the other to the
  * leader, each answered as soon as there is news. When the leader calls the node down, it registers
- * anew.
+ * anew; but not while it is kept out for being slow.
  */
 public final class NodeAgent {
   private static final long CALL_NANOS = 700_000_000L;
@@ -49,11 +51,15 @@ public final class NodeAgent {
   private final String address;
   private final String domain;
   private final Map<NodeId, String> seeds;
+  private final Supplier<Map<VolumeId, Long>> slow;
   private final Outcome<Boolean> ready;
+  private volatile Optional<Fenced> fenced = Optional.empty();
 
   /**
    * @param address HOST:PORT at which others reach this node
    * @param seeds addresses of the voters, known before any image is
+   * @param slow volumes that this node's writers find slow, with what they take for a MiB, in
+   *     microseconds
    */
   public NodeAgent(
       Env env,
@@ -63,7 +69,8 @@ public final class NodeAgent {
       Lease lease,
       String address,
       String domain,
-      Map<NodeId, String> seeds) {
+      Map<NodeId, String> seeds,
+      Supplier<Map<VolumeId, Long>> slow) {
     this.env = env;
     this.network = network;
     this.plane = plane;
@@ -72,6 +79,7 @@ public final class NodeAgent {
     this.address = address;
     this.domain = domain;
     this.seeds = new TreeMap<>(seeds);
+    this.slow = slow;
     this.ready = new Outcome<>(env);
     plane.onImage(this::learnAddresses);
   }
@@ -79,6 +87,11 @@ public final class NodeAgent {
   /** Complete once the node is registered and holds a lease. */
   public Outcome<Boolean> ready() {
     return ready;
+  }
+
+  /** Why this node is kept out, while it is. */
+  public Optional<Fenced> fenced() {
+    return fenced;
   }
 
   private void learnAddresses(ClusterImage image) {
@@ -137,6 +150,7 @@ public final class NodeAgent {
     }
     ClusterResult result =
         plane.cluster(new ClusterCommand.RegisterNode(network.self(), address, domain, announced));
+    fenced = Optional.empty();
     return switch (result) {
       case ClusterResult.Done(long version, var note) -> version;
       case ClusterResult.Refused(var code, var message) -> {
@@ -189,7 +203,7 @@ public final class NodeAgent {
                 .await();
         switch (reply.message()) {
           case ControlMessage.HeartbeatAck(long term, long version, var news) -> {
-            news.flatMap(bytes -> NEWS.decode(bytes).after(plane.image())).ifPresent(plane::offer);
+            take(news);
             if (plane.image().version() < registeredVersion) {
               continue;
             }
@@ -199,6 +213,10 @@ public final class NodeAgent {
             }
             lease.renew(sentNanos, Coordinator.LEASE_NANOS);
             ready.complete(true);
+          }
+          case ControlMessage.Fenced(var news, long sinceMillis, var why) -> {
+            take(news);
+            fenced = Optional.of(new Fenced(network.self(), sinceMillis, why));
           }
           case ControlMessage.NotLeader(var hint) -> {
             plane.clusterLog().leaderIs(voter, hint);
@@ -224,7 +242,12 @@ public final class NodeAgent {
     }
   }
 
+  private void take(Optional<byte[]> news) {
+    news.flatMap(bytes -> NEWS.decode(bytes).after(plane.image())).ifPresent(plane::offer);
+  }
+
   private List<ControlMessage.Heartbeat.VolumeStats> stats() {
+    var others = new TreeMap<>(slow.get());
     var stats = new ArrayList<ControlMessage.Heartbeat.VolumeStats>();
     for (Volume volume : partaking()) {
       VolumeUsage usage = volume.usage();
@@ -234,9 +257,11 @@ public final class NodeAgent {
               usage.capacityBytes(),
               usage.usedBytes(),
               usage.queuedBytes(),
-              0,
+              Optional.ofNullable(others.remove(volume.id())).orElse(0L),
               false));
     }
+    others.forEach((volume, micros) ->
+        stats.add(new ControlMessage.Heartbeat.VolumeStats(volume, 0, 0, 0, micros, false)));
     return stats;
   }
 }

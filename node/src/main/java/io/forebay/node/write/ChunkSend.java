@@ -22,6 +22,7 @@ import io.forebay.core.rule.Rule;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * One chunk on its way to every member of one group, at one epoch (rule R2).
@@ -30,9 +31,10 @@ import java.util.Optional;
  * Whoever brings them does not wait for the chain: while it is slow, the next chunk goes to another
  * group (at equal loads two of three nodes would otherwise wait for the third, turn by turn:
  * docs/benchmarks.md). A chain that breaks is completed directly: {@code have} for those that may
- * hold it already, the bytes for the others. A member that makes no progress for 500 ms is
- * suspected, and the chunk is written under a new id to another group (rule R10): a writer never
- * waits for an epoch change.
+ * hold it already, the bytes for the others. A member that makes no progress for 500 ms, or for
+ * longer where that is usual ({@link Patience}), is suspected, and the chunk is written under a new
+ * id to another group (rule R10): a writer never waits for an epoch change. So it is where members
+ * make progress and take many times longer than others do ({@link Paces}), twice at most.
  *
  * <p>A chunk that finds no room anywhere takes its place in the {@link RoomQueue}. Its tries from
  * there begin with one slice, and the others follow when every member has that: else each try would
@@ -44,7 +46,9 @@ final class ChunkSend {
 
   private record Slice(Bytes bytes, int crc32c) {}
 
-  static final long STALL_NANOS = 500_000_000L;
+  /** What a try still had to bring, and since when nothing more had to be waited for here. */
+  private record Owed(long sinceNanos, long bytes) {}
+
   private static final long PROBE_NANOS = 50_000_000L;
   // Between two attempts that suspicion alone speaks against.
   private static final long SUSPECT_NANOS = 700_000_000L;
@@ -52,10 +56,16 @@ final class ChunkSend {
   // in. A client that takes longer to bring a chunk keeps no member's buffers meanwhile: the chunk
   // is sent anew when it is whole.
   private static final long GIVE_UP_NANOS = 30_000_000_000L;
+  // A try that has all bytes here may take as long as it goes on, within this.
+  private static final long WHOLE_NANOS = 600_000_000_000L;
+  // All may be slow: then the chunk has to go where it is.
+  private static final int MOST_LATE = 2;
+  // Clearly behind is by a part of the chunk, or by half a window.
+  private static final int BEHIND_PART = 4;
+  private static final int BEHIND_BYTES = 2 << 20;
   // So many volumes without room, one after the other, are taken for all.
   private static final int MANY_FULL = 16;
   private static final long ADMITTED_NANOS = 5_000_000L;
-  private static final long HAVE_NANOS = 500_000_000L;
 
   private final ChunkSender sender;
   private final Session.Ticket ticket;
@@ -70,13 +80,23 @@ final class ChunkSend {
   private int crc32c;
   private long deadlineNanos; // unless it is for room that the chunk waits
   private Optional<Flight> flight;
+  private volatile Optional<Owed> owed = Optional.empty(); // empty: the client still sends
+  // Tries of which was taken leave so; of whoever feeds, and after it of the finish.
+  private int silent;
+  private int late;
 
   /** One try: a chunk id, a group at an epoch, and the upload to its chain. */
   private static final class Flight {
     final ChunkId id;
     final GroupChooser.Choice choice;
     final ChunkUpload upload;
+    final int load; // chunks under way there, with this one; 0: this is not measured
     final long untilNanos;
+    final long patienceNanos;
+    long stoodNanos; // at most, without progress
+    final int[] behindLooks; // how often each hop was clearly behind the one before it
+    int looks;
+    int fedBytes;
     final BoundedQueue<Optional<Slice>> waiting; // empty: that was the last
     boolean broken;
     boolean over;
@@ -87,8 +107,13 @@ final class ChunkSend {
         ChunkId id,
         GroupChooser.Choice choice,
         ChunkUpload upload,
-        long untilNanos) {
+        int load,
+        long untilNanos,
+        long patienceNanos) {
+      this.load = load;
       this.untilNanos = untilNanos;
+      this.patienceNanos = patienceNanos;
+      this.behindLooks = new int[choice.chain().size()];
       this.waiting = new BoundedQueue<>(env, maxLengthBytes + 1); // slices have at least a byte
       this.id = id;
       this.choice = choice;
@@ -109,7 +134,7 @@ final class ChunkSend {
             .chooser()
             .choose(family)
             .filter(choice -> !choice.suspect())
-            .map(choice -> take(choice, ticket.nextChunk()));
+            .map(choice -> take(choice, ticket.nextChunk(), deadlineNanos));
     this.fed = flight.map(this::feeding);
   }
 
@@ -130,7 +155,7 @@ final class ChunkSend {
     return outcome;
   }
 
-  private Flight take(GroupChooser.Choice choice, ChunkId id) {
+  private Flight take(GroupChooser.Choice choice, ChunkId id, long untilNanos) {
     var put =
         new ChunkPut(
             id,
@@ -139,13 +164,21 @@ final class ChunkSend {
             family.durability(),
             maxLengthBytes,
             choice.chain());
-    Flight next = flight(id, choice, sender.network().upload(put, deadlineNanos));
-    sender.chooser().begin(choice);
-    return next;
+    ChunkUpload upload = sender.network().upload(put, untilNanos);
+    return flight(id, choice, upload, sender.chooser().begin(choice), untilNanos);
   }
 
-  private Flight flight(ChunkId id, GroupChooser.Choice choice, ChunkUpload upload) {
-    return new Flight(sender.env(), maxLengthBytes, id, choice, upload, deadlineNanos);
+  private Flight flight(
+      ChunkId id, GroupChooser.Choice choice, ChunkUpload upload, int load, long untilNanos) {
+    return new Flight(
+        sender.env(),
+        maxLengthBytes,
+        id,
+        choice,
+        upload,
+        load,
+        untilNanos,
+        sender.patience().nanos(silent));
   }
 
   /** Bytes taken so far. */
@@ -170,6 +203,7 @@ final class ChunkSend {
    */
   Acknowledged finish() {
     deadlineNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
+    owe(flight.map(open -> open.upload.acknowledgedBytes()).orElse(0L));
     flight.ifPresent(open -> open.waiting.offer(Optional.empty()));
     Optional<RoomQueue.Place> place = Optional.empty();
     try {
@@ -187,6 +221,10 @@ final class ChunkSend {
             return done.get();
           }
           ticket.dropped(open.id);
+          if (isOutOfTime(open)) {
+            // It went on until then, which for a first try includes what the client took.
+            deadlineNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
+          }
           why = lastRefusal(open);
           full += lacksRoom(open) ? 1 : 0;
         }
@@ -233,7 +271,8 @@ final class ChunkSend {
                 .filter(_ -> !Rule.R10_ID.holds())
                 .map(open -> open.id)
                 .orElseGet(ticket::nextChunk);
-        Flight next = take(choice.get(), id);
+        Flight next = take(choice.get(), id, sender.env().nanoTime() + WHOLE_NANOS);
+        owe(0);
         flight = Optional.of(next);
         slices.forEach(slice -> next.waiting.offer(Optional.of(slice)));
         next.waiting.offer(Optional.empty());
@@ -244,6 +283,10 @@ final class ChunkSend {
       flight.ifPresent(this::land);
       release();
     }
+  }
+
+  private void owe(long doneBytes) {
+    owed = Optional.of(new Owed(sender.env().nanoTime(), lengthBytes - doneBytes));
   }
 
   /** The try is over, one way or the other. Idempotent. */
@@ -298,23 +341,24 @@ final class ChunkSend {
 
   /**
    * Sends what waits, until the last, or until a member refuses the chunk. A chain that does not
-   * take a slice within the stall time is given up.
+   * take a slice for too long is given up.
    *
    * @param carefully whether the second slice waits until every member has the first
    */
   private void feed(Flight open, boolean carefully) {
     boolean first = true;
     for (Optional<Slice> next = open.waiting.take(); next.isPresent(); next = open.waiting.take()) {
-      if (unfit(open)) {
+      if (unfit(open) || isLate(open)) {
         return;
       }
       Slice slice = next.get();
-      if (!open.upload.write(
-          slice.bytes(), slice.crc32c(), sender.env().nanoTime() + STALL_NANOS)) {
-        open.broken = true;
-        suspectWhoLags(open);
+      long since = sender.env().nanoTime();
+      if (!open.upload.write(slice.bytes(), slice.crc32c(), since + open.patienceNanos)) {
+        giveUpSilent(open);
         return;
       }
+      open.stoodNanos = Math.max(open.stoodNanos, sender.env().nanoTime() - since);
+      open.fedBytes += slice.bytes().length();
       if (carefully && first && !allHave(open, slice.bytes().length())) {
         return;
       }
@@ -324,14 +368,13 @@ final class ChunkSend {
 
   /** Waits until every member has so many bytes; false when that is not to be. */
   private boolean allHave(Flight open, int bytes) {
-    long until = sender.env().nanoTime() + STALL_NANOS;
+    long until = sender.env().nanoTime() + open.patienceNanos;
     while (open.upload.progressBytes().stream().anyMatch(has -> has < bytes)) {
       if (unfit(open) || open.upload.ended()) {
         return false;
       }
       if (sender.env().nanoTime() >= until) {
-        open.broken = true;
-        suspectWhoLags(open);
+        giveUpSilent(open);
         return false;
       }
       sender.env().sleep(ADMITTED_NANOS);
@@ -369,9 +412,19 @@ final class ChunkSend {
       ack = await(open, finished);
     }
     if (ack.allStored()) {
+      sender.patience().arrived(open.stoodNanos);
+      Owed all = owed.orElseThrow();
+      sender
+          .paces()
+          .took(
+              open.choice.chain(),
+              behind(open),
+              sender.env().nanoTime() - all.sinceNanos(),
+              all.bytes(),
+              load(open));
       return Optional.of(acknowledged(open));
     }
-    if (avoidUnfit(ack) || open.broken) {
+    if (avoidUnfit(ack) || open.broken || isOutOfTime(open)) {
       // Nothing below would be quicker than another group.
       return Optional.empty();
     }
@@ -413,17 +466,85 @@ final class ChunkSend {
               .filter(hop -> hop.status() == HopAck.Status.STORED)
               .count();
       long seen = now * (ChunkPut.MAX_HOPS + 1) + stored;
+      long stood = sender.env().nanoTime() - since;
+      open.stoodNanos = Math.max(open.stoodNanos, stood);
+      if (isLate(open)) {
+        ChunkAck ack = open.upload.acknowledgedSoFar();
+        open.upload.abort("others are quicker");
+        return ack;
+      }
       if (seen != progress) {
         progress = seen;
         since = sender.env().nanoTime();
-      } else if (sender.env().nanoTime() - since >= STALL_NANOS) {
-        suspectWhoLags(open);
+      } else if (stood >= open.patienceNanos) {
+        giveUpSilent(open);
         ChunkAck ack = open.upload.acknowledgedSoFar();
-        open.broken = true;
-        open.upload.abort("no progress for 500 ms");
+        open.upload.abort("no progress for " + stood / 1_000_000 + " ms");
         return ack;
       }
     }
+  }
+
+  private boolean isOutOfTime(Flight open) {
+    return sender.env().nanoTime() >= open.untilNanos;
+  }
+
+  /** The try has stood for too long. */
+  private void giveUpSilent(Flight open) {
+    open.broken = true;
+    if (!open.upload.ended()) {
+      silent++;
+    }
+    suspectWhoLags(open);
+  }
+
+  /** Chunks that share the way with this one, as many as there were at once as far as is known. */
+  private int load(Flight open) {
+    return Math.max(open.load, sender.chooser().load(open.choice));
+  }
+
+  /**
+   * Sees who is clearly behind the hop before it, for that is who holds things up: those after it
+   * have what it sends on, and those before it are ahead by a window.
+   */
+  private void look(Flight open) {
+    List<Integer> progress = open.upload.progressBytes();
+    int clearly = Math.min(lengthBytes / BEHIND_PART, BEHIND_BYTES);
+    int before = open.fedBytes;
+    open.looks++;
+    for (int i = 0; i < Math.min(progress.size(), open.behindLooks.length); i++) {
+      open.behindLooks[i] += before - progress.get(i) >= clearly ? 1 : 0;
+      before = progress.get(i);
+    }
+  }
+
+  /** Members that were seen behind most of the time; all where none was. */
+  private static List<Hop> behind(Flight open) {
+    List<Hop> behind =
+        IntStream.range(0, open.behindLooks.length)
+            .filter(hop -> 2 * open.behindLooks[hop] > open.looks)
+            .mapToObj(open.choice.chain()::get)
+            .toList();
+    return behind.isEmpty() ? open.choice.chain() : behind;
+  }
+
+  /** Whether the try takes so long that another group is better; it is then given up. */
+  private boolean isLate(Flight open) {
+    Optional<Owed> all = owed;
+    if (open.load == 0 || all.isEmpty()) {
+      return false;
+    }
+    look(open);
+    if (late == MOST_LATE) {
+      return false;
+    }
+    long took = sender.env().nanoTime() - all.get().sinceNanos();
+    if (!sender.paces().late(behind(open), took, all.get().bytes(), load(open))) {
+      return false;
+    }
+    late++;
+    open.broken = true;
+    return true;
   }
 
   /** Rule R2 after a broken chain: the members of the same epoch, each for itself. */
@@ -470,7 +591,7 @@ final class ChunkSend {
                       lengthBytes,
                       crc32c),
                   Optional.empty(),
-                  HAVE_NANOS)
+                  open.patienceNanos)
               .await();
       return reply.message() instanceof DataMessage.ChunkHaveAck(var answer)
           && answer.status() == HopAck.Status.STORED;
@@ -491,24 +612,28 @@ final class ChunkSend {
             family.durability(),
             maxLengthBytes,
             List.of(hop));
-    ChunkUpload upload = sender.network().upload(put, deadlineNanos);
-    for (Slice slice : slices) {
-      if (!upload.write(slice.bytes(), slice.crc32c(), sender.env().nanoTime() + STALL_NANOS)) {
-        upload.abort("no progress");
-        return false;
-      }
-    }
+    long untilNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
+    ChunkUpload upload = sender.network().upload(put, untilNanos);
     var single =
         flight(
             open.id,
             new GroupChooser.Choice(open.choice.group(), List.of(hop), false, false),
-            upload);
+            upload,
+            0,
+            untilNanos);
+    for (Slice slice : slices) {
+      if (!upload.write(
+          slice.bytes(), slice.crc32c(), sender.env().nanoTime() + single.patienceNanos)) {
+        upload.abort("no progress");
+        return false;
+      }
+    }
     return await(single, upload.finish(lengthBytes, crc32c)).allStored();
   }
 
   private void suspectWhoLags(Flight open) {
-    if (sender.env().nanoTime() >= open.untilNanos) {
-      return; // its time was over, which says nothing of anybody
+    if (isOutOfTime(open)) {
+      return; // which says nothing of anybody
     }
     List<Integer> progress = open.upload.progressBytes();
     List<HopAck> hops = open.upload.acknowledgedSoFar().hops();

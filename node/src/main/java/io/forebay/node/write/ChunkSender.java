@@ -3,8 +3,10 @@ package io.forebay.node.write;
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.env.Env;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
 import io.forebay.core.log.ControlPlane;
 import io.forebay.core.net.Network;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** What all chunks of a node that are on their way share. */
@@ -15,6 +17,8 @@ public final class ChunkSender {
   private final Network network;
   private final ControlPlane plane;
   private final Suspects suspects;
+  private final Paces paces;
+  private final Patience patience = new Patience();
   private final GroupChooser chooser;
   private final RoomQueue rooms;
   private final FlushHaste haste;
@@ -30,7 +34,8 @@ public final class ChunkSender {
     this.network = network;
     this.plane = plane;
     this.suspects = new Suspects(env);
-    this.chooser = new GroupChooser(env, plane::image, network.self(), suspects);
+    this.paces = new Paces(env);
+    this.chooser = new GroupChooser(env, plane::image, network.self(), suspects, paces);
     this.rooms = new RoomQueue(env, roomWaitNanos);
     this.haste = new FlushHaste(env, plane);
     this.quotas = new QuotaGate(env, plane, roomWaitNanos, haste);
@@ -44,6 +49,13 @@ public final class ChunkSender {
   /** Nodes that did not answer a moment ago. */
   public Suspects suspects() {
     return suspects;
+  }
+
+  /**
+   * Volumes that take many times longer than others did a moment ago: for a MiB, in microseconds.
+   */
+  public Map<VolumeId, Long> slowVolumes() {
+    return paces.slow();
   }
 
   /** How many chunks wait for room on full disks. */
@@ -83,6 +95,14 @@ public final class ChunkSender {
 
   GroupChooser chooser() {
     return chooser;
+  }
+
+  Paces paces() {
+    return paces;
+  }
+
+  Patience patience() {
+    return patience;
   }
 
   void countRehome() {

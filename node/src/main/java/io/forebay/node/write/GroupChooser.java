@@ -19,11 +19,12 @@ import java.util.function.Supplier;
 
 /**
  * Chooses the group for each chunk: full-strength groups with a volume of this node first; then
- * others; weaker ones only where no full one exists (rule R10). Among equals the one whose nodes
- * have least to do for this one, so that a node which others write to just now gets less from here
- * (blind turns leave a quarter of the NICs idle while all nodes write); and of these the next in a
- * shuffled order, so that loads differ by at most one (plain hashing loads some 3.5 to 5 times as
- * much).
+ * others, which come first where each of those has a slow volume; weaker ones only where no full
+ * one exists (rule R10). Among equals the one whose nodes have least to do for this one, times how
+ * much longer they take than others ({@link Paces}), so that a node which others write to just now
+ * gets less from here (blind turns leave a quarter of the NICs idle while all nodes write); and of
+ * these the next in a shuffled order, so that loads differ by at most one (plain hashing loads some
+ * 3.5 to 5 times as much).
  */
 final class GroupChooser {
   /**
@@ -45,27 +46,39 @@ final class GroupChooser {
   private final Supplier<ClusterImage> images;
   private final NodeId self;
   private final Suspects suspects;
+  private final Paces paces;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<Family, Stripe> stripes = new TreeMap<>(); // guarded by lock
   private final Map<NodeId, Integer> underWay = new TreeMap<>(); // guarded by lock
   private long turn; // guarded by lock
 
-  GroupChooser(Env env, Supplier<ClusterImage> images, NodeId self, Suspects suspects) {
+  GroupChooser(
+      Env env, Supplier<ClusterImage> images, NodeId self, Suspects suspects, Paces paces) {
     this.env = env;
     this.images = images;
     this.self = self;
     this.suspects = suspects;
+    this.paces = paces;
   }
 
   /** A group of the family that takes writes now; empty when there is none. */
   Optional<Choice> choose(Family family) {
     ClusterImage image = images.get();
     Stripe stripe = stripe(family, image);
-    for (List<Way> tier : List.of(stripe.local(), stripe.full(), stripe.weak())) {
+    Optional<Choice> slow = Optional.empty();
+    for (List<Way> tier :
+        paces.compares()
+            ? List.of(stripe.full(), stripe.local())
+            : List.of(stripe.local(), stripe.full())) {
       Optional<Choice> choice = pick(tier, true);
-      if (choice.isPresent()) {
+      if (choice.isPresent() && choice.get().chain().stream().noneMatch(this::slow)) {
         return choice;
       }
+      slow = slow.isPresent() ? slow : choice;
+    }
+    Optional<Choice> weak = slow.isPresent() ? slow : pick(stripe.weak(), true);
+    if (weak.isPresent()) {
+      return weak;
     }
     // Suspicion may be wrong, and an acknowledgement still needs every member: better than nothing.
     for (List<Way> tier : List.of(stripe.local(), stripe.full(), stripe.weak())) {
@@ -77,9 +90,24 @@ final class GroupChooser {
     return Optional.empty();
   }
 
-  /** A chunk goes this way from now on, until {@link #end}. */
-  void begin(Choice choice) {
+  /**
+   * A chunk goes this way from now on, until {@link #end}.
+   *
+   * @return how much its nodes have to do for this one, with it; at least 1
+   */
+  int begin(Choice choice) {
     count(choice.chain(), 1);
+    return load(choice);
+  }
+
+  /** How much the nodes of a choice have to do for this one; at least 1. */
+  int load(Choice choice) {
+    lock.lock();
+    try {
+      return choice.chain().stream().mapToInt(this::load).reduce(1, Math::max);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** It is there, or was given up. */
@@ -124,13 +152,13 @@ final class GroupChooser {
     try {
       long start = turn++;
       Optional<Way> best = Optional.empty();
-      int least = Integer.MAX_VALUE;
-      for (int i = 0; i < tier.size() && least > 0; i++) {
+      long least = Long.MAX_VALUE;
+      for (int i = 0; i < tier.size() && least > 1; i++) {
         Way way = tier.get((int) ((start + i) % tier.size()));
-        int load = load(way.chain());
-        if (load < least && !(avoid && way.chain().stream().anyMatch(this::unfit))) {
+        long cost = cost(way.chain());
+        if (cost < least && !(avoid && way.chain().stream().anyMatch(this::unfit))) {
           best = Optional.of(way);
-          least = load;
+          least = cost;
         }
       }
       return best.map(way ->
@@ -152,12 +180,17 @@ final class GroupChooser {
     return hop.node().equals(self) ? 0 : underWay.getOrDefault(hop.node(), 0);
   }
 
-  private int load(List<Hop> chain) {
-    int load = 0;
+  private boolean slow(Hop hop) {
+    return paces.times(hop.volume()) >= Paces.SLOW_TIMES;
+  }
+
+  /** How long one more chunk is likely to take there; 1 where nothing is under way. */
+  private long cost(List<Hop> chain) {
+    long cost = 1;
     for (Hop hop : chain) {
-      load = Math.max(load, load(hop));
+      cost = Math.max(cost, (load(hop) + 1) * paces.times(hop.volume()));
     }
-    return load;
+    return cost;
   }
 
   private List<Hop> ordered(List<Hop> chain) {

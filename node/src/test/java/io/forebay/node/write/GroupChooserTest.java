@@ -26,8 +26,9 @@ class GroupChooserTest {
 
   private final Env env = new TestEnv();
   private final Suspects suspects = new Suspects(env);
+  private final Paces paces = new Paces(env);
 
-  private GroupChooser chooser(Family family) {
+  private GroupChooser chooser(Family family, ClusterCommand... more) {
     ClusterMachine machine;
     var map = new MemorySortedMap();
     try (var view = map.view()) {
@@ -58,11 +59,12 @@ class GroupChooserTest {
                 0,
                 0,
                 0)));
+    commands.addAll(List.of(more));
     long index = 0;
     for (ClusterCommand command : commands) {
       machine.apply(++index, 1, command, new Batch());
     }
-    return new GroupChooser(env, machine::image, new NodeId("a"), suspects);
+    return new GroupChooser(env, machine::image, new NodeId("a"), suspects, paces);
   }
 
   private static List<String> others(GroupChooser.Choice choice) {
@@ -134,5 +136,64 @@ class GroupChooserTest {
     suspects.add(new NodeId("c"));
     suspects.add(new NodeId("d"));
     assertThat(chooser.choose(family).orElseThrow().suspect()).isTrue();
+  }
+
+  /** Chunks to these two took so long. */
+  private void took(int one, int other, long millis) {
+    List<Hop> chain =
+        List.of(
+            new Hop(new NodeId(NODES.get(one)), new VolumeId(one + 1)),
+            new Hop(new NodeId(NODES.get(other)), new VolumeId(other + 1)));
+    for (int i = 0; i < 4; i++) {
+      paces.took(chain, chain, millis * 1_000_000, 4 << 20, 1);
+    }
+  }
+
+  @Test
+  void aSlowVolumeGetsNothingWhileOthersHaveLittleToDo() {
+    var family = new Family(2, 2, Durability.REPLICATED);
+    GroupChooser chooser = chooser(family);
+    took(0, 1, 2_000);
+    took(0, 2, 150);
+    took(0, 3, 150);
+    assertThat(paces.compares()).isTrue();
+    for (int i = 0; i < 20; i++) {
+      GroupChooser.Choice choice = chooser.choose(family).orElseThrow();
+      chooser.begin(choice);
+      assertThat(choice.chain().getFirst().node()).isEqualTo(new NodeId("a"));
+      assertThat(others(choice)).doesNotContain("b");
+    }
+  }
+
+  @Test
+  void chunksGoToOthersOnlyWhileThisNodesVolumeIsSlow() {
+    var family = new Family(2, 2, Durability.REPLICATED);
+    GroupChooser chooser = chooser(family);
+    took(0, 1, 2_000);
+    took(0, 2, 2_000);
+    // Once, to have something to compare with.
+    assertThat(chooser.choose(family).orElseThrow().chain().getFirst().node())
+        .isNotEqualTo(new NodeId("a"));
+    took(1, 2, 150);
+    took(2, 3, 150);
+    for (int i = 0; i < 20; i++) {
+      assertThat(chooser.choose(family).orElseThrow().chain().stream().map(Hop::node))
+          .doesNotContain(new NodeId("a"));
+    }
+  }
+
+  @Test
+  void aSlowVolumeIsNoReasonToTakeAWeakerGroup() {
+    var family = new Family(3, 2, Durability.REPLICATED);
+    GroupChooser chooser =
+        chooser(
+            family,
+            new ClusterCommand.ExpelNodes(
+                List.of(new ClusterCommand.ExpelNodes.Run(new NodeId("d"), 5))));
+    took(0, 1, 2_000);
+    took(0, 2, 150);
+    took(2, 3, 150);
+    assertThat(paces.times(new VolumeId(2))).isGreaterThan(1);
+    assertThat(chooser.choose(family).orElseThrow().chain()).hasSize(3);
   }
 }

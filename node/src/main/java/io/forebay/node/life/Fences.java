@@ -1,0 +1,272 @@
+package io.forebay.node.life;
+
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.Group;
+import io.forebay.core.cluster.MemberState;
+import io.forebay.core.cluster.NodeRecord;
+import io.forebay.core.cluster.NodeState;
+import io.forebay.core.cluster.VolumeRecord;
+import io.forebay.core.env.Env;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import io.forebay.core.net.ControlMessage;
+import io.forebay.core.rule.Rule;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Which slow nodes the leader puts out, as if they were dead, and for how long.
+ *
+ * <p>Why: writers pass a slow volume by, each for itself, but where every group has one they
+ * cannot, and each has to find out by a chunk that stands. Out of its groups a node holds up
+ * nobody. Why not at once and by anybody's word: what looks slow may be the path to it, or a load
+ * that passes.
+ *
+ * <p>So it takes the word of the node itself, or of two others of different failure domains (of one
+ * where there are no more than three nodes), about most of its volumes; and nobody is put out
+ *
+ * <ul>
+ *   <li>while more than a third are found slow: then it is the load, or the network;
+ *   <li>beside a node of another failure domain that is away, for whatever reason, nor beyond a
+ *       twentieth of the volumes, unless it is the only one away;
+ *   <li>who is the last one in sync in a group, or without whom a family has no group that takes
+ *       writes.
+ * </ul>
+ *
+ * It may come back after a while, twice as long each time that it is found slow again soon; and at
+ * once when what is said above does not hold any more, for then it is needed.
+ *
+ * <p>All of it is the leader's memory: a new leader begins anew, and who was out is back. One
+ * owner: the coordinator, under its lock.
+ */
+final class Fences {
+  private static final Logger LOG = LoggerFactory.getLogger(Fences.class);
+  private static final long FIRST_NANOS = 30_000_000_000L;
+  private static final long MOST_NANOS = 32 * FIRST_NANOS;
+  private static final int SMALL_NODES = 3;
+  private static final int MOST_SLOW_PART = 3; // one of so many nodes
+  private static final int MOST_AWAY_PART = 20; // one of so many volumes
+
+  /** What a node has said last. */
+  private record Word(long untilNanos, Map<VolumeId, Long> microsPerMebibyte) {}
+
+  private record Fence(long registration, long untilNanos, long lengthNanos, Fenced facts) {}
+
+  private record Past(long lengthNanos, long liftedNanos) {}
+
+  private final Env env;
+  private final Map<NodeId, Word> words = new TreeMap<>();
+  private final Map<NodeId, Fence> fences = new TreeMap<>();
+  private final Map<NodeId, Past> past = new TreeMap<>();
+
+  Fences(Env env) {
+    this.env = env;
+  }
+
+  /** Forgets everything: another term has begun. */
+  void clear() {
+    words.clear();
+    fences.clear();
+    past.clear();
+  }
+
+  /** Takes down which volumes a node finds slow now; what it has said before is over. */
+  void heard(NodeId node, List<ControlMessage.Heartbeat.VolumeStats> volumes) {
+    var slow = new TreeMap<VolumeId, Long>();
+    volumes.stream()
+        .filter(stats -> stats.writeMicros() > 0)
+        .forEach(stats -> slow.put(stats.volume(), stats.writeMicros()));
+    if (slow.isEmpty()) {
+      words.remove(node);
+    } else {
+      words.put(node, new Word(env.nanoTime() + Coordinator.LEASE_NANOS, slow));
+    }
+  }
+
+  /** Why a run of a node is kept out, if it is. */
+  Optional<Fenced> fenced(NodeId node, long registration) {
+    return Optional.ofNullable(fences.get(node))
+        .filter(fence -> fence.registration() == registration)
+        .map(Fence::facts);
+  }
+
+  /** Who is out. */
+  List<Fenced> all() {
+    return fences.values().stream().map(Fence::facts).toList();
+  }
+
+  /** Lets back who may come, and says who is to be expelled now. */
+  Optional<ClusterCommand.ExpelNodes.Run> next(ClusterImage image) {
+    long now = env.nanoTime();
+    words.values().removeIf(word -> now - word.untilNanos() >= 0);
+    if ((fences.isEmpty() && words.isEmpty()) || !Rule.SLOW_FENCED.holds()) {
+      return Optional.empty();
+    }
+    var cluster = new Members(image);
+    for (Map.Entry<NodeId, Fence> each : List.copyOf(fences.entrySet())) {
+      Fence fence = each.getValue();
+      Optional<NodeRecord> node = image.node(each.getKey());
+      if (node.isEmpty() || node.get().registration() != fence.registration()) {
+        // It has started anew, or is of a version that knows nothing of this: not twice at once.
+        lift(each.getKey(), fence, Math.max(now, fence.untilNanos()));
+      } else if (now - fence.untilNanos() >= 0 || !cluster.spares(node.get())) {
+        lift(each.getKey(), fence, now);
+        return Optional.empty(); // who comes back may be what another one can be spared for
+      } else if (node.get().state() != NodeState.DOWN) {
+        return Optional.of(run(node.get())); // it was not logged
+      }
+    }
+    List<NodeRecord> slow =
+        image.nodes().stream()
+            .filter(node -> node.state() == NodeState.UP && mayBeOut(node.id(), now))
+            .filter(node -> isSlow(node, cluster))
+            .toList();
+    if (slow.size() > Math.max(1, image.nodes().size() / MOST_SLOW_PART)) {
+      return Optional.empty();
+    }
+    Optional<NodeRecord> chosen = slow.stream().filter(cluster::spares).findFirst();
+    chosen.ifPresent(node -> fence(node, cluster, now));
+    return chosen.map(Fences::run);
+  }
+
+  private static ClusterCommand.ExpelNodes.Run run(NodeRecord node) {
+    return new ClusterCommand.ExpelNodes.Run(node.id(), node.registration());
+  }
+
+  private void lift(NodeId node, Fence fence, long now) {
+    LOG.info("node {} may take writes again", node);
+    fences.remove(node);
+    past.put(node, new Past(fence.lengthNanos(), now));
+  }
+
+  private boolean mayBeOut(NodeId node, long now) {
+    return Optional.ofNullable(past.get(node))
+        .map(before -> now - before.liftedNanos() >= 0)
+        .orElse(true);
+  }
+
+  private void fence(NodeRecord node, Members cluster, long now) {
+    long length =
+        Optional.ofNullable(past.get(node.id()))
+            .filter(before -> now - before.liftedNanos() < 2 * before.lengthNanos())
+            .map(before -> Math.min(2 * before.lengthNanos(), MOST_NANOS))
+            .orElse(FIRST_NANOS);
+    List<NodeId> accusers = accusers(node, cluster);
+    long micros =
+        accusers.stream()
+            .flatMap(accuser -> Optional.ofNullable(words.get(accuser)).stream())
+            .flatMap(word -> word.microsPerMebibyte().entrySet().stream())
+            .filter(slow -> cluster.volumes(node.id()).contains(slow.getKey()))
+            .mapToLong(Map.Entry::getValue)
+            .max()
+            .orElse(0);
+    String why =
+        "chunks take it "
+            + micros / 1_000
+            + " ms for each MiB, many times longer than others, by the word of "
+            + accusers.stream().map(NodeId::name).collect(Collectors.joining(" and "));
+    LOG.warn("node {} is put out for {} s: {}", node.id(), length / 1_000_000_000, why);
+    fences.put(
+        node.id(),
+        new Fence(
+            node.registration(),
+            now + length,
+            length,
+            new Fenced(node.id(), env.wallMillis(), why)));
+  }
+
+  private boolean isSlow(NodeRecord node, Members cluster) {
+    List<NodeId> accusers = accusers(node, cluster);
+    Set<String> domains = new TreeSet<>();
+    accusers.forEach(accuser -> cluster.domain(accuser).ifPresent(domains::add));
+    int needed = cluster.nodes() <= SMALL_NODES ? 1 : 2;
+    return accusers.contains(node.id()) || domains.size() >= needed;
+  }
+
+  /** Who finds most volumes of a node slow. */
+  private List<NodeId> accusers(NodeRecord node, Members cluster) {
+    Set<VolumeId> volumes = cluster.volumes(node.id());
+    var accusers = new ArrayList<NodeId>();
+    words.forEach((from, word) -> {
+      long slow = volumes.stream().filter(word.microsPerMebibyte()::containsKey).count();
+      if (2 * slow > volumes.size()) {
+        accusers.add(from);
+      }
+    });
+    return accusers;
+  }
+
+  /** An image, as far as groups count on its nodes. */
+  private static final class Members {
+    private final ClusterImage image;
+    private final Map<NodeId, Set<VolumeId>> volumes = new TreeMap<>();
+    private int count;
+
+    Members(ClusterImage image) {
+      this.image = image;
+      var counted = new TreeSet<VolumeId>();
+      image.groups().forEach(group -> group.members().forEach(each -> counted.add(each.volume())));
+      for (VolumeRecord volume : image.volumes()) {
+        if (counted.contains(volume.id())) {
+          volumes.computeIfAbsent(volume.node(), any -> new TreeSet<>()).add(volume.id());
+          count++;
+        }
+      }
+    }
+
+    int nodes() {
+      return image.nodes().size();
+    }
+
+    Optional<String> domain(NodeId node) {
+      return image.node(node).map(NodeRecord::domain);
+    }
+
+    Set<VolumeId> volumes(NodeId node) {
+      return volumes.getOrDefault(node, new TreeSet<>());
+    }
+
+    /** Whether all is well enough without this node. */
+    boolean spares(NodeRecord node) {
+      List<NodeRecord> away =
+          image.nodes().stream()
+              .filter(each -> each.state() == NodeState.DOWN || each.id().equals(node.id()))
+              .filter(each -> !volumes(each.id()).isEmpty())
+              .toList();
+      int out = away.stream().mapToInt(each -> volumes(each.id()).size()).sum();
+      return away.stream().allMatch(each -> each.domain().equals(node.domain()))
+          && (away.size() <= 1 || out <= count / MOST_AWAY_PART)
+          && groupsSpare(volumes(node.id()));
+    }
+
+    private boolean groupsSpare(Set<VolumeId> out) {
+      var served = new TreeMap<Family, Boolean>();
+      for (Group group : image.groups()) {
+        long inSync =
+            group.in(MemberState.IN_SYNC).stream()
+                .filter(member -> !out.contains(member.volume()))
+                .count();
+        boolean affected =
+            group.members().stream().anyMatch(member -> out.contains(member.volume()));
+        if (affected && inSync == 0) {
+          return false;
+        }
+        long writers =
+            group.writers().stream().filter(member -> !out.contains(member.volume())).count();
+        boolean writable = !group.reviving() && inSync > 0 && writers >= group.family().minInSync();
+        served.merge(group.family(), writable, Boolean::logicalOr);
+      }
+      return served.values().stream().allMatch(Boolean::booleanValue);
+    }
+  }
+}
