@@ -2,6 +2,7 @@ package io.forebay.node;
 
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.cluster.NodeState;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
@@ -328,6 +329,20 @@ public final class Node implements AutoCloseable {
         leases.counters(),
         leasedLog.map(LeasedLog::counters),
         levels.map(Levels::lowest).orElse(0));
+  }
+
+  /**
+   * Says goodbye, so that others need not find out that this node is gone: they write elsewhere
+   * from now on. Where it is the only node, or this cannot be logged in time, nothing is different
+   * from an end without a word.
+   */
+  public void leave(long timeoutNanos) {
+    boolean others =
+        plane.image().nodes().stream()
+            .anyMatch(node -> !node.id().equals(id()) && node.state() != NodeState.DOWN);
+    if (others) {
+      agent.leave(timeoutNanos);
+    }
   }
 
   /** Ends the node's threads and closes its volumes. */

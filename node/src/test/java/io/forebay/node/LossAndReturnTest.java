@@ -7,6 +7,7 @@ import io.forebay.core.bytes.Synthetic;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.MemberState;
+import io.forebay.core.cluster.NodeState;
 import io.forebay.core.file.BucketSpec;
 import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.ReadConditions;
@@ -21,13 +22,7 @@ class LossAndReturnTest {
   @Test
   void aKilledNodeLosesNothingAndIsBroughtExactlyWhatItMissed() {
     try (var cluster = new NodeCluster(3)) {
-      var plain = BucketSpec.of("training", new Family(3, 2, Durability.REPLICATED), "");
-      cluster
-          .node(0)
-          .files()
-          .createBucket(
-              new BucketSpec(
-                  plain.name(), plain.family(), "", plain.mode(), List.of(), 1 << 20, 0, 1_000));
+      createBucket(cluster);
       write(cluster, "before", 1, 16, -1);
       read(cluster, 1, "before", 1, 16);
 
@@ -36,12 +31,7 @@ class LossAndReturnTest {
       read(cluster, 1, "during", 2, 32);
 
       cluster.start(2);
-      cluster.await(
-          "every group is at full strength",
-          () ->
-              !cluster.node(0).plane().image().groups().isEmpty()
-                  && cluster.node(0).plane().image().groups().stream()
-                      .allMatch(group -> group.in(MemberState.IN_SYNC).size() == 3));
+      awaitFull(cluster);
       var counters = cluster.node(2).status().resync();
       assertThat(counters.missedBytes()).isPositive();
       assertThat(counters.movedBytes()).isLessThanOrEqualTo(counters.missedBytes() * 105 / 100);
@@ -55,6 +45,48 @@ class LossAndReturnTest {
       }
       read(cluster, 2, "during", 2, 32);
     }
+  }
+
+  @Test
+  void aNodeThatSaysGoodbyeIsOutAtOnceDoesNotRegisterAgainAndComesBack() {
+    try (var cluster = new NodeCluster(3)) {
+      createBucket(cluster);
+      write(cluster, "before", 1, 4, -1);
+      cluster.node(2).leave(60_000_000_000L);
+      cluster.await(
+          "every group is without it",
+          () ->
+              cluster.node(0).plane().image().groups().stream()
+                  .allMatch(group -> group.in(MemberState.IN_SYNC).size() == 2));
+      write(cluster, "during", 2, 8, -1);
+      assertThat(cluster.node(0).plane().image().node(cluster.node(2).id()))
+          .hasValueSatisfying(node -> assertThat(node.state()).isEqualTo(NodeState.DOWN));
+      read(cluster, 1, "during", 2, 8);
+      cluster.kill(2);
+      cluster.start(2);
+      awaitFull(cluster);
+      read(cluster, 2, "before", 1, 4);
+      read(cluster, 2, "during", 2, 8);
+    }
+  }
+
+  private static void createBucket(NodeCluster cluster) {
+    var plain = BucketSpec.of("training", new Family(3, 2, Durability.REPLICATED), "");
+    cluster
+        .node(0)
+        .files()
+        .createBucket(
+            new BucketSpec(
+                plain.name(), plain.family(), "", plain.mode(), List.of(), 1 << 20, 0, 1_000));
+  }
+
+  private static void awaitFull(NodeCluster cluster) {
+    cluster.await(
+        "every group is at full strength",
+        () ->
+            !cluster.node(0).plane().image().groups().isEmpty()
+                && cluster.node(0).plane().image().groups().stream()
+                    .allMatch(group -> group.in(MemberState.IN_SYNC).size() == 3));
   }
 
   private static void write(NodeCluster cluster, String key, int seed, int slices, int killBefore) {

@@ -71,11 +71,15 @@ public final class Server implements AutoCloseable {
   private static final String WIRE_VERSIONS = "forebay.wireVersions"; // "1-2"
   private static final String LEVEL = "forebay.level";
 
+  // Many times what it takes, and little beside what closing may take.
+  private static final long GOODBYE_NANOS = 1_000_000_000L;
+
   private final ServerConfig config;
   private final MemoryPlan memory;
   private final ArrayDeque<AutoCloseable> open = new ArrayDeque<>();
   private final JdkEnv env;
   private final TcpNetwork network;
+  private Optional<RaftVoter> voter = Optional.empty();
   private final Node node;
   private final BucketStores stores;
   private final Flusher flusher;
@@ -130,7 +134,7 @@ public final class Server implements AutoCloseable {
                   .withSlabs(memory.uploadSlabs(), memory.callSlabs())
                   .withVersions(versions()));
       open.push(network);
-      Optional<Voter> voter = config.voter() ? Optional.of(startVoter()) : Optional.empty();
+      Optional<Voter> seat = config.voter() ? Optional.of(startVoter()) : Optional.empty();
       var pool = new SlabPool(env, MemoryPlan.SLAB_BYTES, memory.nodeSlabs());
       stores = new BucketStores(StoreFactory::open, pool);
       open.push(stores);
@@ -141,7 +145,7 @@ public final class Server implements AutoCloseable {
               env,
               network,
               volumes,
-              voter,
+              seat,
               pool,
               stores,
               stores,
@@ -222,7 +226,7 @@ public final class Server implements AutoCloseable {
     config.voters().forEach((name, each) -> addresses.put(new NodeId(name), each.consensus()));
     Optional.ofNullable(config.voters().get(config.node().name()))
         .ifPresent(self -> requireFree(self.consensus()));
-    var voter =
+    var started =
         new RaftVoter(
             env,
             clusterId(),
@@ -233,11 +237,12 @@ public final class Server implements AutoCloseable {
                 new RaftVoter.Log(ControlPlaneClient.CLUSTER, new LoggedMachine(clusterLog, level)),
                 new RaftVoter.Log(
                     ControlPlaneClient.NAMESPACE, new LoggedMachine(namespace, level))));
-    open.push(voter);
+    open.push(started);
+    voter = Optional.of(started);
     return new Voter(
-        voter.log(ControlPlaneClient.CLUSTER),
+        started.log(ControlPlaneClient.CLUSTER),
         clusterLog,
-        voter.log(ControlPlaneClient.NAMESPACE),
+        started.log(ControlPlaneClient.NAMESPACE),
         namespace,
         level);
   }
@@ -256,6 +261,7 @@ public final class Server implements AutoCloseable {
             command -> ClusterLog.operate(command, node.plane()::cluster),
             memory.wireWriters());
     open.push(endpoint::close);
+    open.push(this::leave);
     var ready = node.start(endpoint::handle, flusher::handle);
     ready.await(
         READY_NANOS,
@@ -273,6 +279,12 @@ public final class Server implements AutoCloseable {
     node.run("flusher", flusher::run);
     config.s3().ifPresent(this::openS3);
     config.adminListen().ifPresent(this::openAdmin);
+  }
+
+  /** While everything still runs but the doors. */
+  private void leave() {
+    node.leave(GOODBYE_NANOS);
+    voter.ifPresent(each -> each.handOver(GOODBYE_NANOS));
   }
 
   private void addKey(ServerConfig.AccessKeyPair keys) {

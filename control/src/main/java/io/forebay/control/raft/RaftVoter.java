@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -29,6 +30,7 @@ import java.util.stream.Stream;
 import org.apache.ratis.conf.Parameters;
 import org.apache.ratis.conf.RaftProperties;
 import org.apache.ratis.grpc.GrpcConfigKeys;
+import org.apache.ratis.proto.RaftProtos.ServerRpcProto;
 import org.apache.ratis.protocol.ClientId;
 import org.apache.ratis.protocol.GroupManagementRequest;
 import org.apache.ratis.protocol.Message;
@@ -38,6 +40,7 @@ import org.apache.ratis.protocol.RaftGroup;
 import org.apache.ratis.protocol.RaftGroupId;
 import org.apache.ratis.protocol.RaftPeer;
 import org.apache.ratis.protocol.RaftPeerId;
+import org.apache.ratis.protocol.TransferLeadershipRequest;
 import org.apache.ratis.protocol.exceptions.NotLeaderException;
 import org.apache.ratis.server.DivisionInfo;
 import org.apache.ratis.server.RaftServer;
@@ -46,6 +49,8 @@ import org.apache.ratis.server.storage.RaftStorage;
 import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
 import org.apache.ratis.util.SizeInBytes;
 import org.apache.ratis.util.TimeDuration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * One voter: an Apache Ratis server that takes part in several logs, each with a map on RocksDB. A
@@ -73,6 +78,8 @@ public final class RaftVoter implements AutoCloseable {
       return Math.min(snapshotEntries, 500);
     }
   }
+
+  private static final Logger LOG = LoggerFactory.getLogger(RaftVoter.class);
 
   private final Env env;
   private final RaftServer server;
@@ -301,6 +308,16 @@ public final class RaftVoter implements AutoCloseable {
     return log;
   }
 
+  /**
+   * Has other voters lead the logs that this one leads, so that nobody waits for an election when
+   * it ends. Where nobody takes over in time it leads on; nothing depends on it.
+   *
+   * @param timeoutNanos for each log
+   */
+  public void handOver(long timeoutNanos) {
+    logs.values().forEach(log -> log.handOver(timeoutNanos));
+  }
+
   @Override
   public void close() {
     try {
@@ -360,6 +377,39 @@ public final class RaftVoter implements AutoCloseable {
             }
           });
       return outcome;
+    }
+
+    /** To whom was heard of last: he is up to date, or will soon be. */
+    void handOver(long timeoutNanos) {
+      try {
+        if (!leadership().self()) {
+          return;
+        }
+        Optional<RaftPeerId> next =
+            server
+                .getDivision(group)
+                .getInfo()
+                .getRoleInfoProto()
+                .getLeaderInfo()
+                .getFollowerInfoList()
+                .stream()
+                .min(Comparator.comparingLong(ServerRpcProto::getLastRpcElapsedTimeMs))
+                .map(follower -> RaftPeerId.valueOf(follower.getId().getId()));
+        if (next.isPresent()) {
+          RaftClientReply reply =
+              server.transferLeadership(
+                  new TransferLeadershipRequest(
+                      client,
+                      self,
+                      group,
+                      calls.incrementAndGet(),
+                      next.get(),
+                      TimeUnit.NANOSECONDS.toMillis(timeoutNanos)));
+          LOG.info("the log {} is handed over to {}: {}", group, next.get(), reply.isSuccess());
+        }
+      } catch (IOException failure) {
+        LOG.info("the log {} was not handed over: {}", group, failure.toString());
+      }
     }
 
     private ForebayException unavailable(Throwable failure) {

@@ -77,6 +77,10 @@ abstract class RaftContract extends ConsensusContract {
     serve(node, voter.log(LOG));
   }
 
+  final void handOver(NodeId node) {
+    running.get(node).handOver(PATIENCE_NANOS);
+  }
+
   final void stop(NodeId node) {
     forget(node);
     running.remove(node).close();

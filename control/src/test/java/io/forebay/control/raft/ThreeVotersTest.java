@@ -54,6 +54,17 @@ class ThreeVotersTest extends RaftContract {
   }
 
   @Test
+  void aLeaderHandsItsLogOver() {
+    Submitter client = client(nodes());
+    client.submit("before".getBytes(UTF_8), PATIENCE_NANOS);
+    NodeId first = leader();
+    handOver(first);
+    assertThat(voters.get(first).leadership().self()).isFalse();
+    assertThat(leader()).isNotEqualTo(first);
+    assertThat(Ledger.number(client.submit("after".getBytes(UTF_8), PATIENCE_NANOS))).isEqualTo(2);
+  }
+
+  @Test
   void aVoterThatIsTooFarBehindGetsASnapshot() {
     NodeId behind =
         nodes().stream().filter(node -> !node.equals(leader())).findFirst().orElseThrow();

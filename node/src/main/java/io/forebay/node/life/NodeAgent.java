@@ -54,6 +54,7 @@ public final class NodeAgent {
   private final Supplier<Map<VolumeId, Long>> slow;
   private final Outcome<Boolean> ready;
   private volatile Optional<Fenced> fenced = Optional.empty();
+  private volatile boolean leaving;
 
   /**
    * @param address HOST:PORT at which others reach this node
@@ -102,10 +103,38 @@ public final class NodeAgent {
     network.addresses(book);
   }
 
-  /** Registers and keeps the lease, until interrupted. */
+  /**
+   * Has the cluster go on without this node at once, as it would when its lease is over: its
+   * volumes are OUT. It does not register again. Where that cannot be had logged in time, the lease
+   * ends.
+   */
+  public void leave(long timeoutNanos) {
+    leaving = true;
+    Optional<NodeRecord> self = plane.image().node(network.self());
+    if (self.isEmpty() || self.get().state() == NodeState.DOWN) {
+      return;
+    }
+    var run = new ClusterCommand.ExpelNodes.Run(network.self(), self.get().registration());
+    var left = new Outcome<Boolean>(env);
+    Thread goodbye =
+        env.spawn(
+            "goodbye",
+            () -> {
+              try {
+                ClusterResult _ = plane.cluster(new ClusterCommand.ExpelNodes(List.of(run)));
+                left.complete(true);
+              } catch (ForebayException failure) {
+                left.complete(false);
+              }
+            });
+    boolean _ = left.awaitUntil(env.nanoTime() + timeoutNanos);
+    goodbye.interrupt();
+  }
+
+  /** Registers and keeps the lease, until interrupted or it leaves. */
   public void run() {
     boolean first = true;
-    while (true) {
+    while (!leaving) {
       try {
         int announced = partaking().size();
         long registration = register();
