@@ -72,11 +72,7 @@ class TouchedTest {
   private static Touched letGo(String path) {
     return Touched.by(
         new NamespaceCommand.LetGo(
-            BUCKET,
-            new PrefixPolicy("run/", "_DONE", 1, 0, 0),
-            path,
-            new Generation(1),
-            POLICY));
+            BUCKET, new PrefixPolicy("run/", "_DONE", 1, 0, 0), path, new Generation(1), POLICY));
   }
 
   @Test

@@ -45,8 +45,10 @@ public final class Retention {
 
   private static final Logger LOG = LoggerFactory.getLogger(Retention.class);
   private static final long LOOK_NANOS = 2_000_000_000L;
-  // Looks take at most a twentieth of the time, however many directories there are.
+  // A look at thousands of directories takes seconds: no more than a twentieth of the time then. One
+  // that waited for another leader is not to put the next off for minutes.
   private static final int PAUSES = 20;
+  private static final long MAX_PAUSE_NANOS = 60_000_000_000L;
   private static final int MAX_WARNED = 1_000;
 
   private final Env env;
@@ -106,7 +108,7 @@ public final class Retention {
         }
         // Not the leader any more, or no majority: whoever leads next looks again.
       }
-      pause = Math.max(LOOK_NANOS, PAUSES * (env.nanoTime() - began));
+      pause = Math.clamp(PAUSES * (env.nanoTime() - began), LOOK_NANOS, MAX_PAUSE_NANOS);
     }
   }
 

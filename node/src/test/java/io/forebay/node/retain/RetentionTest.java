@@ -59,6 +59,7 @@ final class RetentionTest {
   private long sequence = 1;
   private Predicate<NamespaceCommand> unheard = command -> false;
   private Runnable beforeCommand = () -> {};
+  private int deletions;
 
   private final class Plane implements ControlPlane {
     private final ClusterImage image =
@@ -103,6 +104,7 @@ final class RetentionTest {
       Runnable before = beforeCommand;
       beforeCommand = () -> {};
       before.run();
+      deletions += command instanceof NamespaceCommand.LetGo ? 1 : 0;
       NamespaceResult result = apply(command);
       if (unheard.test(command)) {
         throw new ForebayException(ErrorCode.UNAVAILABLE, "the answer was lost");
@@ -271,6 +273,7 @@ final class RetentionTest {
     flush();
     look();
     assertThat(checkpoints()).containsExactly("run/a/", "run/b/", "run/c/");
+    assertThat(deletions).isZero();
   }
 
   @Test
@@ -455,5 +458,17 @@ final class RetentionTest {
     env.pass(500);
     look();
     assertThat(keys()).contains("tmp/c");
+  }
+
+  @Test
+  void anObjectWhoseNameIsADirectorysExpiresNotWithWhatLiesBelow() {
+    set(new PrefixPolicy("tmp/", "", 0, 0, 1_000));
+    env.pass(600);
+    publish("tmp/a/x", HELD);
+    env.pass(-600); // another leader's clock
+    publish("tmp/a/", HELD);
+    env.pass(1_000);
+    look();
+    assertThat(keys()).contains("tmp/a/x");
   }
 }
