@@ -46,8 +46,7 @@ public final class Retention {
   private static final Logger LOG = LoggerFactory.getLogger(Retention.class);
   private static final long LOOK_NANOS = 2_000_000_000L;
   // A look at thousands of directories takes seconds: no more than a twentieth of the time then.
-  // One
-  // that waited for another leader is not to put the next off for minutes.
+  // One that waited for another leader is not to put the next off for minutes.
   private static final int PAUSES = 20;
   private static final long MAX_PAUSE_NANOS = 60_000_000_000L;
   private static final int MAX_WARNED = 1_000;
