@@ -25,6 +25,7 @@ import io.forebay.node.replica.MemoryTier;
 import io.forebay.node.replica.Recency;
 import io.forebay.node.replica.Volumes;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -157,6 +158,30 @@ public final class ChunkReader {
     return Optional.empty();
   }
 
+  /**
+   * Of some nodes the one that has least to do for this one, those that did not answer a moment ago
+   * last; the first among equals.
+   *
+   * @param nodes at least one
+   */
+  public NodeId leastBusy(List<NodeId> nodes) {
+    lock.lock();
+    try {
+      return Collections.min(
+          nodes,
+          Comparator.comparing(this::slow)
+              .thenComparingInt(node -> underWay.getOrDefault(node, 0)));
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Whether it did not answer a moment ago; under the lock. */
+  private boolean slow(NodeId node) {
+    Long until = slowUntilNanos.get(node);
+    return until != null && env.nanoTime() - until < 0;
+  }
+
   /** Asks one node for a part. */
   public Optional<Bytes> ask(
       NodeId node,
@@ -251,12 +276,11 @@ public final class ChunkReader {
       for (Member member : group.get().members()) {
         Optional<NodeId> node = image.volume(member.volume()).map(VolumeRecord::node);
         if (node.isPresent() && !node.get().equals(network.self())) {
-          Long slowUntil = slowUntilNanos.get(node.get());
           candidates.add(
               new Candidate(
                   node.get(),
                   member.state(),
-                  slowUntil != null && env.nanoTime() - slowUntil < 0,
+                  slow(node.get()),
                   underWay.getOrDefault(node.get(), 0)));
         }
       }

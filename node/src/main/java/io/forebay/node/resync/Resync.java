@@ -350,7 +350,7 @@ public final class Resync {
           "resync-chunk",
           () -> {
             try {
-              pull(group, node, chunk, volume);
+              pull(group, giver(group, node), chunk, volume);
               outcome.complete(true);
             } catch (Throwable failure) {
               outcome.fail(failure);
@@ -406,6 +406,22 @@ public final class Resync {
       }
     }
     return Optional.empty();
+  }
+
+  /**
+   * Who is asked for a chunk first. Every in-sync member has what was acknowledged, so whoever has
+   * least to do for this node: were it always the one that has listed it, some nodes would give
+   * twice as much as others while those that are brought up wait for them.
+   */
+  private NodeId giver(Group group, NodeId listed) {
+    if (group.reviving()) {
+      return listed;
+    }
+    List<NodeId> nodes =
+        group.in(MemberState.IN_SYNC).stream()
+            .flatMap(member -> nodeOf(member.volume()).stream())
+            .toList();
+    return nodes.isEmpty() ? listed : reader.leastBusy(nodes);
   }
 
   private void pull(Group group, NodeId source, DataMessage.ChunkList.Listed chunk, Volume volume) {

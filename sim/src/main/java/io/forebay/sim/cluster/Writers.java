@@ -77,6 +77,7 @@ final class Writers {
     client = world.env("client");
     judge = new Judge(world, shape.groupsPerVolume());
     cluster = new SimCluster(world, plan.nodes(), VOTERS, judge, DISK_BYTES);
+    cluster.logs().forEach(SimLog::answerAll);
     alikeCrc32c = new Synthetic(ALIKE, 0, alikeBytes()).crc32c();
   }
 

@@ -73,6 +73,7 @@ public final class SimLog {
   private @Nullable NodeId leader;
   private long electionAtNanos;
   private long lastCommitNanos;
+  private boolean answersAll;
   private long slowUntilNanos;
   private boolean over;
 
@@ -276,6 +277,11 @@ public final class SimLog {
     world.at(lastCommitNanos, () -> decide(new Proposal(by, inTerm, entry, answer)));
   }
 
+  /** Loses no answer from now on: where time is measured, each would stand for seconds. */
+  public void answerAll() {
+    answersAll = true;
+  }
+
   private void decide(Proposal proposal) {
     SimConsensus by = proposal.by();
     long inTerm = proposal.term();
@@ -291,7 +297,7 @@ public final class SimLog {
     }
     settled();
     commit(inTerm, proposal.entry());
-    if (random.nextInt(ONE_ANSWER_LOST_OF) == 0) {
+    if (!answersAll && random.nextInt(ONE_ANSWER_LOST_OF) == 0) {
       event("loses an answer");
       unknown(proposal);
     } else {
