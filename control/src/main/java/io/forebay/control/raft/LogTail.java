@@ -78,10 +78,11 @@ final class LogTail {
    *
    * @param group Ratis' directory of the log
    * @param applied index up to which the voter's map has applied it; -1: nothing
-   * @throws ForebayException CORRUPT for what looks torn and may have been acknowledged; nothing is
-   *     changed then
+   * @param alone whether there is no other voter, who would have what this log has lost
+   * @throws ForebayException CORRUPT for what looks torn and may have been acknowledged, and where
+   *     the log of the only voter ends before its map; nothing is changed then
    */
-  static void mend(Path group, long applied) throws IOException {
+  static void mend(Path group, long applied, boolean alone) throws IOException {
     List<Path> written;
     try (Stream<Path> files = Files.walk(group)) {
       written = files.filter(file -> file.getFileName().toString().startsWith(WRITTEN)).toList();
@@ -94,6 +95,16 @@ final class LogTail {
         LOG.warn(
             "{} was being written when the machine stopped: cut at {}", file, torn.get().start());
         cut(file, torn.get().start());
+      } else if (alone && tail.index <= applied) {
+        // What is logged next would have the number of what is applied, and be passed over.
+        throw new ForebayException(
+            ErrorCode.CORRUPT,
+            file
+                + " ends before entry "
+                + tail.index
+                + ", and this voter, the only one, has applied all up to "
+                + applied
+                + ": the log has lost what it had; bring the file back");
       }
     }
   }

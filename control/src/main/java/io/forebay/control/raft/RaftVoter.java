@@ -151,7 +151,10 @@ public final class RaftVoter implements AutoCloseable {
       for (GroupLog log : logs.values()) {
         Path group = raft.resolve(log.group.getUuid().toString());
         if (Files.exists(group)) {
-          LogTail.mend(group, log.map.applied().map(RocksSortedMap.Applied::index).orElse(-1L));
+          LogTail.mend(
+              group,
+              log.map.applied().map(RocksSortedMap.Applied::index).orElse(-1L),
+              voters.size() == 1);
         }
         if (!known && log.map.applied().isPresent()) {
           // A fresh log begins at index 0 again, and would be taken for applied.

@@ -91,7 +91,7 @@ class LogTailTest {
 
   private void mend(byte[] log, long applied) throws IOException {
     Files.write(file, log);
-    LogTail.mend(group, applied);
+    LogTail.mend(group, applied, false);
   }
 
   private void isCut(byte[] log) throws IOException {
@@ -132,6 +132,21 @@ class LogTailTest {
     isRefused(torn(), FIRST + TORN, "has applied it");
     isRefused(
         Arrays.copyOf(written.toByteArray(), written.size() - 700), FIRST + TORN + 9, "applied");
+  }
+
+  @Test
+  void theOnlyVotersLogDoesNotEndBeforeItsMap() throws IOException {
+    byte[] log = Arrays.copyOf(written.toByteArray(), written.size() + 3 * SECTOR);
+    Arrays.fill(log, starts.get(TORN), log.length, (byte) 0);
+    Files.write(file, log);
+    assertThatThrownBy(() -> LogTail.mend(group, FIRST + TORN, true))
+        .isInstanceOfSatisfying(
+            ForebayException.class,
+            refused -> assertThat(refused.code()).isEqualTo(ErrorCode.CORRUPT))
+        .hasMessageContaining("ends before entry " + (FIRST + TORN));
+    LogTail.mend(group, FIRST + TORN - 1, true);
+    LogTail.mend(group, FIRST + TORN, false); // the others have it
+    assertThat(Files.readAllBytes(file)).isEqualTo(log);
   }
 
   @Test
