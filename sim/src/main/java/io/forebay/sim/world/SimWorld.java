@@ -48,7 +48,6 @@ public final class SimWorld {
   private final EventLog log = new EventLog();
   private final SplittableRandom preemptions;
   private final int preemptOneOf; // 0: never
-  private long preempted;
   private @Nullable Consumer<Runnable> yields; // who takes the thread that is just giving way
   private long nowNanos = 1;
   private long orders;
@@ -189,16 +188,10 @@ public final class SimWorld {
     if (preemptOneOf == 0 || preemptions.nextInt(preemptOneOf) != 0) {
       return;
     }
-    preempted++;
     long nanos = preemptions.nextBoolean() ? 0 : preemptions.nextLong(PREEMPT_NANOS);
     yields = nanos == 0 ? null : task -> later.accept(nanos, task);
     Thread.yield();
     yields = null; // Where it could not give way.
-  }
-
-  /** How often a thread was held up for others so far. */
-  public long preempted() {
-    return preempted;
   }
 
   void makeReady(Runnable task) {
