@@ -35,11 +35,14 @@ import io.forebay.sim.log.SimLog;
 import io.forebay.sim.world.SimEnv;
 import io.forebay.sim.world.SimWorld;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
@@ -88,6 +91,9 @@ public final class Checkpoint {
   private static final long SECOND = 1_000_000_000L;
   private static final long MILLI = 1_000_000L;
   private static final int CLIENTS = 6;
+  // What a writer is told only when the log has nothing of it.
+  private static final Set<ErrorCode> REFUSALS =
+      EnumSet.of(ErrorCode.PRECONDITION_FAILED, ErrorCode.QUOTA_EXCEEDED);
   private static final int ROUNDS = 3;
   private static final int KEYS = 20;
   private static final long WRITE_MEMORY_BYTES = SimCluster.WRITE_MEMORY_BYTES;
@@ -100,6 +106,8 @@ public final class Checkpoint {
   // What others write too: never copied, for a copy's source must not be theirs to destroy.
   private static final String SHARED = "f/";
   private static final String THROUGH = "k3/";
+  // Directories that get each other's names.
+  private static final String MOVED = "m";
 
   /**
    * @param backed whether there is a store behind it
@@ -120,6 +128,7 @@ public final class Checkpoint {
   private final Optional<SimStore> store;
   private final SimCluster cluster;
   private final Faults faults;
+  private final Operators operators;
   private final List<Place> places = new ArrayList<>();
   private final Map<String, Long> failures = new TreeMap<>();
   private long nextVersion = 1;
@@ -139,6 +148,7 @@ public final class Checkpoint {
     cluster = new SimCluster(world, plan.nodes(), voters, judge, LeaseSettings.OFF, store);
     int atOnce = random.nextInt(10) == 0 ? plan.nodes() : random.nextInt(1, 4);
     faults = new Faults(world, client, cluster, judge, Math.min(atOnce, plan.nodes()));
+    operators = new Operators(world, client, cluster, judge, faults);
   }
 
   /** Runs one seed to its end. */
@@ -197,6 +207,7 @@ public final class Checkpoint {
     for (int round = 1; round <= ROUNDS && sound(); round++) {
       long until = operations + plan.operations() / ROUNDS;
       faults.begin();
+      operators.begin();
       store.ifPresent(behind -> client.spawn("others", () -> disturb(behind, until)));
       var clients = new ArrayList<Outcome<Boolean>>();
       for (int i = 0; i < CLIENTS; i++) {
@@ -273,12 +284,14 @@ public final class Checkpoint {
 
   private void calm(boolean last) {
     faults.end();
+    operators.end();
     await("an end of all faults", 60, faults::ended);
     cluster.links().mend();
     for (int i = 0; i < cluster.size(); i++) {
       cluster.disk(i).full(false);
     }
-    if (!await("full strength", 180, this::whole)) {
+    if (!await("operators have what they changed as it was", 180, operators::undone)
+        || !await("full strength", 180, this::whole)) {
       return;
     }
     if (!await("every node knows the cluster as it is", 60, cluster::allKnow)) {
@@ -301,6 +314,9 @@ public final class Checkpoint {
       for (String key : judge.history().keys(place.id())) {
         read(random.nextInt(cluster.size()), place, key, true);
       }
+    }
+    for (Place place : places) {
+      await("the use of " + place.bucket() + " is what it holds", 60, () -> counted(place));
     }
     if (last && store.isPresent() && sound()) {
       empty(places.getFirst(), store.get().judge());
@@ -413,6 +429,12 @@ public final class Checkpoint {
     waiting.stream().limit(1).forEach(key -> write(index, place, key));
   }
 
+  /** Whether what counts for the quota is what objects and parts that are in no store have. */
+  private boolean counted(Place place) {
+    long held = place.backed() ? 0 : judge.history().bytes(place.id());
+    return judge.use(place.id()).heldBytes() == held + judge.partBytes(place.id());
+  }
+
   private boolean allGivenBack() {
     for (int i = 0; i < cluster.size(); i++) {
       var status = cluster.node(i).status();
@@ -480,8 +502,15 @@ public final class Checkpoint {
       delete(node, place, key);
     } else if (what < 94) {
       copy(node, place, key, key());
-    } else if (what < 96) {
+    } else if (what < 95) {
       rename(node, place, key, key());
+    } else if (what < 96) {
+      if (random.nextBoolean()) {
+        int from = random.nextInt(2);
+        rename(node, place, MOVED + from + "/", MOVED + (1 - from) + "/");
+      } else {
+        cross(node, place, key);
+      }
     } else if (what < 98) {
       upload(node, place);
     } else {
@@ -508,7 +537,9 @@ public final class Checkpoint {
   }
 
   private String key() {
-    return "k" + random.nextInt(4) + "/" + random.nextInt(KEYS / 4);
+    return random.nextInt(10) == 0
+        ? MOVED + random.nextInt(2) + "/" + random.nextInt(3)
+        : "k" + random.nextInt(4) + "/" + random.nextInt(KEYS / 4);
   }
 
   private History.Version version() {
@@ -548,29 +579,38 @@ public final class Checkpoint {
   }
 
   /** With the length announced or not, and with an MD5 or without. */
-  private WriteOptions options(History.Version version) {
+  private WriteOptions options(History.Version version, WriteConditions conditions) {
     return new WriteOptions(
         ObjectMetadata.NONE,
-        WriteConditions.NONE,
+        conditions,
         random.nextBoolean() ? OptionalLong.of(version.lengthBytes()) : OptionalLong.empty(),
         random.nextBoolean());
   }
 
   private void write(int index, Place place, String key) {
     History.Version version = version();
-    WriteOptions options = options(version);
+    boolean absent = random.nextInt(12) == 0;
+    WriteOptions options = options(version, absent ? WriteConditions.ABSENT : WriteConditions.NONE);
     long began = world.nanoTime();
-    perform(
-        index,
-        place.bucket() + "/" + key + " := " + version,
-        (env, files) -> {
-          ObjectInfo info;
-          try (BodyWriter<ObjectInfo> body = files.create(place.bucket(), key, options)) {
-            pour(env, random, version, body);
-            info = body.publish(Optional.empty());
-          }
-          acknowledge(env, place, key, info, version, began);
-        });
+    Optional<ForebayException> failure =
+        perform(
+            index,
+            place.bucket() + "/" + key + (absent ? " := if absent " : " := ") + version,
+            (env, files) -> {
+              ObjectInfo info;
+              try (BodyWriter<ObjectInfo> body = files.create(place.bucket(), key, options)) {
+                pour(env, random, version, body);
+                info = body.publish(Optional.empty());
+              }
+              acknowledge(env, place, key, info, version, began);
+              if (absent && judge.history().replaced(place.id(), key, info.generation())) {
+                judge.violation("C1: " + key + " was written if absent, and there was one");
+              }
+            });
+    if (failure.filter(each -> REFUSALS.contains(each.code())).isPresent()
+        && judge.history().wrote(place.id(), key, version)) {
+      judge.violation("C1: the log has " + version + " of " + key + "; refused: " + failure.get());
+    }
   }
 
   private void acknowledge(
@@ -636,6 +676,35 @@ public final class Checkpoint {
                 CopyOptions.DEFAULT));
   }
 
+  /** A copy from the other bucket, whose family, and perhaps store, is another one. */
+  private void cross(int index, Place to, String key) {
+    Place from = places.get(1 - places.indexOf(to));
+    String target = History.CROSSED + random.nextInt(KEYS / 4);
+    long began = world.nanoTime();
+    perform(
+        index,
+        to.bucket() + "/" + target + " := copy of " + from.bucket() + "/" + key,
+        (env, files) -> {
+          ObjectInfo made =
+              files.copy(
+                  from.bucket(),
+                  key,
+                  ReadConditions.NONE,
+                  to.bucket(),
+                  target,
+                  CopyOptions.DEFAULT);
+          env.checkAlive();
+          Optional<History.Version> copied = judge.history().of(made.generation().value());
+          if (copied.isEmpty()
+              || !judge
+                  .history()
+                  .between(from.id(), key, began, world.nanoTime())
+                  .contains(copied)) {
+            judge.violation("C1: " + target + " is " + copied + ", which " + key + " never held");
+          }
+        });
+  }
+
   private void rename(int index, Place place, String from, String to) {
     if (from.equals(to)) {
       return;
@@ -650,7 +719,7 @@ public final class Checkpoint {
     String key = "u/" + nextUpload++;
     History.Version version = version();
     long began = world.nanoTime();
-    WriteOptions options = options(version);
+    WriteOptions options = options(version, WriteConditions.NONE);
     // Never what may refer to a store object: left open, it would keep that for a week (F6).
     boolean givesUp = !place.backed() && random.nextInt(4) == 0;
     judge.history().intendUpload(place.id(), key, version);
@@ -701,7 +770,7 @@ public final class Checkpoint {
 
   /** Listings and reports. */
   private void look(int index, Place place, String key) {
-    switch (random.nextInt(7)) {
+    switch (random.nextInt(8)) {
       case 0 ->
           perform(
               index,
@@ -726,8 +795,50 @@ public final class Checkpoint {
                     files.changeHeaders(place.bucket(), key, Map.of("x-amz-tagging", "a=b"));
                 files.partsOf(place.bucket(), key, now.generation(), 0, 1_000);
               });
+      case 4 -> directories(index, place);
       default -> list(index, place);
     }
+  }
+
+  /** Directories are listed when something below them is there. */
+  private void directories(int index, Place place) {
+    long began = world.nanoTime();
+    perform(
+        index,
+        place.bucket() + "'s directories are listed",
+        (env, files) -> {
+          var found = new TreeSet<String>();
+          Optional<String> after = Optional.of("");
+          while (after.isPresent()) {
+            ListPage page =
+                files.list(
+                    place.bucket(), new ListQuery("", "/", after.get(), random.nextInt(1, 4)));
+            found.addAll(page.commonPrefixes());
+            after = page.next();
+          }
+          env.checkAlive();
+          var always = new TreeSet<String>();
+          var sometimes = new TreeSet<String>();
+          for (String key : judge.history().keys(place.id())) {
+            String directory = key.substring(0, key.indexOf('/') + 1);
+            List<Long> held = judge.history().generations(place.id(), key, began, world.nanoTime());
+            if (!held.contains(0L)) {
+              always.add(directory);
+            }
+            if (held.stream().anyMatch(generation -> generation > 0)) {
+              sometimes.add(directory);
+            }
+          }
+          if (!found.containsAll(always) || !sometimes.containsAll(found)) {
+            judge.violation(
+                "C1: "
+                    + found
+                    + " were listed; there were always "
+                    + always
+                    + ", and at times "
+                    + sometimes);
+          }
+        });
   }
 
   /** A listing shows what each key held at some moment of it. */

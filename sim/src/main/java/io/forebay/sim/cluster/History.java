@@ -32,6 +32,9 @@ final class History {
     }
   }
 
+  /** Keys that hold copies from other buckets: content that is published again. */
+  static final String CROSSED = "x/";
+
   private static final Change NEVER = new Change(Long.MIN_VALUE, 0, Optional.empty());
 
   private final Map<Content, Version> written = new TreeMap<>();
@@ -59,6 +62,9 @@ final class History {
     change(now, bucket, key, generation, version);
     if (version.isEmpty()) {
       return Optional.of("content that nobody wrote");
+    }
+    if (key.startsWith(CROSSED)) {
+      return Optional.empty();
     }
     return published.add(version.get().number())
         ? Optional.empty()
@@ -155,6 +161,32 @@ final class History {
     }
     held.addFirst(before);
     return held;
+  }
+
+  /** Bytes of all that the bucket's keys hold now. */
+  long bytes(BucketId bucket) {
+    return keys(bucket).stream()
+        .flatMap(key -> current(bucket, key).stream())
+        .mapToLong(Version::lengthBytes)
+        .sum();
+  }
+
+  /** Whether the key ever held a version. */
+  boolean wrote(BucketId bucket, String key, Version version) {
+    return keys.getOrDefault(key(bucket, key), List.of()).stream()
+        .anyMatch(change -> change.version().equals(Optional.of(version)));
+  }
+
+  /** Whether the key held something when a generation took its place. */
+  boolean replaced(BucketId bucket, String key, Generation generation) {
+    Change before = NEVER;
+    for (Change change : keys.getOrDefault(key(bucket, key), List.of())) {
+      if (change.generation() == generation.value()) {
+        break;
+      }
+      before = change;
+    }
+    return before.version().isPresent();
   }
 
   /** Whether a version became current under a generation within a span. */

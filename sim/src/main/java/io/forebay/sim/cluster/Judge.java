@@ -1,5 +1,6 @@
 package io.forebay.sim.cluster;
 
+import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.Group;
@@ -7,6 +8,7 @@ import io.forebay.core.cluster.Member;
 import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.file.BucketUse;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.ChunkId;
 import io.forebay.core.id.Epoch;
@@ -200,7 +202,12 @@ final class Judge {
   }
 
   byte[] namespaceCommitted(long term, long index, byte[] entry) {
+    var uses = new TreeMap<BucketId, BucketUse>();
+    for (Bucket bucket : image().buckets()) {
+      uses.put(bucket.id(), use(bucket.id()));
+    }
     byte[] answer = apply(namespaceMachine, namespaceMap, term, index, entry);
+    checkQuotas(uses);
     List<Runnable> after = List.copyOf(afterEntry);
     afterEntry.clear();
     after.forEach(Runnable::run);
@@ -339,16 +346,7 @@ final class Judge {
       }
       case NamespaceCommand.Rename rename -> {
         if (result instanceof NamespaceResult.Renamed) {
-          history.copied(
-              now,
-              rename.bucket(),
-              rename.from(),
-              rename.bucket(),
-              rename.to(),
-              generation(rename.bucket(), rename.to()));
-          if (!rename.from().equals(rename.to())) {
-            history.deleted(now, rename.bucket(), rename.from());
-          }
+          renamed(now, rename);
         }
       }
       case NamespaceCommand.CompleteUpload complete -> {
@@ -358,6 +356,60 @@ final class Judge {
       }
       default -> storeJudge.ifPresent(watcher -> watcher.happened(command, result));
     }
+  }
+
+  /** An object, or all below a prefix, got another name. */
+  private void renamed(long now, NamespaceCommand.Rename rename) {
+    if (rename.from().equals(rename.to())) {
+      return;
+    }
+    List<String> names =
+        rename.from().endsWith("/")
+            ? history.keys(rename.bucket()).stream()
+                .filter(key ->
+                    key.startsWith(rename.from())
+                        && history.current(rename.bucket(), key).isPresent())
+                .toList()
+            : List.of(rename.from());
+    for (String from : names) {
+      String to = rename.to() + from.substring(rename.from().length());
+      history.copied(
+          now, rename.bucket(), from, rename.bucket(), to, generation(rename.bucket(), to));
+      history.deleted(now, rename.bucket(), from);
+    }
+  }
+
+  /** What counts for a bucket's quota, as of the last commit. */
+  BucketUse use(BucketId bucket) {
+    return ((NamespaceAnswer.Use) query(new NamespaceQuery.UseOf(bucket))).use();
+  }
+
+  /** Bytes of parts of uploads that were neither completed nor given up. */
+  long partBytes(BucketId bucket) {
+    var answer =
+        (NamespaceAnswer.Uploads)
+            query(new NamespaceQuery.ListUploads(bucket, "", "", Optional.empty(), 1_000));
+    long bytes = 0;
+    for (var upload : answer.uploads()) {
+      var parts =
+          (NamespaceAnswer.Parts)
+              query(new NamespaceQuery.ListParts(bucket, upload.key(), upload.id(), 0, 1_000));
+      bytes += parts.parts().stream().mapToLong(part -> part.lengthBytes()).sum();
+    }
+    return bytes;
+  }
+
+  /** No command takes a bucket beyond its quota, or further beyond it. */
+  private void checkQuotas(Map<BucketId, BucketUse> before) {
+    before.forEach((bucket, then) -> {
+      checks++;
+      BucketUse now = use(bucket);
+      if (now.quotaBytes() > 0
+          && now.quotaBytes() == then.quotaBytes()
+          && now.heldBytes() > Math.max(now.quotaBytes(), then.heldBytes())) {
+        violation(bucket + " goes beyond its quota: " + then + " became " + now);
+      }
+    });
   }
 
   Generation generation(BucketId bucket, String key) {

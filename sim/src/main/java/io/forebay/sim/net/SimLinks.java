@@ -31,7 +31,7 @@ public final class SimLinks {
   private final Map<String, Long> lastPassed = new TreeMap<>(); // of what passes NICs by
   private final Map<NodeId, Integer> slow = new TreeMap<>();
   private final SimNics nics = new SimNics();
-  private final SimFrames frames = new SimFrames();
+  private final SimFrames frames;
   private boolean limited;
   private Observer observer = (by, request, reply) -> {};
   private long messages;
@@ -39,6 +39,7 @@ public final class SimLinks {
   public SimLinks(SimWorld world) {
     this.world = world;
     this.random = world.stream("links");
+    this.frames = new SimFrames(world.env("wire"), world.stream("frames"));
   }
 
   /** Cuts or mends one direction. */

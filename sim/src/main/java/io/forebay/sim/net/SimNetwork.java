@@ -116,7 +116,7 @@ public final class SimNetwork implements Network {
                         ErrorCode.TIMEOUT,
                         "node " + to + " did not answer " + message.getClass().getSimpleName())));
     outcome.whenDone(_ -> timer.cancel());
-    byte[] encoded = SimFrames.frame(FrameType.CALL, MESSAGES.encode(message));
+    byte[] encoded = links.frames().frame(FrameType.CALL, MESSAGES.encode(message), payload);
     payload.ifPresent(Bytes::retain);
     SimNetwork peer = target.get();
     Runnable gone =
@@ -148,7 +148,10 @@ public final class SimNetwork implements Network {
             Reply reply = handler.handle(from.self, request, payload);
             env.checkAlive();
             links.observer().answered(self, request, reply.message());
-            byte[] back = SimFrames.frame(FrameType.REPLY, MESSAGES.encode(reply.message()));
+            byte[] back =
+                links
+                    .frames()
+                    .frame(FrameType.REPLY, MESSAGES.encode(reply.message()), reply.payload());
             Runnable drop =
                 () -> {
                   reply.release();
@@ -329,12 +332,17 @@ public final class SimNetwork implements Network {
       if (over) {
         slice.release();
       } else {
+        byte[] sent =
+            links
+                .frames()
+                .frame(FrameType.SLICE, new FrameBody.Slice(offset).encode(), Optional.of(slice));
         leavesNanos =
             forward(
                 "slice",
                 (long) offset << 32 | (crc32c & 0xffffffffL),
                 slice.length(),
                 () -> {
+                  FrameBody.Slice _ = FrameBody.Slice.decode(links.frames().body(sent));
                   if (!over && hop != null) {
                     hop.slice(slice.retain(), crc32c);
                   }

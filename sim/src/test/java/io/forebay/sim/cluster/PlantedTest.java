@@ -44,7 +44,7 @@ class PlantedTest {
       List.of(
           new Planted("relay", Rule.R2_LOST, Checkpoint::run, 400, 8),
           new Planted("re-home", Rule.R10_ID, Checkpoint::run, 400, 8),
-          new Planted("re-sync", Rule.R12, Checkpoint::run, 400, 8),
+          new Planted("re-sync", Rule.R12, Checkpoint::run, 400, 40),
           new Planted("garbage collection", Rule.G5_OPEN, Checkpoint::run, 400, 8),
           new Planted("flush", Rule.F2_SENT, Checkpoint::runWithStore, 400, 8),
           new Planted("eviction", Rule.G6, Checkpoint::runWithStore, 400, 8),
