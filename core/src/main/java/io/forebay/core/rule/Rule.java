@@ -127,7 +127,13 @@ public enum Rule {
   /** The leader puts slow nodes out. */
   SLOW_FENCED,
   /** Writers are patient where everything is slow. */
-  SLOW_PATIENCE;
+  SLOW_PATIENCE,
+  /** Of a checkpoint the marker goes to the store when that has all the rest. */
+  POLICY_LAST,
+  /** Checkpoints are counted on from the highest number that is there. */
+  POLICY_COUNT,
+  /** The newest complete checkpoint does not run out. */
+  POLICY_NEWEST;
 
   /** Whether the rule is kept; costs little. */
   public boolean holds() {

@@ -17,6 +17,7 @@ import io.forebay.core.namespace.NamespaceCommand;
 import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.namespace.NamespaceResult;
 import io.forebay.core.namespace.ObjectHead;
+import io.forebay.core.rule.Rule;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
@@ -72,22 +73,26 @@ public final class Retention {
       return marker.flush() == FlushState.CACHE_ONLY;
     }
 
-    /** From 1; 0: it has none yet. */
     long number() {
-      String text = marker.metadata().headers().getOrDefault(NUMBER, "");
-      String own = of(marker);
-      try {
-        return text.endsWith(own)
-            ? Long.parseLong(text.substring(0, text.length() - own.length()))
-            : 0;
-      } catch (NumberFormatException foreign) {
-        return 0;
-      }
+      return Retention.number(marker);
     }
+  }
 
-    static String of(ObjectHead marker) {
-      return "@" + marker.generation().value();
+  /** The number of a marker's checkpoint, from 1; 0: it has none yet. */
+  public static long number(ObjectHead marker) {
+    String text = marker.metadata().headers().getOrDefault(NUMBER, "");
+    String own = of(marker);
+    try {
+      return text.endsWith(own)
+          ? Long.parseLong(text.substring(0, text.length() - own.length()))
+          : 0;
+    } catch (NumberFormatException foreign) {
+      return 0;
     }
+  }
+
+  private static String of(ObjectHead marker) {
+    return "@" + marker.generation().value();
   }
 
   /** Carries policies out for as long as this voter leads; until interrupted. */
@@ -148,6 +153,7 @@ public final class Retention {
     complete.sort(Comparator.comparingLong(each -> each.marker().generation().value()));
     List<Checkpoint> counted = policy.flushEvery() > 0 ? counted(bucket, complete) : complete;
     long horizon = horizonMillis(policy);
+    int newest = Rule.POLICY_NEWEST.holds() ? counted.size() - 1 : counted.size();
     for (int i = 0; i < counted.size(); i++) {
       Checkpoint each = counted.get(i);
       int newer = counted.size() - 1 - i;
@@ -158,7 +164,7 @@ public final class Retention {
         }
       } else if (each.held() && policy.keepLast() > 0 && newer >= policy.keepLast()) {
         letGo(bucket, policy, each.directory(), Long.MAX_VALUE);
-      } else if (each.held() && newer > 0 && each.marker().modifiedMillis() <= horizon) {
+      } else if (each.held() && i < newest && each.marker().modifiedMillis() <= horizon) {
         letGo(bucket, policy, each.directory(), horizon);
       }
     }
@@ -176,7 +182,10 @@ public final class Retention {
 
   /** Gives the next numbers to those that have none, in their order. */
   private List<Checkpoint> counted(Bucket bucket, List<Checkpoint> complete) {
-    long last = complete.stream().mapToLong(Checkpoint::number).max().orElse(0);
+    long last =
+        Rule.POLICY_COUNT.holds()
+            ? complete.stream().mapToLong(Checkpoint::number).max().orElse(0)
+            : 0;
     var counted = new ArrayList<Checkpoint>();
     for (Checkpoint each : complete) {
       if (each.number() > 0) {
@@ -189,7 +198,7 @@ public final class Retention {
               new NamespaceCommand.ChangeHeaders(
                   bucket.id(),
                   each.marker().key(),
-                  Collections.singletonMap(NUMBER, last + Checkpoint.of(each.marker()))));
+                  Collections.singletonMap(NUMBER, last + of(each.marker()))));
       if (!(result instanceof NamespaceResult.Published(var marker))
           || !marker.generation().equals(each.marker().generation())) {
         return List.of(); // somebody changed it: all of it is looked at again
@@ -223,7 +232,8 @@ public final class Retention {
           flushHeld(bucket, held);
           return true;
         });
-    if (!waiting[0] && checkpoint.held()) {
+    boolean stored = !waiting[0] || !Rule.POLICY_LAST.holds();
+    if (stored && checkpoint.held()) {
       flushHeld(bucket, List.of(checkpoint.marker()));
       LOG.info(
           "checkpoint {}/{} is in its store but for its marker, which follows",

@@ -23,6 +23,7 @@ import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectMetadata;
 import io.forebay.core.file.ObjectReader;
 import io.forebay.core.file.PartInfo;
+import io.forebay.core.file.PrefixPolicy;
 import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.StoreConflict;
 import io.forebay.core.file.WriteConditions;
@@ -53,7 +54,8 @@ import java.util.random.RandomGenerator;
  * must be well again within a bound.
  *
  * <p>With a store, one of the buckets lies before it, and somebody else writes there, too. Then the
- * store must end up with all that was published, and disks may lose what it has.
+ * store must end up with all that was published, and disks may lose what it has. Below one of its
+ * prefixes a trainer writes checkpoints, which are kept by a policy.
  */
 public final class Checkpoint {
   /**
@@ -108,6 +110,8 @@ public final class Checkpoint {
   private static final String THROUGH = "k3/";
   // Directories that get each other's names.
   private static final String MOVED = "m";
+  private static final String TRAINED = "c/";
+  private static final String MARKER = "done";
 
   /**
    * @param backed whether there is a store behind it
@@ -133,6 +137,7 @@ public final class Checkpoint {
   private final Map<String, Long> failures = new TreeMap<>();
   private long nextVersion = 1;
   private long nextUpload = 1;
+  private long nextStep = 1;
   private long operations;
   private long acknowledged;
   private boolean done;
@@ -192,6 +197,8 @@ public final class Checkpoint {
     Durability durability = random.nextBoolean() ? Durability.SYNCED : Durability.REPLICATED;
     if (store.isPresent()) {
       bucket("backed", new Family(2, 2, durability), SimStore.URL);
+      PrefixPolicy policy = policy();
+      need(node -> node.files().setPolicies("backed", List.of(policy)));
     } else {
       bucket("wide", new Family(3, 2, Durability.REPLICATED), "");
     }
@@ -211,20 +218,18 @@ public final class Checkpoint {
       store.ifPresent(behind -> client.spawn("others", () -> disturb(behind, until)));
       var clients = new ArrayList<Outcome<Boolean>>();
       for (int i = 0; i < CLIENTS; i++) {
-        var end = new Outcome<Boolean>(client);
-        clients.add(end);
-        client.spawn(
-            "client",
-            () -> {
-              try {
-                while (sound() && operations < until) {
-                  client.sleep(random.nextLong(150 * MILLI));
-                  operation();
-                }
-              } finally {
-                end.complete(true);
-              }
-            });
+        clients.add(
+            spawn(
+                "client",
+                () -> {
+                  while (sound() && operations < until) {
+                    client.sleep(random.nextLong(150 * MILLI));
+                    operation();
+                  }
+                }));
+      }
+      if (store.isPresent()) {
+        clients.add(spawn("trainer", () -> train(places.getFirst(), until)));
       }
       clients.forEach(Outcome::await);
       if (sound()) {
@@ -234,6 +239,21 @@ public final class Checkpoint {
     done = true;
     cluster.logs().forEach(SimLog::close);
     world.stop();
+  }
+
+  /** Returns when it ends. */
+  private Outcome<Boolean> spawn(String name, Runnable body) {
+    var end = new Outcome<Boolean>(client);
+    client.spawn(
+        name,
+        () -> {
+          try {
+            body.run();
+          } finally {
+            end.complete(true);
+          }
+        });
+    return end;
   }
 
   private boolean sound() {
@@ -248,7 +268,11 @@ public final class Checkpoint {
             family,
             storeUrl,
             backed ? FlushMode.BACK : FlushMode.CACHE_ONLY,
-            backed ? List.of(new Bucket.PrefixMode(THROUGH, FlushMode.THROUGH)) : List.of(),
+            backed
+                ? List.of(
+                    new Bucket.PrefixMode(THROUGH, FlushMode.THROUGH),
+                    new Bucket.PrefixMode(TRAINED, FlushMode.CACHE_ONLY))
+                : List.of(),
             1 << 20,
             500 /* ms to flush */,
             2_000 /* ms to read */);
@@ -272,6 +296,36 @@ public final class Checkpoint {
         behind.theyDelete(key);
       }
     }
+  }
+
+  private PrefixPolicy policy() {
+    return new PrefixPolicy(
+        TRAINED,
+        MARKER,
+        random.nextInt(1, 4),
+        random.nextInt(4),
+        random.nextBoolean() ? 45_000 /* ms to live */ : 0);
+  }
+
+  /** A trainer writes checkpoints, one after the other; one of which a file fails is given up. */
+  private void train(Place place, long until) {
+    while (operations < until && sound()) {
+      client.sleep(random.nextLong(SECOND));
+      String directory = TRAINED + nextStep++ + "/";
+      boolean written =
+          file(place, directory + "0", false)
+              && file(place, directory + "1/1", random.nextBoolean())
+              && file(place, directory + MARKER, false);
+      int node = random.nextInt(cluster.size());
+      if (written && cluster.runs(node)) {
+        read(node, place, directory + "0", false);
+      }
+    }
+  }
+
+  private boolean file(Place place, String key, boolean uploaded) {
+    int node = random.nextInt(cluster.size());
+    return cluster.runs(node) && (uploaded ? upload(node, place, key) : write(node, place, key));
   }
 
   /** At the beginning, when nothing is broken. */
@@ -307,7 +361,7 @@ public final class Checkpoint {
       }
     }
     judge.audit();
-    if (store.isPresent() && !settle(store.get().judge())) {
+    if (store.isPresent() && !(retained() && settle(store.get().judge()))) {
       return;
     }
     for (Place place : places) {
@@ -326,6 +380,19 @@ public final class Checkpoint {
       // Of clients that died, a node keeps handles for ten minutes.
       await("all memory of readers and writers is given back", 660, this::allGivenBack);
     }
+  }
+
+  /** Policies are carried out. */
+  private boolean retained() {
+    boolean carriedOut =
+        await(
+            "checkpoints are as their policy says",
+            SETTLE_SECONDS,
+            () -> judge.policies().overdue().isEmpty());
+    if (carriedOut) {
+      judge.policies().checkTurns();
+    }
+    return carriedOut;
   }
 
   /** All is flushed, as users decide where others wrote; then no disk needs what the store has. */
@@ -374,6 +441,10 @@ public final class Checkpoint {
 
   /** Everything goes, from the store too, and then the bucket. */
   private void empty(Place place, StoreJudge judged) {
+    perform(
+        random.nextInt(cluster.size()),
+        place.bucket() + " has no policies any more",
+        (env, files) -> files.setPolicies(place.bucket(), List.of()));
     for (String key : judge.history().keys(place.id())) {
       delete(random.nextInt(cluster.size()), place, key);
     }
@@ -431,8 +502,8 @@ public final class Checkpoint {
 
   /** Whether what counts for the quota is what objects and parts that are in no store have. */
   private boolean counted(Place place) {
-    long held = place.backed() ? 0 : judge.history().bytes(place.id());
-    return judge.use(place.id()).heldBytes() == held + judge.partBytes(place.id());
+    return judge.use(place.id()).heldBytes()
+        == judge.heldBytes(place.id()) + judge.partBytes(place.id());
   }
 
   private boolean allGivenBack() {
@@ -471,6 +542,8 @@ public final class Checkpoint {
                 + judge.leftovers().stream().limit(5).toList()
                 + "; damaged are "
                 + judge.damaged().stream().limit(5).toList()
+                + "; checkpoints "
+                + judge.policies().overdue().stream().limit(5).toList()
                 + "; logs "
                 + cluster.logs());
         return false;
@@ -512,7 +585,7 @@ public final class Checkpoint {
         cross(node, place, key);
       }
     } else if (what < 98) {
-      upload(node, place);
+      upload(node, place, "u/" + nextUpload++);
     } else {
       look(node, place, key);
     }
@@ -587,7 +660,8 @@ public final class Checkpoint {
         random.nextBoolean());
   }
 
-  private void write(int index, Place place, String key) {
+  /** Returns whether it was acknowledged. */
+  private boolean write(int index, Place place, String key) {
     History.Version version = version();
     boolean absent = random.nextInt(12) == 0;
     WriteOptions options = options(version, absent ? WriteConditions.ABSENT : WriteConditions.NONE);
@@ -611,6 +685,7 @@ public final class Checkpoint {
         && judge.history().wrote(place.id(), key, version)) {
       judge.violation("C1: the log has " + version + " of " + key + "; refused: " + failure.get());
     }
+    return failure.isEmpty();
   }
 
   private void acknowledge(
@@ -715,39 +790,40 @@ public final class Checkpoint {
         (env, files) -> files.rename(place.bucket(), from, to));
   }
 
-  private void upload(int index, Place place) {
-    String key = "u/" + nextUpload++;
+  /** Returns whether it was acknowledged; no key twice. */
+  private boolean upload(int index, Place place, String key) {
     History.Version version = version();
     long began = world.nanoTime();
     WriteOptions options = options(version, WriteConditions.NONE);
     // Never what may refer to a store object: left open, it would keep that for a week (F6).
     boolean givesUp = !place.backed() && random.nextInt(4) == 0;
     judge.history().intendUpload(place.id(), key, version);
-    perform(
-        index,
-        place.bucket() + "/" + key + " uploaded as " + version,
-        (env, files) -> {
-          UploadId upload = files.createUpload(place.bucket(), key, ObjectMetadata.NONE);
-          PartInfo part;
-          try (BodyWriter<PartInfo> body =
-              files.createPart(place.bucket(), key, upload, 1, options)) {
-            pour(env, random, version, body);
-            part = body.publish(Optional.empty());
-          }
-          if (givesUp) {
-            giveUp(files, place, key, upload);
-            return;
-          }
-          ObjectInfo info =
-              files.completeUpload(
-                  place.bucket(),
-                  key,
-                  upload,
-                  List.of(new CompletedPart(1, part.etag())),
-                  WriteConditions.NONE,
-                  OptionalLong.empty());
-          acknowledge(env, place, key, info, version, began);
-        });
+    return perform(
+            index,
+            place.bucket() + "/" + key + " uploaded as " + version,
+            (env, files) -> {
+              UploadId upload = files.createUpload(place.bucket(), key, ObjectMetadata.NONE);
+              PartInfo part;
+              try (BodyWriter<PartInfo> body =
+                  files.createPart(place.bucket(), key, upload, 1, options)) {
+                pour(env, random, version, body);
+                part = body.publish(Optional.empty());
+              }
+              if (givesUp) {
+                giveUp(files, place, key, upload);
+                return;
+              }
+              ObjectInfo info =
+                  files.completeUpload(
+                      place.bucket(),
+                      key,
+                      upload,
+                      List.of(new CompletedPart(1, part.etag())),
+                      WriteConditions.NONE,
+                      OptionalLong.empty());
+              acknowledge(env, place, key, info, version, began);
+            })
+        .isEmpty();
   }
 
   /** Adds a copied part to an upload, looks at it, and drops it. */

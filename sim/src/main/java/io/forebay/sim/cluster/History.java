@@ -163,14 +163,6 @@ final class History {
     return held;
   }
 
-  /** Bytes of all that the bucket's keys hold now. */
-  long bytes(BucketId bucket) {
-    return keys(bucket).stream()
-        .flatMap(key -> current(bucket, key).stream())
-        .mapToLong(Version::lengthBytes)
-        .sum();
-  }
-
   /** Whether the key ever held a version. */
   boolean wrote(BucketId bucket, String key, Version version) {
     return keys.getOrDefault(key(bucket, key), List.of()).stream()

@@ -9,6 +9,7 @@ import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.file.BucketUse;
+import io.forebay.core.file.FlushState;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.ChunkId;
 import io.forebay.core.id.Epoch;
@@ -105,6 +106,7 @@ final class Judge {
   private final TreeSet<ChunkId> collected = new TreeSet<>();
   private final Map<GroupId, TreeMap<ChunkId, Extent>> named = new TreeMap<>();
   private final History history = new History();
+  private final PolicyJudge policyJudge;
   private Optional<StoreJudge> storeJudge = Optional.empty();
   private long checks;
 
@@ -112,6 +114,7 @@ final class Judge {
     this.world = world;
     this.groupsPerVolume = groupsPerVolume;
     this.clusterLog = new ClusterLog(world.env("judge"), groupsPerVolume);
+    this.policyJudge = new PolicyJudge(this);
     this.clusterMachine = new LoggedMachine(new Told());
     this.namespaceMachine = new LoggedMachine(new Watched());
   }
@@ -144,9 +147,24 @@ final class Judge {
     return world.nanoTime();
   }
 
+  /** Simulated time of the day. */
+  long wallMillis() {
+    return world.wallMillis();
+  }
+
   /** One more single check was made. */
   void looked() {
     checks++;
+  }
+
+  /** Who knows the policies of prefixes. */
+  PolicyJudge policies() {
+    return policyJudge;
+  }
+
+  /** Who knows the store, if there is one. */
+  Optional<StoreJudge> store() {
+    return storeJudge;
   }
 
   /** Who is told of the commands of the flush. */
@@ -268,6 +286,8 @@ final class Judge {
             NamespaceCommand.Copy _,
             NamespaceCommand.Rename _,
             NamespaceCommand.CompleteUpload _,
+            NamespaceCommand.SetPolicies _,
+            NamespaceCommand.LetGo _,
             NamespaceCommand.FlushBegin _,
             NamespaceCommand.FlushEnd _,
             NamespaceCommand.FlushResolve _,
@@ -312,6 +332,7 @@ final class Judge {
                   publish.lengthBytes(),
                   publish.crc32c())
               .ifPresent(wrong -> violation("G2: " + publish.key() + " publishes " + wrong));
+          policyJudge.published(publish.bucket(), publish.key(), object.generation());
         }
       }
       case NamespaceCommand.PutPart part -> {
@@ -354,6 +375,18 @@ final class Judge {
           history.completed(now, complete.bucket(), complete.key(), object.generation());
         }
       }
+      case NamespaceCommand.SetPolicies set -> {
+        if (result instanceof NamespaceResult.Done) {
+          policyJudge.set(set);
+        }
+      }
+      case NamespaceCommand.LetGo letGo -> {
+        if (result instanceof NamespaceResult.Expired(int count, boolean _)) {
+          for (String key : policyJudge.letGo(letGo, count)) {
+            history.deleted(now, letGo.bucket(), key);
+          }
+        }
+      }
       default -> storeJudge.ifPresent(watcher -> watcher.happened(command, result));
     }
   }
@@ -382,6 +415,19 @@ final class Judge {
   /** What counts for a bucket's quota, as of the last commit. */
   BucketUse use(BucketId bucket) {
     return ((NamespaceAnswer.Use) query(new NamespaceQuery.UseOf(bucket))).use();
+  }
+
+  /** Bytes of objects that are in no store. */
+  long heldBytes(BucketId bucket) {
+    long bytes = 0;
+    for (String key : history.keys(bucket)) {
+      if (query(new NamespaceQuery.Stat(bucket, key))
+              instanceof NamespaceAnswer.Found(var head, var _)
+          && head.flush() != FlushState.FLUSHED) {
+        bytes += head.lengthBytes();
+      }
+    }
+    return bytes;
   }
 
   /** Bytes of parts of uploads that were neither completed nor given up. */

@@ -4,6 +4,7 @@ import io.forebay.core.backing.MemoryObjectStore;
 import io.forebay.core.backing.MemoryObjectStore.Likeness;
 import io.forebay.core.backing.StoreObject;
 import io.forebay.core.cluster.Bucket;
+import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.file.FlushState;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.Generation;
@@ -94,6 +95,11 @@ final class StoreJudge {
       return;
     }
     gone.remove(key);
+    int slash = key.indexOf('/');
+    judge
+        .image()
+        .bucket(key.substring(0, slash))
+        .ifPresent(bucket -> judge.policies().stored(bucket.id(), key.substring(slash + 1)));
     long newer = stamp(next.get());
     Optional<History.Version> content = content(key);
     if (content.isEmpty() || !content.equals(judge.history().of(newer))) {
@@ -242,6 +248,11 @@ final class StoreJudge {
     }
   }
 
+  /** Whether the store has anything of a key, is to get or to lose it. */
+  boolean concerns(BucketId bucket, String key) {
+    return record(bucket, key).isPresent() || object(storeKey(bucket, key)).isPresent();
+  }
+
   // Everything.
 
   /** Looks at what is said of every key. */
@@ -268,13 +279,19 @@ final class StoreJudge {
         .toList();
   }
 
-  private boolean holdsCurrent(BucketId bucket, String key) {
+  /** Whether the store has what the key holds, or nothing, as the key. */
+  boolean holdsCurrent(BucketId bucket, String key) {
     Optional<StoreObject> object = object(storeKey(bucket, key));
     Optional<History.Version> current = judge.history().current(bucket, key);
     Optional<History.Version> foreign = object.flatMap(this::theirs);
     return foreign.isPresent()
         ? current.isEmpty() || foreign.equals(current)
         : object.map(StoreJudge::stamp).orElse(0L) == judge.history().generation(bucket, key);
+  }
+
+  /** Whether a key is in the cache only, and is to be. */
+  private boolean isHeld(Bucket bucket, String key) {
+    return bucket.modeOf(key) == FlushMode.CACHE_ONLY && !concerns(bucket.id(), key);
   }
 
   /** What the store lacks, has too much, or has under way; empty when all is done. */
@@ -286,7 +303,7 @@ final class StoreJudge {
         Optional<FlushRecord> record = record(bucket.id(), key);
         if (record.filter(each -> !each.settled()).isPresent()) {
           found.add(key + " is " + record.get());
-        } else if (!holdsCurrent(bucket.id(), key)) {
+        } else if (!holdsCurrent(bucket.id(), key) && !isHeld(bucket, key)) {
           found.add(
               key
                   + " holds "

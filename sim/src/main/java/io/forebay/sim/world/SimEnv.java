@@ -15,8 +15,6 @@ import java.util.random.RandomGenerator;
  * threads never run again; when it is paused both wait until it is resumed.
  */
 public final class SimEnv implements Env {
-  private static final long WALL_ORIGIN_MILLIS = 1_800_000_000_000L;
-
   private final SimWorld world;
   private final String process;
   private final RandomGenerator random;
@@ -67,7 +65,7 @@ public final class SimEnv implements Env {
   @Override
   public long wallMillis() {
     Preemption.point();
-    return WALL_ORIGIN_MILLIS + world.nanoTime() / 1_000_000;
+    return world.wallMillis();
   }
 
   @Override

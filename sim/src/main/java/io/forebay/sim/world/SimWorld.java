@@ -32,6 +32,7 @@ public final class SimWorld {
   }
 
   // By the seed: never, seldom, often.
+  private static final long WALL_ORIGIN_MILLIS = 1_800_000_000_000L;
   private static final int[] PREEMPT_ONE_OF = {0, 400, 100, 25};
   private static final long PREEMPT_NANOS = 3_000_000;
 
@@ -73,6 +74,11 @@ public final class SimWorld {
   /** Simulated monotonic time. */
   public long nanoTime() {
     return nowNanos;
+  }
+
+  /** Simulated time of the day, which all processes' clocks show. */
+  public long wallMillis() {
+    return WALL_ORIGIN_MILLIS + nanoTime() / 1_000_000;
   }
 
   /** Steps taken so far: pieces of threads and timer callbacks. */

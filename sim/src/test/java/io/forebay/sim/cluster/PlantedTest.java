@@ -48,6 +48,7 @@ class PlantedTest {
           new Planted("garbage collection", Rule.G5_OPEN, Checkpoint::run, 400, 8),
           new Planted("flush", Rule.F2_SENT, Checkpoint::runWithStore, 400, 8),
           new Planted("eviction", Rule.G6, Checkpoint::runWithStore, 400, 8),
+          new Planted("retention", Rule.POLICY_LAST, Checkpoint::runWithStore, 400, 8),
           new Planted("lease", Rule.V1_GIVEN, Readers::run, 6_000, 8));
 
   @TestFactory
