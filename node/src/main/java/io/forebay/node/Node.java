@@ -25,6 +25,7 @@ import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.collect.Collector;
+import io.forebay.node.life.Balancer;
 import io.forebay.node.life.Coordinator;
 import io.forebay.node.life.Fenced;
 import io.forebay.node.life.NodeAgent;
@@ -79,6 +80,7 @@ public final class Node implements AutoCloseable {
   private final LeaseCache leases;
   private final List<LogService> logs = new ArrayList<>();
   private final Optional<Coordinator> coordinator;
+  private final Optional<Balancer> balancer;
   private final Optional<Retention> retention;
   private final Optional<VoterEndpoint> voterEndpoint;
   private final Optional<LeasedLog> leasedLog;
@@ -173,12 +175,17 @@ public final class Node implements AutoCloseable {
       this.coordinator =
           Optional.of(
               new Coordinator(env, cluster, voter.get().clusterLog(), plane, config.graceMillis()));
+      this.balancer =
+          Optional.of(
+              new Balancer(
+                  env, network, () -> cluster.leadership().self(), plane, config.balances()));
       this.retention = Optional.of(new Retention(env, () -> cluster.leadership().self(), plane));
     } else {
       this.leasedLog = Optional.empty();
       this.levels = Optional.empty();
       this.voterEndpoint = Optional.empty();
       this.coordinator = Optional.empty();
+      this.balancer = Optional.empty();
       this.retention = Optional.empty();
     }
   }
@@ -197,6 +204,7 @@ public final class Node implements AutoCloseable {
         (from, message, payload) -> answer(message, payload, fileMessages, flushMessages), replica);
     run("agent", agent::run);
     coordinator.ifPresent(each -> run("coordinator", each::run));
+    balancer.ifPresent(each -> run("balancer", each::run));
     retention.ifPresent(each -> run("retention", each::run));
     leasedLog.ifPresent(each -> run("leases", each::run));
     levels.ifPresent(each -> run("levels", each::run));
@@ -241,6 +249,9 @@ public final class Node implements AutoCloseable {
     if (message instanceof ControlMessage.Revoke(long run, var directories)) {
       return Reply.of(new ControlMessage.Revoked(leases.revoke(run, directories)));
     }
+    if (message instanceof ControlMessage.AskHeld) {
+      return Reply.of(fill.held());
+    }
     if (voterEndpoint.isEmpty() || coordinator.isEmpty()) {
       return Reply.of(new ControlMessage.NotLeader(Optional.empty()));
     }
@@ -259,6 +270,8 @@ public final class Node implements AutoCloseable {
           ControlMessage.Revoked _,
           ControlMessage.KnownLevel _,
           ControlMessage.Fenced _,
+          ControlMessage.AskHeld _,
+          ControlMessage.Held _,
           ControlMessage.HeartbeatAck _ ->
           throw new ForebayException(
               ErrorCode.INVALID_ARGUMENT,
@@ -311,6 +324,7 @@ public final class Node implements AutoCloseable {
                     volume.id(), volume.usage(), fill.contents(volume.id()), volume.fault()))
             .toList(),
         resync.counters(),
+        balancer.map(Balancer::counters).orElse(Balancer.Counters.NONE),
         fenced(),
         sender.slowVolumes(),
         sender.rehomed(),

@@ -22,6 +22,7 @@ import java.util.TreeMap;
  * @param capacity when room is made on full disks, and how long writers wait for it
  * @param scrub how volumes are looked through for damage that no read meets
  * @param leases whether keys are answered from memory, and, at a voter, whether others may
+ * @param balances whether this node, when it leads, has groups move from full volumes to empty ones
  */
 public record NodeConfig(
     String address,
@@ -34,7 +35,8 @@ public record NodeConfig(
     long collectMillis,
     CapacitySettings capacity,
     Scrubber.Settings scrub,
-    LeaseSettings leases) {
+    LeaseSettings leases,
+    boolean balances) {
   public NodeConfig {
     voters = Collections.unmodifiableMap(new TreeMap<>(voters));
     if (voters.isEmpty()) {

@@ -6,6 +6,7 @@ import io.forebay.core.id.VolumeId;
 import io.forebay.core.lease.LeaseCache;
 import io.forebay.core.lease.LeaseTable;
 import io.forebay.core.volume.VolumeUsage;
+import io.forebay.node.life.Balancer;
 import io.forebay.node.life.Fenced;
 import io.forebay.node.replica.Fill;
 import io.forebay.node.resync.Repair;
@@ -21,6 +22,7 @@ import java.util.Optional;
  * @param leaseHeld whether it may take writes
  * @param clusterLeader whom it takes for the leader of the cluster's log
  * @param namespaceLeader likewise of the namespace's
+ * @param balance of a voter: what it had moved while it led
  * @param fenced nodes that are out because they are slow, as far as this node knows: the leader
  *     knows all, a node itself
  * @param slowVolumes that take many times longer than others, as this node's writers see it: for a
@@ -44,6 +46,7 @@ public record NodeStatus(
     ClusterImage image,
     List<VolumeState> volumes,
     Resync.Counters resync,
+    Balancer.Counters balance,
     List<Fenced> fenced,
     Map<VolumeId, Long> slowVolumes,
     long rehomedChunks,

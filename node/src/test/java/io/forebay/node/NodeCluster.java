@@ -167,7 +167,8 @@ public final class NodeCluster implements AutoCloseable {
                 600_000,
                 capacity,
                 scrub,
-                LeaseSettings.OFF));
+                LeaseSettings.OFF,
+                false));
     stores.bind(node.plane());
     nodes.set(index, Optional.of(new Running(network, node, volume)));
     var flusher = new Flusher(env, network, node.plane(), node.manifests(), stores);

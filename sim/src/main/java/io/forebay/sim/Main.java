@@ -29,16 +29,17 @@ public final class Main {
                            [--operations N] [--without RULE] [--json FILE] [--log] [--stop]
         --scenario NAME  checkpoint: writers, readers and all faults, bit rot too; flush: the same before an object
                          store with faults of its own and somebody else who writes there; readers: directory leases,
-                         many readers, leaders that come and go; all: each of these, seed by seed; ranks: all nodes
-                         write a checkpoint at once, over NICs of 1 Gbit/s, and of odd seeds a tenth of them, 10 at
-                         most, die in it; redundancy: while clients write, a node is lost and made up for, over NICs of
-                         2.5 Gbit/s (checkpoint)
+                         many readers, leaders that come and go; joins: as checkpoint, and nodes join while the others'
+                         disks are nearly full of what is in no store; all: each of these, seed by seed; ranks: all
+                         nodes write a checkpoint at once, over NICs of 1 Gbit/s, and of odd seeds a tenth of them, 10
+                         at most, die in it; redundancy: while clients write, a node is lost and made up for, over NICs
+                         of 2.5 Gbit/s (checkpoint)
         --seeds N        how many seeds to run (10)
         --seed S         this one only
         --minutes M      as many seeds as fit, instead of a number of them
         --start S        the first seed (1)
         --nodes N        nodes of each cluster, 3 to 1000 (5; ranks: 100, redundancy: 16)
-        --operations N   operations of each seed (checkpoint and flush: 1000, readers: 6000); ranks, redundancy: MiB
+        --operations N   operations of each seed (checkpoint, flush, joins: 1000, readers: 6000); ranks, redundancy: MiB
                          that are written beside each node (128, 1000)
         --without RULE   leave out a rule of core.rule.Rule, to see that it is noticed
         --json FILE      write the facts there: seeds, operations, faults, violations, what was measured, lines of
@@ -58,6 +59,7 @@ public final class Main {
     CHECKPOINT(5, 1_000),
     FLUSH(5, 1_000),
     READERS(5, 6_000),
+    JOINS(5, 1_000),
     RANKS(100, 128),
     REDUNDANCY(16, 1_000);
 
@@ -74,6 +76,7 @@ public final class Main {
         case CHECKPOINT -> Checkpoint.run(plan);
         case FLUSH -> Checkpoint.runWithStore(plan);
         case READERS -> Readers.run(plan);
+        case JOINS -> Checkpoint.runWithJoins(plan);
         case RANKS -> Ranks.run(plan);
         case REDUNDANCY -> Redundancy.run(plan);
       };
@@ -157,7 +160,7 @@ public final class Main {
 
   private static List<Scenario> scenarios(String name) {
     if (name.equals("all")) {
-      return List.of(Scenario.CHECKPOINT, Scenario.FLUSH, Scenario.READERS);
+      return List.of(Scenario.CHECKPOINT, Scenario.FLUSH, Scenario.READERS, Scenario.JOINS);
     }
     List<Scenario> named =
         Stream.of(Scenario.values()).filter(each -> each.word().equals(name)).toList();

@@ -834,6 +834,14 @@ public final class OperatorCommands {
                 + " 'forebay node drain NAME' gives one up%n",
             awaited);
       }
+      for (JsonNode move : root.path("moves")) {
+        System.out.printf(
+            Locale.ROOT,
+            "rebalancing: group %d moves from node %s to node %s%n",
+            move.path("group").asInt(),
+            move.path("from").asString(""),
+            move.path("to").asString(""));
+      }
       JsonNode resync = root.path("resync");
       System.out.printf(
           Locale.ROOT,

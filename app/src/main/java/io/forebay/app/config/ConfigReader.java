@@ -130,6 +130,11 @@ public final class ConfigReader {
               "replicas", "1-7", "2 (1 on a cluster of one)", "default copies of new buckets"),
           new Setting(
               "grace", "SPAN", "2m", "how long a lost volume is waited for before it is replaced"),
+          new Setting(
+              "rebalance",
+              "true|false",
+              "true",
+              "of voters: whether data move from full disks to empty ones, as of nodes that join"),
           new Setting("flushDelay", "SPAN", "5s", "from publish to flush, for new buckets"),
           new Setting(
               "scrub.rate",
@@ -283,7 +288,8 @@ public final class ConfigReader {
               .orElse(5_000L),
           capacity(),
           scrub(),
-          leases());
+          leases(),
+          flag("rebalance", true));
     }
 
     private CapacitySettings capacity() {
@@ -343,7 +349,7 @@ public final class ConfigReader {
           text("s3.idle")
               .map(written -> Span.parseMillis(file + ": s3.idle", written))
               .orElse(S3DoorConfig.DEFAULT_IDLE_MILLIS);
-      boolean anonymous = flag("s3.anonymous");
+      boolean anonymous = flag("s3.anonymous", false);
       return text("s3.listen")
           .map(listen ->
               S3DoorConfig.of(
@@ -477,7 +483,7 @@ public final class ConfigReader {
       return Optional.of(node.asString()).filter(text -> !text.isEmpty());
     }
 
-    private boolean flag(String name) {
+    private boolean flag(String name, boolean fallback) {
       return text(name)
           .map(text ->
               switch (text) {
@@ -486,7 +492,7 @@ public final class ConfigReader {
                 default ->
                     throw wrong(file, name + ": must be true or false, and is '" + text + "'");
               })
-          .orElse(false);
+          .orElse(fallback);
     }
 
     private double share(String name, double fallback) {

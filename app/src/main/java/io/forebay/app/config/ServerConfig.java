@@ -38,6 +38,7 @@ import java.util.SortedMap;
  * @param capacity when room is made on full disks, and how long writers wait for it
  * @param scrub how disks are looked through for damage
  * @param leases whether keys are answered from memory
+ * @param balances whether groups move from full disks to empty ones while this node leads
  */
 public record ServerConfig(
     NodeId node,
@@ -62,7 +63,8 @@ public record ServerConfig(
     long flushDelayMillis,
     CapacitySettings capacity,
     Scrubber.Settings scrub,
-    LeaseSettings leases) {
+    LeaseSettings leases,
+    boolean balances) {
   /** Of each disk 32 MiB a second, and each disk once a day. */
   public static final Scrubber.Settings DEFAULT_SCRUB =
       new Scrubber.Settings(32L << 20, 86_400_000_000_000L);

@@ -261,7 +261,8 @@ public final class ServeCommand implements Callable<Integer> {
         5_000,
         CapacitySettings.DEFAULT,
         ServerConfig.DEFAULT_SCRUB,
-        LeaseSettings.OFF);
+        LeaseSettings.OFF,
+        true);
   }
 
   private static void checkAddress(String option, String address) {

@@ -1,11 +1,13 @@
 package io.forebay.app.server;
 
+import io.forebay.core.cluster.Balance;
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.Group;
 import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.Outage;
 import io.forebay.core.cluster.VolumeRecord;
+import io.forebay.core.id.VolumeId;
 import io.forebay.node.NodeStatus;
 import io.forebay.node.replica.Fill;
 import io.forebay.node.resync.Resync;
@@ -32,6 +34,7 @@ public record Report(
     boolean ready,
     List<NodeFacts> nodes,
     GroupFacts groups,
+    List<MoveFacts> moves,
     List<VolumeFacts> volumes,
     Resync.Counters resync,
     Map<String, Long> flush,
@@ -67,6 +70,9 @@ public record Report(
    */
   public record GroupFacts(
       int total, int full, int degraded, int unwritable, int syncing, int awaitedNodes) {}
+
+  /** A group that moves from a node with a full disk to one with an empty disk. */
+  public record MoveFacts(int group, String from, String to) {}
 
   /**
    * A volume of the node that was asked.
@@ -129,6 +135,11 @@ public record Report(
             unwritable,
             syncing,
             outage.waits() ? outage.away() : 0),
+        Balance.moving(image).stream()
+            .map(move ->
+                new MoveFacts(
+                    move.group().id().value(), owner(image, move.from()), owner(image, move.to())))
+            .toList(),
         status.volumes().stream()
             .map(volume ->
                 new VolumeFacts(
@@ -149,6 +160,8 @@ public record Report(
             Map.entry("rehomedChunks", status.rehomedChunks()),
             Map.entry("slowVolumes", (long) status.slowVolumes().size()),
             Map.entry("waitingForRoom", status.waitingForRoom()),
+            Map.entry("movesBegun", status.balance().begun()),
+            Map.entry("movesGivenUp", status.balance().givenUp()),
             Map.entry("garbageBytes", status.garbageBytes()),
             Map.entry("evictedBytes", status.evictedBytes()),
             Map.entry("corruptReads", status.repair().damagedReads()),
@@ -171,6 +184,10 @@ public record Report(
             Map.entry("leasesRevoked", status.leaseBook().map(book -> book.revoked()).orElse(0L))),
         door,
         defaults);
+  }
+
+  private static String owner(ClusterImage image, VolumeId volume) {
+    return image.volume(volume).map(record -> record.node().name()).orElse("");
   }
 
   private static NodeFacts facts(ClusterImage image, NodeRecord node, NodeStatus status) {

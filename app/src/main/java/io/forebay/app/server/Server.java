@@ -160,7 +160,8 @@ public final class Server implements AutoCloseable {
                   COLLECT_MILLIS,
                   config.capacity(),
                   config.scrub(),
-                  config.leases()));
+                  config.leases(),
+                  config.balances()));
       open.push(node);
       stores.bind(node.plane());
       flusher = new Flusher(env, network, node.plane(), node.manifests(), stores);

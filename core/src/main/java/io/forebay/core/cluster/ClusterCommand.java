@@ -102,4 +102,21 @@ public sealed interface ClusterCommand {
       grants = List.copyOf(grants);
     }
   }
+
+  /**
+   * Puts one volume into a group in another one's place: it catches up beside all present members,
+   * and the other one leaves when it is in sync. Refused with STALE_EPOCH when the group is not the
+   * one that the sender knows; GROUP_UNSAFE while any group of the cluster is not whole, and so
+   * while another one moves; INVALID_ARGUMENT where the volume may not be its member.
+   */
+  @Tag(15)
+  record MoveMember(GroupId group, Epoch epoch, VolumeId from, VolumeId to)
+      implements ClusterCommand {}
+
+  /**
+   * Takes a {@link MoveMember} back that has not come to its end. Refused with STALE_EPOCH when the
+   * group is not the one that the sender knows.
+   */
+  @Tag(16)
+  record CancelMove(GroupId group, Epoch epoch) implements ClusterCommand {}
 }

@@ -99,6 +99,8 @@ public final class ClusterMachine {
                   put.key(), Optional.of(new KeyGrants(put.key().accessKeyId(), put.grants())));
           case ClusterCommand.ForgetNode forget -> forget(forget.node());
           case ClusterCommand.ChangeBucket change -> changeBucket(change);
+          case ClusterCommand.MoveMember move -> move(move);
+          case ClusterCommand.CancelMove cancel -> cancel(cancel);
         };
     boolean changed = state.end(index);
     if (changed) {
@@ -428,6 +430,38 @@ public final class ClusterMachine {
                 + " nodes are away: their volumes are waited for, except for groups with one copy;"
                 + " draining a node gives it up")
         : done();
+  }
+
+  private ClusterResult move(ClusterCommand.MoveMember command) {
+    String what =
+        "moving " + command.group() + " from " + command.from() + " to " + command.to() + ": ";
+    Optional<Group> found = state.group(command.group());
+    if (found.isEmpty() || !found.get().epoch().equals(command.epoch())) {
+      return refused(
+          ErrorCode.STALE_EPOCH,
+          what + "it is not at " + command.epoch() + at(found.map(Group::epoch)));
+    }
+    if (!Balance.whole(image)) {
+      return refused(ErrorCode.GROUP_UNSAFE, what + "not every group has all its members in sync");
+    }
+    if (!Balance.mayReplace(image, found.get(), command.from(), command.to())) {
+      return refused(
+          ErrorCode.INVALID_ARGUMENT,
+          what + "that is no member, or the other is one, is not there, or beside one");
+    }
+    state.putGroup(GroupRules.move(found.get(), command.from(), command.to(), state));
+    return done();
+  }
+
+  private ClusterResult cancel(ClusterCommand.CancelMove command) {
+    Optional<Group> found = state.group(command.group());
+    if (found.isEmpty() || !found.get().epoch().equals(command.epoch())) {
+      return refused(
+          ErrorCode.STALE_EPOCH,
+          command.group() + " is not at " + command.epoch() + at(found.map(Group::epoch)));
+    }
+    state.putGroup(GroupRules.settle(found.get(), state));
+    return done();
   }
 
   private void settle(Collection<VolumeId> volumes) {

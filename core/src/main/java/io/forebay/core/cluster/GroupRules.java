@@ -20,7 +20,7 @@ import java.util.function.Predicate;
  *   OUT → SYNCING               it is there and somebody is IN_SYNC, or the group revives (R12)
  *   OUT → IN_SYNC               remembered, of unchanged incarnation, nobody IN_SYNC (R12)
  *   SYNCING → IN_SYNC           Promote with its join epoch (R4); Revived
- *   (none) → SYNCING            replaces one that is lost or leaving
+ *   (none) → SYNCING            replaces one that is lost or leaving, or one that moves
  *   any → (none)                enough others are IN_SYNC; or gone when the group revives
  * </pre>
  *
@@ -219,6 +219,25 @@ final class GroupRules {
     for (VolumeId volume : added) {
       members.add(
           new Member(volume, incarnation(volume, state), MemberState.SYNCING, group.epoch()));
+    }
+    return change(group, members, false);
+  }
+
+  /**
+   * Takes a volume in where another one stands, which becomes the last: so it is the one that
+   * {@link #trim} drops when the new one is in sync. Until then trim would drop the new one; that
+   * is how a move is taken back, and what becomes of it where a member goes and comes meanwhile.
+   */
+  static Group move(Group group, VolumeId from, VolumeId to, ClusterState state) {
+    List<Member> members = new ArrayList<>();
+    for (Member member : group.members()) {
+      members.add(
+          member.volume().equals(from)
+              ? new Member(to, incarnation(to, state), MemberState.SYNCING, group.epoch())
+              : member);
+    }
+    if (Rule.MOVE_KEEPS.holds()) {
+      members.add(group.member(from).orElseThrow());
     }
     return change(group, members, false);
   }

@@ -1,6 +1,7 @@
 package io.forebay.core.net;
 
 import io.forebay.core.codec.Tag;
+import io.forebay.core.id.GroupId;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.core.lease.Directory;
@@ -130,4 +131,34 @@ public sealed interface ControlMessage extends Message {
    */
   @Tag(113)
   record Fenced(Optional<byte[]> news, long sinceMillis, String why) implements ControlMessage {}
+
+  /** Asks any node what its volumes hold that may not be evicted. Answered by {@link Held}. */
+  @Tag(120)
+  record AskHeld() implements ControlMessage {}
+
+  /**
+   * What the node's volumes held when it last looked at each.
+   *
+   * @param volumes those that were looked at since the node's start
+   */
+  @Tag(121)
+  record Held(List<OfVolume> volumes) implements ControlMessage {
+    public Held {
+      volumes = List.copyOf(volumes);
+    }
+
+    /**
+     * One volume.
+     *
+     * @param ageNanos since that look began
+     */
+    public record OfVolume(VolumeId volume, long ageNanos, List<OfGroup> groups) {
+      public OfVolume {
+        groups = List.copyOf(groups);
+      }
+    }
+
+    /** Bytes of a group that are in no store, or of writers under way. */
+    public record OfGroup(GroupId group, long bytes) {}
+  }
 }

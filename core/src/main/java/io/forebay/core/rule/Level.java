@@ -23,8 +23,11 @@ public final class Level {
   /** Prefixes may have policies. */
   public static final int POLICIES = 4;
 
+  /** Members of groups may be moved to other volumes. */
+  public static final int MOVES = 5;
+
   /** The newest that this program knows. */
-  public static final int NEWEST = POLICIES;
+  public static final int NEWEST = MOVES;
 
   private Level() {}
 }

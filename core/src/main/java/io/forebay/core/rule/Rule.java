@@ -133,7 +133,11 @@ public enum Rule {
   /** Checkpoints are counted on from the highest number that is there. */
   POLICY_COUNT,
   /** The newest complete checkpoint does not run out. */
-  POLICY_NEWEST;
+  POLICY_NEWEST,
+  /** Groups move from the fullest volumes to the emptiest ones. */
+  BALANCED,
+  /** Who moves out of a group stays until the new member is in sync. */
+  MOVE_KEEPS;
 
   /** Whether the rule is kept; costs little. */
   public boolean holds() {

@@ -440,6 +440,156 @@ final class ClusterMachineTest {
         .isEqualTo(ErrorCode.NOT_FOUND);
   }
 
+  // Moves.
+
+  /** Four nodes with a volume each, groups of two; the first of them, and who is not in it. */
+  private static ClusterCommand.MoveMember movable(ClusterFixture cluster) {
+    for (int node = 1; node <= 4; node++) {
+      cluster.register("n" + node, node);
+    }
+    cluster.bucket(2, 2);
+    Group group = cluster.group(FIRST);
+    VolumeId to =
+        cluster.machine.image().volumes().stream()
+            .map(VolumeRecord::id)
+            .filter(volume -> group.member(volume).isEmpty())
+            .findFirst()
+            .orElseThrow();
+    return new ClusterCommand.MoveMember(
+        FIRST, group.epoch(), group.members().getFirst().volume(), to);
+  }
+
+  private static List<VolumeId> members(ClusterFixture cluster, MemberState state) {
+    return cluster.group(FIRST).in(state).stream().map(Member::volume).toList();
+  }
+
+  @Test
+  void whoMovesLeavesOnlyWhenTheNewMemberIsInSyncAndItsPlaceIsKept() {
+    var cluster = new ClusterFixture(4);
+    ClusterCommand.MoveMember move = movable(cluster);
+    VolumeId stays = cluster.group(FIRST).members().getLast().volume();
+    cluster.done(move);
+    assertThat(members(cluster, MemberState.IN_SYNC)).containsExactly(stays, move.from());
+    assertThat(members(cluster, MemberState.SYNCING)).containsExactly(move.to());
+    assertThat(cluster.group(FIRST).fullStrength()).isTrue();
+    assertThat(Balance.moving(cluster.machine.image()))
+        .containsExactly(new Balance.Moving(cluster.group(FIRST), move.from(), move.to()));
+    cluster.machine = cluster.reloaded();
+    cluster.promote(FIRST, move.to().value());
+    assertThat(members(cluster, MemberState.IN_SYNC)).containsExactly(move.to(), stays);
+    assertThat(cluster.group(FIRST).members()).hasSize(2);
+    assertThat(Balance.moving(cluster.machine.image())).isEmpty();
+  }
+
+  @Test
+  void whatMovesIsTakenBackOnAWordAndByWhateverHappensToTheNewMember() {
+    var cluster = new ClusterFixture(4);
+    ClusterCommand.MoveMember move = movable(cluster);
+    List<VolumeId> before = members(cluster, MemberState.IN_SYNC);
+    cluster.done(move);
+    cluster.refused(new ClusterCommand.CancelMove(FIRST, move.epoch()));
+    cluster.done(new ClusterCommand.CancelMove(FIRST, cluster.group(FIRST).epoch()));
+    assertThat(members(cluster, MemberState.IN_SYNC)).containsExactlyInAnyOrderElementsOf(before);
+    assertThat(cluster.group(FIRST).members()).hasSize(2);
+
+    cluster.done(
+        new ClusterCommand.MoveMember(FIRST, cluster.group(FIRST).epoch(), move.from(), move.to()));
+    cluster.expel("n" + move.to().value());
+    assertThat(members(cluster, MemberState.IN_SYNC)).containsExactlyInAnyOrderElementsOf(before);
+    assertThat(cluster.group(FIRST).members()).hasSize(2);
+  }
+
+  @Test
+  void whoMovesMayDieMeanwhileAndTheNewMemberTakesItsPlace() {
+    var cluster = new ClusterFixture(4);
+    ClusterCommand.MoveMember move = movable(cluster);
+    VolumeId stays = cluster.group(FIRST).members().getLast().volume();
+    cluster.done(move);
+    cluster.expel("n" + move.from().value());
+    assertThat(members(cluster, MemberState.IN_SYNC)).containsExactly(stays);
+    assertThat(Balance.moving(cluster.machine.image())).isEmpty();
+    cluster.promote(FIRST, move.to().value());
+    assertThat(members(cluster, MemberState.IN_SYNC)).containsExactly(move.to(), stays);
+    assertThat(cluster.group(FIRST).members()).hasSize(2);
+  }
+
+  @Test
+  void oneGroupMovesAtATimeAndNoneWhileAnythingIsNotWhole() {
+    var cluster = new ClusterFixture(4);
+    ClusterCommand.MoveMember move = movable(cluster);
+    VolumeId stays = cluster.group(FIRST).members().getLast().volume();
+    assertThat(
+            cluster
+                .refused(new ClusterCommand.MoveMember(FIRST, new Epoch(7), move.from(), move.to()))
+                .code())
+        .isEqualTo(ErrorCode.STALE_EPOCH);
+    assertThat(
+            cluster
+                .refused(
+                    new ClusterCommand.MoveMember(
+                        new GroupId(99), move.epoch(), move.from(), move.to()))
+                .code())
+        .isEqualTo(ErrorCode.STALE_EPOCH);
+    for (ClusterCommand wrong :
+        List.of(
+            new ClusterCommand.MoveMember(FIRST, move.epoch(), move.from(), stays),
+            new ClusterCommand.MoveMember(FIRST, move.epoch(), move.to(), move.from()),
+            new ClusterCommand.MoveMember(FIRST, move.epoch(), move.from(), new VolumeId(99)))) {
+      assertThat(cluster.refused(wrong).code()).isEqualTo(ErrorCode.INVALID_ARGUMENT);
+    }
+    // Another group's member is away: it is to be made whole first.
+    String other = "n" + move.to().value();
+    cluster.expel(other);
+    assertThat(cluster.refused(move).code()).isEqualTo(ErrorCode.GROUP_UNSAFE);
+    cluster.register(other, move.to().value());
+    assertThat(cluster.refused(move).code()).isEqualTo(ErrorCode.GROUP_UNSAFE);
+    for (Group group : cluster.machine.image().groups()) {
+      group
+          .in(MemberState.SYNCING)
+          .forEach(each -> cluster.promote(group.id(), each.volume().value()));
+    }
+    cluster.done(new ClusterCommand.Drain(new NodeId(other), true));
+    assertThat(cluster.refused(move).code()).isEqualTo(ErrorCode.GROUP_UNSAFE);
+    cluster.done(new ClusterCommand.Drain(new NodeId(other), false));
+    cluster.done(move);
+    Group second = cluster.group(new GroupId(2));
+    VolumeId free =
+        cluster.machine.image().volumes().stream()
+            .map(VolumeRecord::id)
+            .filter(volume -> second.member(volume).isEmpty())
+            .findFirst()
+            .orElseThrow();
+    assertThat(
+            cluster
+                .refused(
+                    new ClusterCommand.MoveMember(
+                        second.id(), second.epoch(), second.members().getFirst().volume(), free))
+                .code())
+        .isEqualTo(ErrorCode.GROUP_UNSAFE);
+  }
+
+  @Test
+  void aMoveKeepsMembersInDifferentDomains() {
+    var cluster = new ClusterFixture(4);
+    cluster.registerIn("a", "rack1", 1, 1);
+    cluster.registerIn("b", "rack2", 1, 2);
+    cluster.bucket(2, 2);
+    cluster.registerIn("c", "rack1", 1, 3);
+    Epoch epoch = cluster.group(FIRST).epoch();
+    assertThat(
+            cluster
+                .refused(
+                    new ClusterCommand.MoveMember(FIRST, epoch, new VolumeId(2), new VolumeId(3)))
+                .code())
+        .isEqualTo(ErrorCode.INVALID_ARGUMENT);
+    // Beside the one that leaves it may be: one of them goes.
+    cluster.done(new ClusterCommand.MoveMember(FIRST, epoch, new VolumeId(1), new VolumeId(3)));
+    assertThat(members(cluster, MemberState.SYNCING)).containsExactly(new VolumeId(3));
+    cluster.promote(FIRST, 3);
+    assertThat(members(cluster, MemberState.IN_SYNC))
+        .containsExactlyInAnyOrder(new VolumeId(3), new VolumeId(2));
+  }
+
   // Registration.
 
   @Test
@@ -791,6 +941,11 @@ final class ClusterMachineTest {
         new ClusterCommand.PutRestrictedKey(
             new AccessKey("i", "s"), List.of(new KeyGrant("b*", KeyRight.ADMIN))),
         "0e" + "0169" + "0173" + "01" + "02622a" + "02");
+    pins(
+        new ClusterCommand.MoveMember(FIRST, new Epoch(3), new VolumeId(4), new VolumeId(5)),
+        "0f" + "00000001" + "0000000000000003" + "0000000000000004" + "0000000000000005");
+    pins(
+        new ClusterCommand.CancelMove(FIRST, new Epoch(3)), "10" + "00000001" + "0000000000000003");
   }
 
   @Test

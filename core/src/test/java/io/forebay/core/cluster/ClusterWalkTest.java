@@ -59,6 +59,7 @@ final class ClusterWalkTest {
   private int nextChunk = 1;
   private int promotions;
   private int revivals;
+  private int moves;
 
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
@@ -96,6 +97,7 @@ final class ClusterWalkTest {
       before = after;
     }
     assertThat(promotions).isGreaterThan(50);
+    assertThat(moves).isPositive();
     heal();
     assertThat(cluster.machine.image().groups())
         .as("seed %d: after the faults every group is whole again", seed)
@@ -141,9 +143,44 @@ final class ClusterWalkTest {
       return "drain " + machine.name;
     } else if (choice < 98) {
       return salvage();
+    } else if (choice < 99) {
+      return move();
     } else {
       return stale();
     }
+  }
+
+  /** Nothing moves while anything is not whole: so all becomes well, by what the rules allow. */
+  private String move() {
+    for (Machine machine : machines) {
+      cluster.done(new ClusterCommand.Drain(new NodeId(machine.name), false));
+      register(machine);
+    }
+    for (int round = 0; round < 8 && !Balance.whole(cluster.machine.image()); round++) {
+      cluster.done(new ClusterCommand.ReplaceLost(0));
+      for (Group group : cluster.machine.image().groups()) {
+        if (group.reviving()) {
+          revive(group);
+        } else if (group.in(MemberState.IN_SYNC).isEmpty()) {
+          salvage(group);
+        } else {
+          group.in(MemberState.SYNCING).stream()
+              .findFirst()
+              .ifPresent(each -> promote(group, each));
+        }
+      }
+    }
+    Group group = anyGroup();
+    for (VolumeRecord volume : cluster.machine.image().volumes()) {
+      Member from = group.members().get(random.nextInt(group.members().size()));
+      if (cluster.apply(
+              new ClusterCommand.MoveMember(group.id(), group.epoch(), from.volume(), volume.id()))
+          instanceof ClusterResult.Done) {
+        moves++;
+        return "move " + from + " to " + volume + " in " + group;
+      }
+    }
+    return "nothing moves in " + group;
   }
 
   /**
@@ -162,7 +199,10 @@ final class ClusterWalkTest {
       }
     }
     if (whole) {
-      chunks.put(chunk, new Chunk(group.id(), group.writers().size()));
+      // A member that is about to be replaced may take its copy along.
+      chunks.put(
+          chunk,
+          new Chunk(group.id(), Math.min(group.writers().size(), group.family().replicas())));
     }
     return "write " + chunk + " to " + group;
   }
@@ -178,7 +218,10 @@ final class ClusterWalkTest {
     }
     Group group = waiting.get(random.nextInt(waiting.size()));
     List<Member> syncing = group.in(MemberState.SYNCING);
-    Member member = syncing.get(random.nextInt(syncing.size()));
+    return promote(group, syncing.get(random.nextInt(syncing.size())));
+  }
+
+  private String promote(Group group, Member member) {
     List<Member> sources = group.in(MemberState.IN_SYNC);
     Member source = sources.get(random.nextInt(sources.size()));
     pull(group.id(), source, member);
@@ -193,7 +236,10 @@ final class ClusterWalkTest {
     if (reviving.isEmpty()) {
       return "nobody to revive";
     }
-    Group group = reviving.get(random.nextInt(reviving.size()));
+    return revive(reviving.get(random.nextInt(reviving.size())));
+  }
+
+  private String revive(Group group) {
     for (Member target : group.members()) {
       for (Member source : group.members()) {
         pull(group.id(), source, target);
@@ -216,12 +262,16 @@ final class ClusterWalkTest {
   private String salvage() {
     for (Group group : cluster.machine.image().groups()) {
       if (!group.reviving() && group.in(MemberState.IN_SYNC).isEmpty()) {
-        cluster.apply(new ClusterCommand.Salvage(group.id()));
-        chunks.values().removeIf(chunk -> chunk.group.equals(group.id()));
+        salvage(group);
         return "salvage " + group;
       }
     }
     return "nothing to salvage";
+  }
+
+  private void salvage(Group group) {
+    cluster.apply(new ClusterCommand.Salvage(group.id()));
+    chunks.values().removeIf(chunk -> chunk.group.equals(group.id()));
   }
 
   /** Commands that come too late. */
@@ -299,6 +349,7 @@ final class ClusterWalkTest {
       Optional<Group> old = before.group(group.id());
       if (old.isPresent() && !old.get().equals(group)) {
         assertThat(group.epoch()).isGreaterThan(old.get().epoch());
+        auditLeavers(old.get(), group, after);
       }
       if (!before.nodes().equals(after.nodes()) || !old.equals(Optional.of(group))) {
         auditGroup(group, after);
@@ -317,6 +368,19 @@ final class ClusterWalkTest {
       for (int i = 0; i < 200; i++) {
         chunks.remove(chunks.firstKey());
       }
+    }
+  }
+
+  /** Who is in sync, and not gone with its disk, leaves a group for as many others only. */
+  private static void auditLeavers(Group before, Group after, ClusterImage image) {
+    boolean left =
+        before.in(MemberState.IN_SYNC).stream()
+            .map(Member::volume)
+            .anyMatch(volume -> after.member(volume).isEmpty() && image.volume(volume).isPresent());
+    if (left) {
+      assertThat(after.in(MemberState.IN_SYNC))
+          .as("%s becomes %s", before, after)
+          .hasSizeGreaterThanOrEqualTo(after.family().replicas());
     }
   }
 

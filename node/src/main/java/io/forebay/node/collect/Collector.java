@@ -25,6 +25,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -131,6 +132,7 @@ public final class Collector {
     if (volume.fault().isPresent()) {
       return; // nothing can be deleted there any more
     }
+    long beganNanos = env.nanoTime();
     VolumeUsage usage = volume.usage();
     long fullBytes =
         refused ? Math.min(usage.usedBytes(), usage.capacityBytes()) : usage.capacityBytes();
@@ -145,7 +147,9 @@ public final class Collector {
     delete(volume, evicted);
     evictedBytes.addAndGet(bytes);
     fill.found(
-        volume.id(), new Fill.Contents(look.owedBytes, look.openBytes, look.cleanBytes - bytes));
+        volume.id(),
+        new Fill.Contents(
+            beganNanos, look.owedBytes, look.openBytes, look.cleanBytes - bytes, look.pinned));
   }
 
   /** What a look at a volume has come by so far. */
@@ -154,6 +158,7 @@ public final class Collector {
     long owedBytes;
     long openBytes;
     long cleanBytes;
+    final TreeMap<GroupId, Long> pinned = new TreeMap<>();
 
     Look(Coldest coldest) {
       this.coldest = coldest;
@@ -163,17 +168,25 @@ public final class Collector {
       switch (state) {
         case OWED -> {
           owedBytes += chunk.lengthBytes();
+          pin(chunk);
           if (!Rule.G6.holds()) {
             coldest.offer(chunk, recency.usedNanos(chunk.id()));
           }
         }
-        case OPEN -> openBytes += chunk.lengthBytes();
+        case OPEN -> {
+          openBytes += chunk.lengthBytes();
+          pin(chunk);
+        }
         case CLEAN -> {
           cleanBytes += chunk.lengthBytes();
           coldest.offer(chunk, recency.usedNanos(chunk.id()));
         }
         case GARBAGE -> throw new IllegalStateException("garbage is not kept: " + chunk);
       }
+    }
+
+    private void pin(StoredChunk chunk) {
+      pinned.merge(chunk.group(), (long) chunk.lengthBytes(), Long::sum);
     }
   }
 

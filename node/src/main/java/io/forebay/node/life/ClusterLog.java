@@ -145,8 +145,10 @@ public final class ClusterLog implements Commands {
 
   @Override
   public int check(byte[] command) {
-    ClusterCommand _ = COMMANDS.decode(command);
-    return Level.FIRST; // none is younger
+    return switch (COMMANDS.decode(command)) {
+      case ClusterCommand.MoveMember _, ClusterCommand.CancelMove _ -> Level.MOVES;
+      default -> Level.FIRST;
+    };
   }
 
   @Override

@@ -2,11 +2,16 @@ package io.forebay.node.replica;
 
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
+import io.forebay.core.id.GroupId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.net.ControlMessage;
 import io.forebay.core.volume.Volume;
 import io.forebay.core.volume.VolumeUsage;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -26,11 +31,22 @@ public final class Fill {
   /**
    * What a volume held when it was looked at.
    *
+   * @param beganNanos monotonic, when the look began
    * @param owedBytes named, and in no store: of cache-only buckets, or waiting for the flush
    * @param openBytes of sessions that are open and not past it
    * @param cleanBytes in the store; what was evicted then is not counted
+   * @param pinned owed and open bytes, by group
    */
-  public record Contents(long owedBytes, long openBytes, long cleanBytes) {}
+  public record Contents(
+      long beganNanos,
+      long owedBytes,
+      long openBytes,
+      long cleanBytes,
+      SortedMap<GroupId, Long> pinned) {
+    public Contents {
+      pinned = Collections.unmodifiableSortedMap(new TreeMap<>(pinned));
+    }
+  }
 
   private final Env env;
   private final CapacitySettings settings;
@@ -126,7 +142,27 @@ public final class Fill {
     }
   }
 
-  /** The same in words, for a refusal. */
+  /** What the leader asks for: how much each volume holds that may not be evicted. */
+  public ControlMessage.Held held() {
+    long now = env.nanoTime();
+    var volumes = new ArrayList<ControlMessage.Held.OfVolume>();
+    lock.lock();
+    try {
+      contents.forEach((volume, held) ->
+          volumes.add(
+              new ControlMessage.Held.OfVolume(
+                  volume,
+                  now - held.beganNanos(),
+                  held.pinned().entrySet().stream()
+                      .map(each -> new ControlMessage.Held.OfGroup(each.getKey(), each.getValue()))
+                      .toList())));
+    } finally {
+      lock.unlock();
+    }
+    return new ControlMessage.Held(volumes);
+  }
+
+  /** What a volume held, in words, for a refusal. */
   String words(VolumeId volume) {
     return contents(volume)
         .map(held ->

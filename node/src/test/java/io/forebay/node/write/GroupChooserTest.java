@@ -37,28 +37,9 @@ class GroupChooserTest {
     var commands = new ArrayList<ClusterCommand>();
     commands.add(new ClusterCommand.Initialize("test"));
     for (int i = 0; i < NODES.size(); i++) {
-      commands.add(
-          new ClusterCommand.RegisterNode(
-              new NodeId(NODES.get(i)),
-              NODES.get(i) + ":1",
-              "",
-              List.of(
-                  new ClusterCommand.RegisterNode.Announced(
-                      new VolumeId(i + 1), new Incarnation(i + 1, 1), 1L << 30))));
+      commands.add(registration(NODES.get(i), i + 1));
     }
-    commands.add(
-        new ClusterCommand.CreateBucket(
-            new Bucket(
-                new BucketId(0),
-                "bucket",
-                family,
-                "",
-                FlushMode.CACHE_ONLY,
-                List.of(),
-                1 << 20,
-                0,
-                0,
-                0)));
+    commands.add(new ClusterCommand.CreateBucket(bucket(family)));
     commands.addAll(List.of(more));
     long index = 0;
     for (ClusterCommand command : commands) {
@@ -67,8 +48,66 @@ class GroupChooserTest {
     return new GroupChooser(env, machine::image, new NodeId("a"), suspects, paces);
   }
 
+  private static ClusterCommand.RegisterNode registration(String node, long volume) {
+    return new ClusterCommand.RegisterNode(
+        new NodeId(node),
+        node + ":1",
+        "",
+        List.of(
+            new ClusterCommand.RegisterNode.Announced(
+                new VolumeId(volume), new Incarnation(volume, 1), 1L << 30)));
+  }
+
+  private static Bucket bucket(Family family) {
+    return new Bucket(
+        new BucketId(0), "bucket", family, "", FlushMode.CACHE_ONLY, List.of(), 1 << 20, 0, 0, 0);
+  }
+
   private static List<String> others(GroupChooser.Choice choice) {
     return choice.chain().stream().map(Hop::node).map(NodeId::name).skip(1).toList();
+  }
+
+  /** What a node that has just joined gets, of what is fair among all, by all nodes' writers. */
+  private static double shareOfTheNewest(Family family, int nodes) {
+    ClusterMachine machine;
+    var map = new MemorySortedMap();
+    try (var view = map.view()) {
+      machine = new ClusterMachine(view);
+    }
+    long index = 0;
+    for (int node = 0; node <= nodes; node++) {
+      if (node == nodes) {
+        machine.apply(++index, 1, new ClusterCommand.CreateBucket(bucket(family)), new Batch());
+      }
+      machine.apply(++index, 1, registration("n" + node, node + 1), new Batch());
+    }
+    var env = new TestEnv();
+    int newest = 0;
+    int all = 0;
+    for (int writer = 0; writer <= nodes; writer++) {
+      var chooser =
+          new GroupChooser(
+              env, machine::image, new NodeId("n" + writer), new Suspects(env), new Paces(env));
+      for (int i = 0; i < 200; i++) {
+        for (Hop hop : chooser.choose(family).orElseThrow().chain()) {
+          newest += hop.node().equals(new NodeId("n" + nodes)) ? 1 : 0;
+          all++;
+        }
+      }
+    }
+    env.close();
+    return (double) newest / all * (nodes + 1);
+  }
+
+  @Test
+  void aNodeThatHasJustJoinedGetsItsPartOfTheChunksAndNotAll() {
+    for (int replicas = 1; replicas <= 3; replicas++) {
+      for (int nodes : new int[] {3, 8, 20}) {
+        assertThat(shareOfTheNewest(new Family(replicas, 1, Durability.REPLICATED), nodes))
+            .as("%d copies, beside %d nodes", replicas, nodes)
+            .isBetween(0.5, 1.5);
+      }
+    }
   }
 
   @Test

@@ -72,12 +72,13 @@ final class GroupScope implements Scope<GroupScope.World> {
   /**
    * How small the world is.
    *
-   * @param nodes as many as members of the group
+   * @param nodes as many as members of the group, and one more where something moves
    * @param crashes of processes; what they held stays
    * @param suspicions of nodes that are there
    * @param reboots of machines; what was not synced may be gone
    * @param wipes of disks
    * @param oneOut whether the second node was expelled already
+   * @param moves of a member to the node that is none
    */
   record Size(
       int nodes,
@@ -87,10 +88,15 @@ final class GroupScope implements Scope<GroupScope.World> {
       int suspicions,
       int reboots,
       int wipes,
-      boolean oneOut) {
+      boolean oneOut,
+      int moves) {
     Size(
         int nodes, int minInSync, int chunks, int crashes, int suspicions, int reboots, int wipes) {
-      this(nodes, minInSync, chunks, crashes, suspicions, reboots, wipes, false);
+      this(nodes, minInSync, chunks, crashes, suspicions, reboots, wipes, false, 0);
+    }
+
+    int replicas() {
+      return moves == 0 ? nodes : nodes - 1;
     }
   }
 
@@ -106,7 +112,9 @@ final class GroupScope implements Scope<GroupScope.World> {
   private static final Case.World DARK =
       world("two members that both lose power", new Size(2, 2, 1, 0, 0, 2, 0));
   private static final Case.World BEHIND =
-      world("three members, one out, one loses power", new Size(3, 2, 1, 0, 0, 1, 0, true));
+      world("three members, one out, one loses power", new Size(3, 2, 1, 0, 0, 1, 0, true, 0));
+  private static final Case.World MOVED =
+      world("two members, one moves, one loses power", new Size(3, 2, 1, 0, 0, 1, 0, false, 1));
 
   /** What is explored. */
   static final Case CASE =
@@ -115,6 +123,13 @@ final class GroupScope implements Scope<GroupScope.World> {
           List.of(SUSPECTED, DYING, WIPED, ALONE, DARK),
           List.of(
               BEHIND,
+              MOVED,
+              world(
+                  "two members, one moves, one suspected wrongly",
+                  new Size(3, 2, 1, 0, 1, 0, 0, false, 1)),
+              world(
+                  "two members, one moves, one dies, one is wiped",
+                  new Size(3, 2, 1, 1, 0, 0, 1, false, 1)),
               world("two members, four faults", new Size(2, 2, 1, 1, 1, 1, 1)),
               world("two members, two chunks, two faults", new Size(2, 2, 2, 0, 1, 1, 0)),
               world(
@@ -138,7 +153,8 @@ final class GroupScope implements Scope<GroupScope.World> {
               new Case.Mutation(Rule.R9, SUSPECTED),
               new Case.Mutation(Rule.R11, WIPED),
               new Case.Mutation(Rule.R12, SUSPECTED),
-              new Case.Mutation(Rule.R12_UNION, DARK)));
+              new Case.Mutation(Rule.R12_UNION, DARK),
+              new Case.Mutation(Rule.MOVE_KEEPS, MOVED)));
 
   private static final int MOST = 6_000_000;
   private static final long GRACE_MILLIS = 1_000; // is never over: only what is gone is replaced
@@ -178,6 +194,7 @@ final class GroupScope implements Scope<GroupScope.World> {
     byte suspicions;
     byte reboots;
     byte wipes;
+    byte moves;
 
     World(int nodes, int chunks) {
       up = new boolean[nodes];
@@ -219,6 +236,7 @@ final class GroupScope implements Scope<GroupScope.World> {
       suspicions = from.suspicions;
       reboots = from.reboots;
       wipes = from.wipes;
+      moves = from.moves;
     }
 
     World with(Consumer<World> change) {
@@ -241,7 +259,7 @@ final class GroupScope implements Scope<GroupScope.World> {
 
   GroupScope(Size size) {
     this.size = size;
-    this.family = new Family(size.nodes(), size.minInSync(), Durability.REPLICATED);
+    this.family = new Family(size.replicas(), size.minInSync(), Durability.REPLICATED);
   }
 
   @Override
@@ -278,6 +296,7 @@ final class GroupScope implements Scope<GroupScope.World> {
     world.suspicions = (byte) size.suspicions();
     world.reboots = (byte) size.reboots();
     world.wipes = (byte) size.wipes();
+    world.moves = (byte) size.moves();
     return world;
   }
 
@@ -351,6 +370,9 @@ final class GroupScope implements Scope<GroupScope.World> {
     if (replaced != w.cluster) {
       out.step("what is lost is replaced", w.with(n -> n.cluster = replaced));
     }
+    if (size.moves() > 0) {
+      moves(w, out);
+    }
     if (w.revived != 0) {
       out.step(
           "the log takes that the group revived in epoch " + w.revived,
@@ -362,6 +384,42 @@ final class GroupScope implements Scope<GroupScope.World> {
     }
     for (int i = 0; i < size.nodes(); i++) {
       faults(w, i, out);
+    }
+  }
+
+  /** A member moves, and is taken back; who was left deletes what it holds. */
+  private void moves(World w, Steps<World> out) {
+    Group group = clusters.group(w.cluster);
+    for (Member from : group.members()) {
+      for (int to = 0; to < size.nodes() && w.moves > 0; to++) {
+        int moved =
+            clusters.after(
+                w.cluster,
+                new ClusterCommand.MoveMember(GROUP, group.epoch(), from.volume(), volume(w, to)));
+        if (moved != w.cluster) {
+          out.step(
+              from.volume() + " moves to " + node(to),
+              w.with(n -> {
+                n.moves--;
+                n.cluster = moved;
+              }));
+        }
+      }
+    }
+    int back = clusters.after(w.cluster, new ClusterCommand.CancelMove(GROUP, group.epoch()));
+    if (back != w.cluster) {
+      out.step("the move is taken back", w.with(n -> n.cluster = back));
+    }
+    for (int i = 0; i < size.nodes(); i++) {
+      Group known = clusters.group(w.image[i]);
+      boolean left =
+          known.member(volume(w, i)).isEmpty()
+              && !known.reviving()
+              && known.in(MemberState.IN_SYNC).size() >= size.replicas();
+      if (w.up[i] && left && w.held[i] != 0) {
+        int node = i;
+        out.step(node(i) + " deletes what it has left", w.with(n -> n.held[node] = 0));
+      }
     }
   }
 
@@ -790,7 +848,8 @@ final class GroupScope implements Scope<GroupScope.World> {
         return Optional.of(name(c) + " is acknowledged by fewer than minInSync members");
       }
       if (w.state[c] != ACKNOWLEDGED
-          || w.destroyed[c] >= clusters.group(w.opened[c]).writers().size()) {
+          || w.destroyed[c]
+              >= Math.min(clusters.group(w.opened[c]).writers().size(), size.replicas())) {
         continue; // not owed, or its loss is legal
       }
       if (!has(w.held[0], c) && !elsewhere(w, c)) {
@@ -834,7 +893,7 @@ final class GroupScope implements Scope<GroupScope.World> {
   @Override
   public boolean settled(World w) {
     Group group = clusters.group(w.cluster);
-    if (group.in(MemberState.IN_SYNC).size() < size.nodes() || w.revived != 0) {
+    if (group.in(MemberState.IN_SYNC).size() < size.replicas() || w.revived != 0) {
       return false;
     }
     for (int i = 0; i < size.nodes(); i++) {
@@ -872,7 +931,7 @@ final class GroupScope implements Scope<GroupScope.World> {
           .put(w.acknowledged[c])
           .put(w.destroyed[c]);
     }
-    out.put(w.revived).put(w.crashes).put(w.suspicions).put(w.reboots).put(w.wipes);
+    out.put(w.revived).put(w.crashes).put(w.suspicions).put(w.reboots).put(w.wipes).put(w.moves);
   }
 
   @Override

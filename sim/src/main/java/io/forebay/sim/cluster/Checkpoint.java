@@ -2,6 +2,7 @@ package io.forebay.sim.cluster;
 
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Synthetic;
+import io.forebay.core.cluster.Balance;
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.Durability;
@@ -36,6 +37,7 @@ import io.forebay.sim.log.SimLog;
 import io.forebay.sim.world.SimEnv;
 import io.forebay.sim.world.SimWorld;
 import java.util.ArrayList;
+import java.util.DoubleSummaryStatistics;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
@@ -56,6 +58,9 @@ import java.util.random.RandomGenerator;
  * <p>With a store, one of the buckets lies before it, and somebody else writes there, too. Then the
  * store must end up with all that was published, and disks may lose what it has. Below one of its
  * prefixes a trainer writes checkpoints, which are kept by a policy.
+ *
+ * <p>Where nodes join, the others' disks are nearly full before, of what no store has. Then so much
+ * must move that none is much fuller than another.
  */
 public final class Checkpoint {
   /**
@@ -112,6 +117,12 @@ public final class Checkpoint {
   private static final String MOVED = "m";
   private static final String TRAINED = "c/";
   private static final String MARKER = "done";
+  // Where nodes join: what the disks hold before, in objects of a chunk each.
+  private static final long JOINED_CAPACITY_BYTES = 48L << 20;
+  private static final int JOINED_GROUPS_PER_VOLUME = 8;
+  private static final double JOINED_FILL = 0.7;
+  private static final int CHUNK_BYTES = 1 << 20;
+  private static final String FILLING = "b/";
 
   /**
    * @param backed whether there is a store behind it
@@ -133,7 +144,9 @@ public final class Checkpoint {
   private final SimCluster cluster;
   private final Faults faults;
   private final Operators operators;
+  private final boolean joins;
   private final List<Place> places = new ArrayList<>();
+  private final Map<String, Double> figures = new TreeMap<>();
   private final Map<String, Long> failures = new TreeMap<>();
   private long nextVersion = 1;
   private long nextUpload = 1;
@@ -142,15 +155,19 @@ public final class Checkpoint {
   private long acknowledged;
   private boolean done;
 
-  private Checkpoint(Plan plan, boolean backed) {
+  private Checkpoint(Plan plan, boolean backed, boolean joins) {
     this.plan = plan;
+    this.joins = joins;
     world = new SimWorld(plan.seed());
     client = world.env("client");
     random = world.stream("scenario");
-    judge = new Judge(world, SimCluster.GROUPS_PER_VOLUME);
+    judge = new Judge(world, joins ? JOINED_GROUPS_PER_VOLUME : SimCluster.GROUPS_PER_VOLUME);
     int voters = plan.nodes() < 3 || random.nextInt(4) == 0 ? 1 : 3;
     store = backed ? Optional.of(new SimStore(world, judge)) : Optional.empty();
-    cluster = new SimCluster(world, plan.nodes(), voters, judge, LeaseSettings.OFF, store);
+    cluster =
+        joins
+            ? new SimCluster(world, plan.nodes(), voters, judge, JOINED_CAPACITY_BYTES)
+            : new SimCluster(world, plan.nodes(), voters, judge, LeaseSettings.OFF, store);
     int atOnce = random.nextInt(10) == 0 ? plan.nodes() : random.nextInt(1, 4);
     faults = new Faults(world, client, cluster, judge, Math.min(atOnce, plan.nodes()));
     operators = new Operators(world, client, cluster, judge, faults);
@@ -158,12 +175,17 @@ public final class Checkpoint {
 
   /** Runs one seed to its end. */
   public static Report run(Plan plan) {
-    return run(new Checkpoint(plan, false));
+    return run(new Checkpoint(plan, false, false));
   }
 
   /** The same with a store. */
   public static Report runWithStore(Plan plan) {
-    return run(new Checkpoint(plan, true));
+    return run(new Checkpoint(plan, true, false));
+  }
+
+  /** The same with disks that are nearly full, and nodes that join. */
+  public static Report runWithJoins(Plan plan) {
+    return run(new Checkpoint(plan, false, true));
   }
 
   private static Report run(Checkpoint scenario) {
@@ -185,7 +207,7 @@ public final class Checkpoint {
         scenario.cluster.links().messages(),
         0,
         scenario.faults.counts(),
-        Map.of(),
+        scenario.figures,
         scenario.world.nanoTime(),
         List.copyOf(scenario.judge.violations()),
         scenario.judge.scene());
@@ -203,6 +225,9 @@ public final class Checkpoint {
       bucket("wide", new Family(3, 2, Durability.REPLICATED), "");
     }
     bucket("narrow", new Family(2, 2, durability), "");
+    if (joins) {
+      fill();
+    }
     client.spawn(
         "audit",
         () -> {
@@ -231,10 +256,16 @@ public final class Checkpoint {
       if (store.isPresent()) {
         clients.add(spawn("trainer", () -> train(places.getFirst(), until)));
       }
+      if (joins && round == 1) {
+        join();
+      }
       clients.forEach(Outcome::await);
       if (sound()) {
         calm(round == ROUNDS);
       }
+    }
+    if (joins) {
+      figures.put("moves", (double) judge.moves());
     }
     done = true;
     cluster.logs().forEach(SimLog::close);
@@ -273,10 +304,46 @@ public final class Checkpoint {
                     new Bucket.PrefixMode(THROUGH, FlushMode.THROUGH),
                     new Bucket.PrefixMode(TRAINED, FlushMode.CACHE_ONLY))
                 : List.of(),
-            1 << 20,
+            CHUNK_BYTES,
             500 /* ms to flush */,
             2_000 /* ms to read */);
     need(node -> places.add(new Place(name, node.files().createBucket(spec).id(), backed)));
+  }
+
+  /** Fills the disks with what stays. */
+  private void fill() {
+    for (int i = 0; fills().getAverage() < JOINED_FILL && sound(); i++) {
+      write(i % cluster.size(), places.get(i % places.size()), FILLING + i, version(CHUNK_BYTES));
+    }
+  }
+
+  /** One or two nodes join, whatever is broken just then. */
+  private void join() {
+    for (int more = random.nextInt(1, 3); more > 0; more--) {
+      client.sleep(random.nextLong(5 * SECOND));
+      world.log().add(world.nanoTime(), "n" + cluster.size() + " joins");
+      cluster.join();
+      faults.count("join");
+    }
+    figures.put("gapBefore", gap());
+  }
+
+  /** How full the disks are, of what has to be kept. */
+  private DoubleSummaryStatistics fills() {
+    return judge.pinned().values().stream()
+        .mapToLong(groups -> groups.values().stream().mapToLong(Long::longValue).sum())
+        .mapToDouble(bytes -> (double) bytes / JOINED_CAPACITY_BYTES)
+        .summaryStatistics();
+  }
+
+  /** How much fuller the fullest disk is than the emptiest one. */
+  private double gap() {
+    return fills().getMax() - fills().getMin();
+  }
+
+  /** Whether nothing is left to move, and nothing moves. */
+  private boolean balanced() {
+    return whole() && Balance.next(judge.image(), judge.pinned(), Set.of()).isEmpty();
   }
 
   /** Somebody else writes and deletes in the store until so many operations were asked for. */
@@ -347,6 +414,12 @@ public final class Checkpoint {
     if (!await("operators have what they changed as it was", 180, operators::undone)
         || !await("full strength", 180, this::whole)) {
       return;
+    }
+    if (joins) {
+      if (!await("no disk is much fuller than another", 600, this::balanced)) {
+        return;
+      }
+      figures.putIfAbsent("gapAfter", gap());
     }
     if (!await("every node knows the cluster as it is", 60, cluster::allKnow)) {
       return;
@@ -621,6 +694,10 @@ public final class Checkpoint {
         kind < 10
             ? random.nextLong(1, 2_048)
             : kind < 96 ? random.nextLong(2_050, 40_000) : random.nextLong(900_000, 2_300_000);
+    return version(length);
+  }
+
+  private History.Version version(long length) {
     while (true) {
       var version = new History.Version(nextVersion++, random.nextLong(), length);
       if (judge
@@ -660,9 +737,12 @@ public final class Checkpoint {
         random.nextBoolean());
   }
 
-  /** Returns whether it was acknowledged. */
   private boolean write(int index, Place place, String key) {
-    History.Version version = version();
+    return write(index, place, key, version());
+  }
+
+  /** Returns whether it was acknowledged. */
+  private boolean write(int index, Place place, String key, History.Version version) {
     boolean absent = random.nextInt(12) == 0;
     WriteOptions options = options(version, absent ? WriteConditions.ABSENT : WriteConditions.NONE);
     long began = world.nanoTime();

@@ -3,6 +3,7 @@ package io.forebay.sim.cluster;
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.ClusterResult;
 import io.forebay.core.cluster.Group;
 import io.forebay.core.cluster.Member;
 import io.forebay.core.cluster.MemberState;
@@ -109,6 +110,7 @@ final class Judge {
   private final PolicyJudge policyJudge;
   private Optional<StoreJudge> storeJudge = Optional.empty();
   private long checks;
+  private long moves;
 
   Judge(SimWorld world, int groupsPerVolume) {
     this.world = world;
@@ -131,6 +133,11 @@ final class Judge {
   /** Single checks made so far. */
   long checks() {
     return checks;
+  }
+
+  /** How many groups were sent on their way from a full disk to an empty one. */
+  long moves() {
+    return moves;
   }
 
   History history() {
@@ -250,6 +257,10 @@ final class Judge {
         long position, long wallMillis, int level, byte[] command, SortedMap.View in, Batch out) {
       byte[] result = clusterLog.apply(position, wallMillis, level, command, in, out);
       ClusterCommand asked = RecordCodec.of(ClusterCommand.class).decode(command);
+      if (asked instanceof ClusterCommand.MoveMember
+          && ClusterLog.decodeResult(result) instanceof ClusterResult.Done) {
+        moves++;
+      }
       if (!(asked instanceof ClusterCommand.ReplaceLost)) {
         world
             .log()
@@ -734,6 +745,24 @@ final class Judge {
       }
     }
     return some;
+  }
+
+  /** What members' disks hold that has to be kept, by group. */
+  Map<VolumeId, Map<GroupId, Long>> pinned() {
+    var pinned = new TreeMap<VolumeId, Map<GroupId, Long>>();
+    disks.forEach((volume, disk) -> {
+      var groupsOf = new TreeMap<GroupId, Long>();
+      List<StoredChunk> all = disk.all();
+      List<ChunkState> states = states(all.stream().map(StoredChunk::id).toList());
+      for (int i = 0; i < all.size(); i++) {
+        Group group = groups.get(all.get(i).group());
+        if (keep(states.get(i)) && group != null && group.member(volume).isPresent()) {
+          groupsOf.merge(group.id(), (long) all.get(i).lengthBytes(), Long::sum);
+        }
+      }
+      pinned.put(volume, groupsOf);
+    });
+    return pinned;
   }
 
   /** What may rot on a disk: what another member of its group holds a good copy of. */

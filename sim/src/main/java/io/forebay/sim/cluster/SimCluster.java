@@ -215,6 +215,12 @@ final class SimCluster {
     return true;
   }
 
+  /** One more node, with an empty disk. */
+  void join() {
+    disks.add(format(disks.size() + 1));
+    nodes.add(start(nodes.size()));
+  }
+
   /** The process dies; its disk stays. */
   void kill(int index) {
     nodes.get(index).env().kill();
@@ -331,7 +337,8 @@ final class SimCluster {
                 COLLECT_NANOS / 1_000_000,
                 store.isPresent() ? EVICTS_SOON : CapacitySettings.DEFAULT,
                 SCRUB,
-                leases));
+                leases,
+                true));
     stores.bind(node.plane());
     var flusher =
         new Flusher(env, network, node.plane(), node.manifests(), stores, SimStore.SETTINGS);

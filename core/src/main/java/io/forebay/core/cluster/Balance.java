@@ -1,0 +1,236 @@
+package io.forebay.core.cluster;
+
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+
+/**
+ * Which group moves from the fullest volume to the emptiest one, so that a node that joins takes
+ * its part of what was there before (decision 0025). Pure: a choice by an image and by what the
+ * volumes hold that may not be evicted.
+ *
+ * <p>Why it ends: let a volume's fill be what it holds by its capacity, and take the sum over all
+ * volumes of capacity × fill². A move takes s bytes from a fill f to a lower fill e, and is chosen
+ * only where that leaves e no higher than f; the sum falls by at least s × (f - e), which is more
+ * than a fifth of s. So what nobody writes to moves a bounded number of bytes, and no move is ever
+ * made up for by others. A group comes back only when what is held has changed by as much as it
+ * took to make it go.
+ */
+public final class Balance {
+  /** Nothing moves from a volume that is emptier: nobody is short of room. */
+  public static final double LEAST_FILL = 0.5;
+
+  /**
+   * Nothing moves between volumes that are nearer to each other: 10 % above and 10 % below what is
+   * between them. Less would move what the next hour's writes and deletions move by themselves.
+   */
+  public static final double MARGIN = 0.2;
+
+  // Of a volume's capacity; a smaller group is not worth an epoch.
+  private static final double LEAST_PART = MARGIN / 100;
+  // Groups of a family that a volume may come to have, of those that are fair by its size.
+  private static final double MOST_GROUPS = 2;
+  private static final double LEAST_GROUPS = 0.5;
+
+  /** A group that is on its way, as the image shows it. */
+  public record Moving(Group group, VolumeId from, VolumeId to) {}
+
+  /** A volume, and what it holds that may not be evicted. */
+  private record Load(VolumeRecord volume, Map<GroupId, Long> groups, long bytes) {
+    double fill() {
+      return (double) bytes / volume.capacityBytes();
+    }
+  }
+
+  private Balance() {}
+
+  /** Whether every group has its members, all of them in sync and there to stay. */
+  public static boolean whole(ClusterImage image) {
+    return wholeBut(image, Optional.empty());
+  }
+
+  /** The same, whatever this one is like. */
+  public static boolean wholeBesides(ClusterImage image, GroupId but) {
+    return wholeBut(image, Optional.of(but));
+  }
+
+  private static boolean wholeBut(ClusterImage image, Optional<GroupId> but) {
+    Set<VolumeId> staying = staying(image);
+    return image.groups().stream()
+        .filter(group -> !but.equals(Optional.of(group.id())))
+        .allMatch(group ->
+            group.in(MemberState.IN_SYNC).size() == group.family().replicas()
+                && group.members().size() == group.family().replicas()
+                && group.members().stream().allMatch(each -> staying.contains(each.volume())));
+  }
+
+  /** Volumes of nodes that are up, and not being emptied. */
+  private static Set<VolumeId> staying(ClusterImage image) {
+    var nodes = new TreeSet<NodeId>();
+    for (NodeRecord node : image.nodes()) {
+      if (node.state() == NodeState.UP) {
+        nodes.add(node.id());
+      }
+    }
+    var staying = new TreeSet<VolumeId>();
+    for (VolumeRecord volume : image.volumes()) {
+      if (nodes.contains(volume.node())) {
+        staying.add(volume.id());
+      }
+    }
+    return staying;
+  }
+
+  /**
+   * The groups that are on their way: a volume catches up beside enough others that are in sync and
+   * stay. (Without a move it would have been dropped.)
+   */
+  public static List<Moving> moving(ClusterImage image) {
+    Set<VolumeId> staying = staying(image);
+    var moving = new ArrayList<Moving>();
+    for (Group group : image.groups()) {
+      List<Member> joining = group.in(MemberState.SYNCING);
+      if (joining.size() == 1
+          && !group.reviving()
+          && group.in(MemberState.IN_SYNC).size() == group.family().replicas()
+          && group.members().stream().allMatch(each -> staying.contains(each.volume()))) {
+        moving.add(
+            new Moving(group, group.members().getLast().volume(), joining.getFirst().volume()));
+      }
+    }
+    return moving;
+  }
+
+  /** Whether a volume may be a member in another one's place: it stays, in a domain of its own. */
+  static boolean mayReplace(ClusterImage image, Group group, VolumeId from, VolumeId to) {
+    Optional<String> domain = domain(image, to);
+    return group.member(from).isPresent()
+        && group.member(to).isEmpty()
+        && staying(image).contains(to)
+        && group.members().stream()
+            .filter(member -> !member.volume().equals(from))
+            .noneMatch(member -> domain(image, member.volume()).equals(domain));
+  }
+
+  private static Optional<String> domain(ClusterImage image, VolumeId volume) {
+    return image
+        .volume(volume)
+        .flatMap(record -> image.node(record.node()))
+        .map(NodeRecord::domain);
+  }
+
+  /**
+   * The next move; empty when there is none to make: the volumes are near enough to each other,
+   * nobody is short of room, no group fits in between, or not everything is whole.
+   *
+   * @param held of every volume that stays, by group, what may not be evicted; where one is not
+   *     known nothing moves
+   * @param resting volumes that nothing moves to
+   */
+  public static Optional<ClusterCommand.MoveMember> next(
+      ClusterImage image, Map<VolumeId, ? extends Map<GroupId, Long>> held, Set<VolumeId> resting) {
+    if (!whole(image)) {
+      return Optional.empty();
+    }
+    Set<VolumeId> staying = staying(image);
+    var loads = new ArrayList<Load>();
+    for (VolumeRecord volume : image.volumes()) {
+      if (staying.contains(volume.id()) && volume.capacityBytes() > 0) {
+        Map<GroupId, Long> groups = held.get(volume.id());
+        if (groups == null) {
+          return Optional.empty();
+        }
+        loads.add(
+            new Load(volume, groups, groups.values().stream().mapToLong(Long::longValue).sum()));
+      }
+    }
+    loads.sort(Comparator.comparingDouble(Load::fill));
+    var counts = new Counts(image, loads);
+    for (Load full : loads.reversed()) {
+      for (Load empty : loads) {
+        double gap = full.fill() - empty.fill();
+        if (full.fill() < LEAST_FILL || gap <= MARGIN) {
+          break; // the next ones are nearer still
+        }
+        if (resting.contains(empty.volume().id())) {
+          continue;
+        }
+        Optional<Group> group = largest(image, full, empty, gap, counts);
+        if (group.isPresent()) {
+          return group.map(each ->
+              new ClusterCommand.MoveMember(
+                  each.id(), each.epoch(), full.volume().id(), empty.volume().id()));
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Of the groups that leave the emptier volume no fuller than the other one, the largest. */
+  private static Optional<Group> largest(
+      ClusterImage image, Load full, Load empty, double gap, Counts counts) {
+    Optional<Group> best = Optional.empty();
+    long most = 0;
+    for (Map.Entry<GroupId, Long> each : full.groups().entrySet()) {
+      long bytes = each.getValue();
+      double closes =
+          (double) bytes / full.volume().capacityBytes()
+              + (double) bytes / empty.volume().capacityBytes();
+      Optional<Group> group = image.group(each.getKey());
+      if (bytes > most
+          && closes <= gap
+          && closes >= LEAST_PART
+          && group.isPresent()
+          && counts.fair(group.get().family(), full, empty)
+          && mayReplace(image, group.get(), full.volume().id(), empty.volume().id())) {
+        best = group;
+        most = bytes;
+      }
+    }
+    return best;
+  }
+
+  /**
+   * How many groups of each family the volumes are in. What is written from now on goes to all
+   * groups alike: a volume with more than its share would draw the writes, however empty it is now.
+   */
+  private static final class Counts {
+    private final Map<Family, Map<VolumeId, Integer>> counts = new TreeMap<>();
+    private final Map<Family, Integer> sums = new TreeMap<>();
+    private final double capacityBytes;
+
+    Counts(ClusterImage image, List<Load> loads) {
+      capacityBytes = loads.stream().mapToDouble(load -> load.volume().capacityBytes()).sum();
+      for (Group group : image.groups()) {
+        Map<VolumeId, Integer> ofFamily =
+            counts.computeIfAbsent(group.family(), any -> new TreeMap<>());
+        for (Member member : group.members()) {
+          ofFamily.merge(member.volume(), 1, Integer::sum);
+          sums.merge(group.family(), 1, Integer::sum);
+        }
+      }
+    }
+
+    boolean fair(Family family, Load full, Load empty) {
+      return count(family, full) - 1 >= LEAST_GROUPS * share(family, full)
+          && count(family, empty) + 1 <= MOST_GROUPS * share(family, empty);
+    }
+
+    private int count(Family family, Load load) {
+      Map<VolumeId, Integer> ofFamily = counts.get(family);
+      return ofFamily == null ? 0 : ofFamily.getOrDefault(load.volume().id(), 0);
+    }
+
+    private double share(Family family, Load load) {
+      return sums.getOrDefault(family, 0) * (load.volume().capacityBytes() / capacityBytes);
+    }
+  }
+}

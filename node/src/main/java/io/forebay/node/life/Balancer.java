@@ -1,0 +1,225 @@
+package io.forebay.node.life;
+
+import io.forebay.core.cluster.Balance;
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.cluster.Group;
+import io.forebay.core.cluster.NodeRecord;
+import io.forebay.core.cluster.NodeState;
+import io.forebay.core.cluster.VolumeRecord;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.GroupId;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import io.forebay.core.log.ControlPlane;
+import io.forebay.core.net.ControlMessage;
+import io.forebay.core.net.Network;
+import io.forebay.core.net.Reply;
+import io.forebay.core.rule.Rule;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Has groups move from full volumes to empty ones, on the voter that leads: one at a time, as
+ * {@link Balance} chooses it from what all nodes say that they hold. The volume that takes a group
+ * in catches up by re-sync, within its bounds.
+ *
+ * <p>While anything is not whole nothing begins, and what is on its way is taken back. So is what
+ * gets on no more.
+ *
+ * <p>What nodes say counts only if they have looked since the last change: a volume that has just
+ * given a group away still has its chunks, and one that has taken it in did not count them. So
+ * between two moves every node has looked over all its volumes once, which is their pace, too.
+ */
+public final class Balancer {
+  private static final Logger LOG = LoggerFactory.getLogger(Balancer.class);
+  private static final long LOOK_NANOS = 2_000_000_000L;
+  private static final long ASK_NANOS = 700_000_000L;
+  // Of a thousand nodes some hundred kilobytes come back.
+  private static final long PAUSE_NANOS = 10_000_000_000L;
+  // A look over a large disk takes minutes, and without one nothing is seen of what has arrived.
+  private static final long STALLED_NANOS = 600_000_000_000L;
+  private static final long REST_NANOS = 3_600_000_000_000L;
+
+  /**
+   * What was done while this voter led.
+   *
+   * @param begun moves that were logged
+   * @param givenUp moves that were taken back before they came to their end
+   */
+  public record Counters(long begun, long givenUp) {
+    /** Of a node that never leads. */
+    public static final Counters NONE = new Counters(0, 0);
+  }
+
+  /** A move, and how far it had got when it last got on. */
+  private record Watched(GroupId group, VolumeId to, long bytes, long sinceNanos) {}
+
+  private final Env env;
+  private final Network network;
+  private final BooleanSupplier leads;
+  private final ControlPlane plane;
+  private final boolean on;
+  private final AtomicLong begun = new AtomicLong();
+  private final AtomicLong givenUp = new AtomicLong();
+  // All the loop's own.
+  private Optional<Long> wholeSinceNanos = Optional.empty();
+  private long askedNanos; // or whole since
+  private Optional<Watched> watched = Optional.empty();
+  private final Map<VolumeId, Long> restUntilNanos = new TreeMap<>();
+
+  /**
+   * @param leads whether this voter is the one to act
+   * @param on whether anything may begin
+   */
+  public Balancer(Env env, Network network, BooleanSupplier leads, ControlPlane plane, boolean on) {
+    this.env = env;
+    this.network = network;
+    this.leads = leads;
+    this.plane = plane;
+    this.on = on;
+  }
+
+  /** The counters now. */
+  public Counters counters() {
+    return new Counters(begun.get(), givenUp.get());
+  }
+
+  /** Looks for as long as this voter leads; until interrupted. */
+  public void run() {
+    while (true) {
+      env.sleep(LOOK_NANOS);
+      if (!leads.getAsBoolean()) {
+        wholeSinceNanos = Optional.empty();
+        watched = Optional.empty();
+        continue;
+      }
+      try {
+        look(plane.image());
+      } catch (ForebayException failure) {
+        if (failure.code() == ErrorCode.CANCELLED) {
+          throw failure;
+        }
+        // Not the leader any more, no majority, or a node that does not answer: later.
+      }
+    }
+  }
+
+  /** One look, on the leader. */
+  void look(ClusterImage image) {
+    long now = env.nanoTime();
+    restUntilNanos.values().removeIf(until -> now - until >= 0);
+    List<Balance.Moving> moving = Balance.moving(image);
+    if (!moving.isEmpty()) {
+      wholeSinceNanos = Optional.empty();
+      moving.forEach(each -> watch(image, each));
+      return;
+    }
+    watched = Optional.empty();
+    if (!Balance.whole(image)) {
+      wholeSinceNanos = Optional.empty();
+    } else if (wholeSinceNanos.isEmpty()) {
+      wholeSinceNanos = Optional.of(now);
+      askedNanos = now;
+    } else if (on && now - askedNanos >= PAUSE_NANOS && Rule.BALANCED.holds()) {
+      askedNanos = now;
+      List<NodeId> nodes =
+          image.nodes().stream()
+              .filter(node -> node.state() == NodeState.UP)
+              .map(NodeRecord::id)
+              .toList();
+      Balance.next(image, held(nodes, now - wholeSinceNanos.get()), restUntilNanos.keySet())
+          .ifPresent(this::begin);
+    }
+  }
+
+  private void begin(ClusterCommand.MoveMember move) {
+    wholeSinceNanos = Optional.empty();
+    if (plane.cluster(move) instanceof ClusterResult.Done) {
+      begun.incrementAndGet();
+      LOG.info("{} moves from {} to {}", move.group(), move.from(), move.to());
+    }
+  }
+
+  /** Takes a move back that others have to wait for, or that does not get on. */
+  private void watch(ClusterImage image, Balance.Moving moving) {
+    GroupId group = moving.group().id();
+    if (!Balance.wholeBesides(image, group)) {
+      giveUp(moving, "other groups have to be made whole first");
+      return;
+    }
+    long now = env.nanoTime();
+    long arrived = arrived(image, moving);
+    Optional<Watched> before =
+        watched.filter(each -> each.group().equals(group) && each.to().equals(moving.to()));
+    if (before.isEmpty() || arrived > before.get().bytes()) {
+      watched = Optional.of(new Watched(group, moving.to(), arrived, now));
+    } else if (now - before.get().sinceNanos() >= STALLED_NANOS) {
+      restUntilNanos.put(moving.to(), now + REST_NANOS);
+      giveUp(moving, "nothing has arrived for " + STALLED_NANOS / 1_000_000_000 + " s");
+    }
+  }
+
+  private void giveUp(Balance.Moving moving, String why) {
+    Group group = moving.group();
+    if (plane.cluster(new ClusterCommand.CancelMove(group.id(), group.epoch()))
+        instanceof ClusterResult.Done) {
+      givenUp.incrementAndGet();
+      LOG.info("{} stays on {}: {}", group.id(), moving.from(), why);
+    }
+  }
+
+  /** What the new member has of the group; 0 where that is not known. */
+  private long arrived(ClusterImage image, Balance.Moving moving) {
+    Optional<NodeId> node = image.volume(moving.to()).map(VolumeRecord::node);
+    if (node.isEmpty()) {
+      return 0;
+    }
+    try {
+      Map<GroupId, Long> groups = held(List.of(node.get()), Long.MAX_VALUE).get(moving.to());
+      return groups == null ? 0 : groups.getOrDefault(moving.group().id(), 0L);
+    } catch (ForebayException silent) {
+      if (silent.code() == ErrorCode.CANCELLED) {
+        throw silent;
+      }
+      return 0;
+    }
+  }
+
+  /**
+   * What the volumes of some nodes hold that may not be evicted, by group.
+   *
+   * @param youngerNanos volumes whose last look is not younger are left out
+   * @throws ForebayException when one of them does not answer
+   */
+  private Map<VolumeId, Map<GroupId, Long>> held(List<NodeId> nodes, long youngerNanos) {
+    var outcomes = new ArrayList<Outcome<Reply>>();
+    for (NodeId node : nodes) {
+      outcomes.add(network.call(node, new ControlMessage.AskHeld(), Optional.empty(), ASK_NANOS));
+    }
+    var held = new TreeMap<VolumeId, Map<GroupId, Long>>();
+    for (Outcome<Reply> outcome : outcomes) {
+      if (outcome.await().message() instanceof ControlMessage.Held(var volumes)) {
+        for (ControlMessage.Held.OfVolume volume : volumes) {
+          if (volume.ageNanos() < youngerNanos) {
+            var groups = new TreeMap<GroupId, Long>();
+            volume.groups().forEach(each -> groups.put(each.group(), each.bytes()));
+            held.put(volume.volume(), groups);
+          }
+        }
+      }
+    }
+    return held;
+  }
+}
