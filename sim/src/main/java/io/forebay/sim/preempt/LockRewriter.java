@@ -44,6 +44,7 @@ public final class LockRewriter implements ClassFileTransformer {
     Class<?>[] loaded =
         Arrays.stream(jvm.getAllLoadedClasses())
             .filter(each -> rewrites(each.getName().replace('.', '/')))
+            .filter(jvm::isModifiableClass) // not those of lambdas, which have no code of their own
             .toArray(Class<?>[]::new);
     try {
       if (loaded.length > 0) {
