@@ -1,4 +1,4 @@
-"""The S3 door's calls on a node, seen by boto3: s3_calls_test.py put | check.
+"""The S3 door's calls on a node, seen by boto3: s3_calls_test.py put | check | train | trained.
 
 The node's address comes in FOREBAY_S3_ENDPOINT; its key pairs are all (which may do everything) and some
 (which may read the bucket calls, and write own-...).
@@ -160,5 +160,72 @@ def check(s3):
         {"ID": "r", "Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}]}) == ("NotImplemented", 501)
 
 
+TRAINED = "checkpoints"
+
+
+def train(s3):
+    """Of 25 checkpoints two are whole; the policy is set when this is done."""
+    s3.create_bucket(Bucket=TRAINED)
+    for step in range(25):
+        for rank in ("rank-0", "deep/rank-1"):
+            s3.put_object(Bucket=TRAINED, Key=f"run/{step:02}/{rank}", Body=b"w%d" % step)
+    for step in (7, 24):
+        s3.put_object(Bucket=TRAINED, Key=f"run/{step:02}/_DONE", Body=b"")
+    s3.put_object(Bucket=TRAINED, Key="run/latest", Body=b"24")
+    s3.put_object(Bucket=TRAINED, Key="other/07/rank-0", Body=b"x")
+
+
+def listed(s3, prefix="", delimiter=""):
+    """The same by both calls and with pages of any size."""
+    answers = []
+    for call in ("list_objects_v2", "list_objects"):
+        for size in (1, 2, 1000):
+            found, pages = [], s3.get_paginator(call).paginate(
+                Bucket=TRAINED, Prefix=prefix, Delimiter=delimiter, PaginationConfig={"PageSize": size})
+            for page in pages:
+                shown = [each["Prefix"] for each in page.get("CommonPrefixes", [])]
+                shown += [each["Key"] for each in page.get("Contents", [])]
+                assert len(shown) <= size, page
+                found += shown
+            assert len(found) == len(set(found)), found
+            answers.append(sorted(found))
+    assert all(answer == answers[0] for answer in answers), answers
+    return answers[0]
+
+
+def whole(*steps):
+    return [f"run/{step:02}/{file}" for step in steps for file in ("_DONE", "deep/rank-1", "rank-0")]
+
+
+def trained(s3):
+    beside = ["other/07/rank-0", "run/latest"]
+    assert listed(s3) == sorted(whole(7, 24) + beside), listed(s3)
+    assert listed(s3, "run/", "/") == ["run/07/", "run/24/", "run/latest"], listed(s3, "run/", "/")
+    assert listed(s3, "", "/") == ["other/", "run/"]
+    assert listed(s3, "run/0") == whole(7)
+    assert listed(s3, "run/03") == []
+    # Whoever writes it names it.
+    assert listed(s3, "run/03/") == ["run/03/deep/rank-1", "run/03/rank-0"]
+    assert listed(s3, "run/03/", "/") == ["run/03/deep/", "run/03/rank-0"]
+    assert s3.head_object(Bucket=TRAINED, Key="run/03/rank-0")["ContentLength"] == 2
+    assert s3.get_object(Bucket=TRAINED, Key="run/03/rank-0")["Body"].read() == b"w3"
+    s3.put_object(Bucket=TRAINED, Key="run/03/_DONE", Body=b"")
+    assert listed(s3) == sorted(whole(3, 7, 24) + beside), listed(s3)
+    # Its marker first: so one is deleted.
+    s3.delete_object(Bucket=TRAINED, Key="run/07/_DONE")
+    assert listed(s3, "run/", "/") == ["run/03/", "run/24/", "run/latest"]
+    left = [{"Key": key} for key in listed(s3, "run/07/")]
+    assert len(left) == 2, left
+    s3.delete_objects(Bucket=TRAINED, Delete={"Objects": left})
+    assert listed(s3, "run/07/") == []
+    # Without a marker left nothing is shown of what holds others only.
+    for step in (3, 24):
+        s3.delete_object(Bucket=TRAINED, Key=f"run/{step:02}/_DONE")
+    s3.delete_object(Bucket=TRAINED, Key="run/latest")
+    assert listed(s3, "", "/") == ["other/"], listed(s3, "", "/")
+    assert listed(s3) == ["other/07/rank-0"]
+    assert refusal(s3.delete_bucket, Bucket=TRAINED) == ("BucketNotEmpty", 409)
+
+
 if __name__ == "__main__":
-    {"put": put, "check": check}[sys.argv[1]](client())
+    {"put": put, "check": check, "train": train, "trained": trained}[sys.argv[1]](client())

@@ -88,7 +88,7 @@ public final class PolicyCommands {
         paramLabel = "FILE",
         description =
             "The file that is written last into a checkpoint's directory, such as .metadata or"
-                + " _SUCCESS.")
+                + " _SUCCESS. Until it is there, listings from above leave the directory out.")
     private String marker = "";
 
     @Option(

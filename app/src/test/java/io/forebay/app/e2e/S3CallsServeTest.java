@@ -19,6 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("e2e")
 final class S3CallsServeTest {
   @TempDir private Path temp;
+  private Path config;
   private ServerProcess server;
   private String endpoint;
 
@@ -26,7 +27,7 @@ final class S3CallsServeTest {
   void start() throws IOException, InterruptedException {
     String address = "127.0.0.1:" + ServerProcess.freePort();
     endpoint = "http://" + address;
-    Path config = temp.resolve("forebay.yaml");
+    config = temp.resolve("forebay.yaml");
     Files.writeString(
         config,
         """
@@ -74,6 +75,26 @@ final class S3CallsServeTest {
     server.start();
     server.awaitBanner();
     script("check");
+  }
+
+  @Test
+  void boto3ListsACheckpointOnceItsMarkerIsThere() throws Exception {
+    script("train");
+    CommandRun.of(
+            temp,
+            List.of(),
+            List.of(
+                "policy",
+                "set",
+                "checkpoints/run",
+                "--marker",
+                "_DONE",
+                "--keep-last",
+                "30",
+                "--config",
+                config.toString()))
+        .expectSuccess();
+    script("trained");
   }
 
   private void script(String step) throws IOException, InterruptedException {

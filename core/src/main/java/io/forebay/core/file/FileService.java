@@ -145,7 +145,11 @@ public interface FileService {
    */
   void rename(String bucket, String from, String to);
 
-  /** One page of keys in {@link ObjectKey#ORDER}. */
+  /**
+   * One page of keys in {@link ObjectKey#ORDER}. Checkpoints whose marker is not published are left
+   * out ({@link PrefixPolicy}, decision 0024), but for whoever names their directory in the prefix.
+   * A page that has a next one may be empty.
+   */
   ListPage list(String bucket, ListQuery query);
 
   /** Begins a multipart upload, which outlives this process. */

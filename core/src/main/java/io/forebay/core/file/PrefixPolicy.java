@@ -7,8 +7,9 @@ import java.util.List;
  *
  * <p>With a marker, a <i>checkpoint</i> is a directory directly below the prefix; it is
  * <i>complete</i> while it holds the marker, and newer than another when its marker was published
- * later. What lies directly in the prefix is then left alone. Without one, each object is for
- * itself, and only its age counts.
+ * later. Until then listings that begin above its directory leave it out (decision 0024). What lies
+ * directly in the prefix is left alone. Without a marker, each object is for itself, and only its
+ * age counts.
  *
  * <p>Only what the store neither has nor is to get is ever deleted, and never the newest complete
  * checkpoint.

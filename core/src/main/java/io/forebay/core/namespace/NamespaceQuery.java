@@ -33,7 +33,13 @@ public sealed interface NamespaceQuery {
   @Tag(2)
   record OfGeneration(Generation generation) implements NamespaceQuery {}
 
-  /** A page of keys; as {@link io.forebay.core.file.ListQuery}. Answer: {@code Listing}. */
+  /** Most begun checkpoints that a page passes over: it then ends, though it is not full. */
+  int MAX_HIDDEN = 10_000;
+
+  /**
+   * A page of keys; as {@link io.forebay.core.file.ListQuery}. Checkpoints without their marker are
+   * passed over (decision 0024), so a page with a next one may be empty. Answer: {@code Listing}.
+   */
   @Tag(3)
   record ListObjects(BucketId bucket, String prefix, String delimiter, String startAfter, int max)
       implements NamespaceQuery {}
@@ -107,4 +113,9 @@ public sealed interface NamespaceQuery {
   /** The policies of all buckets that have any. Answer: {@code Policies}. */
   @Tag(16)
   record AllPolicies() implements NamespaceQuery {}
+
+  /** As {@link ListObjects}, begun checkpoints included. Answer: {@code Listing}. */
+  @Tag(17)
+  record ListAll(BucketId bucket, String prefix, String delimiter, String startAfter, int max)
+      implements NamespaceQuery {}
 }

@@ -381,7 +381,7 @@ final class Objects {
           }
 
           @Override
-          public Tree.Step directory(byte[] found, boolean fromBegin) {
+          public Tree.Step directory(byte[] found, InodeId inode, boolean fromBegin) {
             return Keys.startsWith(found, prefix) || Keys.startsWith(prefix, found)
                 ? Tree.Step.ENTER
                 : Tree.Step.STOP;

@@ -12,6 +12,7 @@ import io.forebay.core.file.PrefixPolicy;
 import io.forebay.core.file.UploadInfo;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.Generation;
+import io.forebay.core.id.InodeId;
 import io.forebay.core.id.SessionId;
 import io.forebay.core.id.UploadId;
 import io.forebay.core.namespace.FlushRecord.Target;
@@ -54,7 +55,18 @@ final class Queries {
                       head(view, q.bucket(), q.key(), file), manifest(file.generation())))
               .orElseGet(NamespaceAnswer.Absent::new);
       case NamespaceQuery.OfGeneration q -> ofGeneration(q.generation());
-      case NamespaceQuery.ListObjects q -> list(q);
+      case NamespaceQuery.ListObjects q -> {
+        var tree = new Tree(view);
+        yield list(q, tree, Begun.hidden(view, tree, q.bucket(), Keys.utf8(q.prefix())));
+      }
+      case NamespaceQuery.ListAll q -> {
+        var tree = new Tree(view);
+        yield list(
+            new NamespaceQuery.ListObjects(
+                q.bucket(), q.prefix(), q.delimiter(), q.startAfter(), q.max()),
+            tree,
+            Begun.shown(tree));
+      }
       case NamespaceQuery.ListUploads q -> uploads(q);
       case NamespaceQuery.ListParts q -> parts(q);
       case NamespaceQuery.PartsOf q -> partsOf(q);
@@ -158,14 +170,18 @@ final class Queries {
     final NamespaceQuery.ListObjects query;
     final byte[] prefix;
     final byte[] after;
-    final Tree tree = new Tree(view);
+    final Tree tree;
+    final Begun begun;
     final List<ObjectHead> objects = new ArrayList<>();
     final List<String> common = new ArrayList<>();
     String last = "";
     boolean more;
+    int hidden;
 
-    Page(NamespaceQuery.ListObjects query) {
+    Page(NamespaceQuery.ListObjects query, Tree tree, Begun begun) {
       this.query = query;
+      this.tree = tree;
+      this.begun = begun;
       prefix = Keys.utf8(query.prefix());
       after = Keys.utf8(query.startAfter());
     }
@@ -192,7 +208,7 @@ final class Queries {
     }
 
     @Override
-    public Tree.Step directory(byte[] path, boolean fromBegin) {
+    public Tree.Step directory(byte[] path, InodeId inode, boolean fromBegin) {
       if (!Keys.startsWith(path, prefix)) {
         if (Keys.startsWith(prefix, path)) {
           return Tree.Step.ENTER;
@@ -200,25 +216,40 @@ final class Queries {
         return Arrays.compareUnsigned(path, prefix) < 0 ? Tree.Step.SKIP : Tree.Step.STOP;
       }
       Optional<String> rolled = rolledUp(Keys.text(path, 0));
+      if (rolled.filter(this::shown).isPresent()) {
+        return Tree.Step.SKIP;
+      }
+      if (begun.hides(path, inode)) {
+        return passOver(path);
+      }
       if (rolled.isEmpty()) {
         return Tree.Step.ENTER;
       }
-      if (rolled.get().equals(query.startAfter()) || rolled.get().equals(lastCommon())) {
-        return Tree.Step.SKIP;
-      }
-      // All below rolls up into this one; a directory is never empty, but what of it lies behind
-      // the bound may be.
-      if (!fromBegin && !hasObjectBehind(path)) {
+      // All below rolls up into this one; a directory is never empty, but what of it is shown, or
+      // lies behind the bound, may be.
+      if ((!fromBegin || begun.mayHideBelow(path)) && !hasObjectBehind(path)) {
         return Tree.Step.SKIP;
       }
       return emitCommon(rolled.get()) ? Tree.Step.SKIP : Tree.Step.STOP;
     }
 
+    /** A page of which much was passed over ends: the next one goes on behind it. */
+    private Tree.Step passOver(byte[] path) {
+      hidden++;
+      if (hidden < NamespaceQuery.MAX_HIDDEN) {
+        return Tree.Step.SKIP;
+      }
+      last = Keys.text(path, 0);
+      more = true;
+      return Tree.Step.STOP;
+    }
+
+    /** Whether a directory has something to show behind the bound; looks at so much only. */
     private boolean hasObjectBehind(byte[] path) {
       var found = new boolean[1];
       tree.walk(
           query.bucket(),
-          after,
+          Arrays.compareUnsigned(after, path) > 0 ? after : path,
           new Tree.Visitor() {
             @Override
             public boolean object(byte[] key, Entry.File file) {
@@ -230,8 +261,19 @@ final class Queries {
             }
 
             @Override
-            public Tree.Step directory(byte[] below, boolean fromBegin) {
-              return Tree.Step.ENTER;
+            public Tree.Step directory(byte[] below, InodeId inode, boolean fromBegin) {
+              if (Keys.startsWith(path, below)) {
+                return Tree.Step.ENTER;
+              }
+              if (!Keys.startsWith(below, path)) {
+                return Tree.Step.STOP;
+              }
+              if (!begun.hides(below, inode)) {
+                return Tree.Step.ENTER;
+              }
+              hidden++;
+              found[0] = hidden >= NamespaceQuery.MAX_HIDDEN;
+              return found[0] ? Tree.Step.STOP : Tree.Step.SKIP;
             }
           });
       return found[0];
@@ -247,12 +289,14 @@ final class Queries {
           : Optional.of(key.substring(0, at + query.delimiter().length()));
     }
 
-    private String lastCommon() {
-      return common.isEmpty() ? "" : common.getLast();
+    /** Whether a common prefix is on this page already, or ended the one before. */
+    private boolean shown(String rolled) {
+      return rolled.equals(query.startAfter())
+          || (!common.isEmpty() && rolled.equals(common.getLast()));
     }
 
     private boolean emitCommon(String rolled) {
-      if (rolled.equals(query.startAfter()) || rolled.equals(lastCommon())) {
+      if (shown(rolled)) {
         return true;
       }
       if (full()) {
@@ -269,9 +313,9 @@ final class Queries {
     }
   }
 
-  private NamespaceAnswer list(NamespaceQuery.ListObjects query) {
+  private NamespaceAnswer list(NamespaceQuery.ListObjects query, Tree tree, Begun begun) {
     checkPage(query.max(), NamespaceQuery.MAX_PAGE);
-    var page = new Page(query);
+    var page = new Page(query, tree, begun);
     byte[] bound = Arrays.compareUnsigned(page.after, page.prefix) > 0 ? page.after : page.prefix;
     page.tree.walk(query.bucket(), bound, page);
     return new NamespaceAnswer.Listing(

@@ -27,7 +27,11 @@ final class Tree {
 
   /** The directory of a path that is empty or ends with '/'. */
   Optional<InodeId> directory(BucketId bucket, byte[] path) {
-    Optional<InodeId> at = root(bucket);
+    return directory(root(bucket), path);
+  }
+
+  private Optional<InodeId> directory(Optional<InodeId> from, byte[] path) {
+    Optional<InodeId> at = from;
     int begin = 0;
     while (at.isPresent() && begin < path.length) {
       int end = slash(path, begin);
@@ -41,9 +45,17 @@ final class Tree {
   }
 
   Optional<Entry.File> file(BucketId bucket, String key) {
-    byte[] path = Keys.utf8(key);
+    return file(root(bucket), Keys.utf8(key));
+  }
+
+  /** The object of a path that begins in a directory. */
+  Optional<Entry.File> file(InodeId directory, byte[] path) {
+    return file(Optional.of(directory), path);
+  }
+
+  private Optional<Entry.File> file(Optional<InodeId> from, byte[] path) {
     int name = nameBegin(path);
-    return directory(bucket, Arrays.copyOf(path, name))
+    return directory(from, Arrays.copyOf(path, name))
         .flatMap(parent -> entry(parent, Arrays.copyOfRange(path, name, path.length)))
         .filter(Entry.File.class::isInstance)
         .map(Entry.File.class::cast);
@@ -77,7 +89,7 @@ final class Tree {
   }
 
   /** The offset behind the next '/', or the end. */
-  private static int slash(byte[] path, int begin) {
+  static int slash(byte[] path, int begin) {
     for (int i = begin; i < path.length; i++) {
       if (path[i] == '/') {
         return i + 1;
@@ -96,7 +108,7 @@ final class Tree {
      *
      * @param fromBegin whether all of it lies in the walk, not only what is behind the bound
      */
-    Step directory(byte[] path, boolean fromBegin);
+    Step directory(byte[] path, InodeId inode, boolean fromBegin);
   }
 
   /** What to do about a directory. */
@@ -130,7 +142,7 @@ final class Tree {
             case Entry.File file -> more[0] = visitor.object(full, file);
             case Entry.Directory below -> {
               boolean fromBegin = !Keys.startsWith(bound, full) || bound.length == full.length;
-              switch (visitor.directory(full, fromBegin)) {
+              switch (visitor.directory(full, below.inode(), fromBegin)) {
                 case ENTER -> more[0] = walk(below.inode(), full, bound, visitor);
                 case SKIP -> {}
                 case STOP -> more[0] = false;

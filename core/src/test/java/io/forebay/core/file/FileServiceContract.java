@@ -129,6 +129,37 @@ public abstract class FileServiceContract {
   }
 
   @Test
+  void aCheckpointIsListedWhileItHoldsItsMarkerAndToWhoeverNamesIt() {
+    put("run/1/rank-0", "a");
+    put("run/1/deep/rank-1", "b");
+    put("run/1/done", "");
+    put("run/2/rank-0", "c");
+    put("run/latest", "2");
+    put("seen", "d");
+    assertThat(keys("", "")).contains("run/2/rank-0");
+    var run = new PrefixPolicy("run/", "done", 1, 0, 0);
+    files.setPolicies(BUCKET, List.of(run));
+
+    assertThat(keys("", ""))
+        .containsExactly("run/1/deep/rank-1", "run/1/done", "run/1/rank-0", "run/latest", "seen");
+    assertThat(keys("run/", "/")).containsExactly("run/1/", "run/latest");
+    assertThat(keys("run/2", "")).isEmpty();
+    assertThat(keys("run/2/", "/")).containsExactly("run/2/rank-0");
+    assertThat(keys("run/2/r", "")).containsExactly("run/2/rank-0");
+    assertThat(files.stat(BUCKET, "run/2/rank-0")).isPresent();
+    assertThat(files.prefixStatus(BUCKET, "run/").objects()).isEqualTo(5);
+
+    put("run/2/done", "");
+    assertThat(keys("run/", "/")).containsExactly("run/1/", "run/2/", "run/latest");
+    files.delete(BUCKET, "run/1/done", WriteConditions.NONE);
+    files.delete(BUCKET, "run/2/done", WriteConditions.NONE);
+    files.delete(BUCKET, "run/latest", WriteConditions.NONE);
+    assertThat(keys("", "/")).as("nothing of it is shown").containsExactly("seen");
+    files.setPolicies(BUCKET, List.of());
+    assertThat(keys("run/", "/")).containsExactly("run/1/", "run/2/");
+  }
+
+  @Test
   void whatIsInNoStoreIsCountedBelowAPrefix() {
     put("run/1/a", "12345");
     put("run/1/b", "123");

@@ -458,7 +458,8 @@ public final class MemoryFileService implements FileService {
                 : key.indexOf(query.delimiter(), query.prefix().length());
         String prefix =
             delimiterAt < 0 ? "" : key.substring(0, delimiterAt + query.delimiter().length());
-        if (!prefix.isEmpty() && prefix.equals(rolled)) {
+        if ((!prefix.isEmpty() && prefix.equals(rolled))
+            || isBegun(state(bucket), query.prefix(), key)) {
           continue;
         }
         if (objects.size() + prefixes.size() == query.max()) {
@@ -477,6 +478,19 @@ public final class MemoryFileService implements FileService {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Whether a key is of a checkpoint without its marker that the listing does not name. */
+  private static boolean isBegun(State state, String listed, String key) {
+    for (PrefixPolicy policy : state.policies) {
+      int slash = key.indexOf('/', policy.prefix().length());
+      if (policy.ofCheckpoints() && key.startsWith(policy.prefix()) && slash >= 0) {
+        String directory = key.substring(0, slash + 1);
+        return !listed.startsWith(directory)
+            && !state.objects.containsKey(directory + policy.marker());
+      }
+    }
+    return false;
   }
 
   @Override

@@ -351,7 +351,7 @@ public final class Retention {
     while (after.isPresent()) {
       NamespaceAnswer answer =
           plane.query(
-              new NamespaceQuery.ListObjects(
+              new NamespaceQuery.ListAll(
                   bucket.id(), prefix, delimiter, after.get(), NamespaceQuery.MAX_PAGE));
       if (!(answer instanceof NamespaceAnswer.Listing listing)) {
         throw unexpected(answer);

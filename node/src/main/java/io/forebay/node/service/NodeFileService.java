@@ -1137,8 +1137,7 @@ public final class NodeFileService implements FileService {
     pages(after -> {
       NamespaceAnswer answer =
           plane.query(
-              new NamespaceQuery.ListObjects(
-                  known.id(), prefix, "", after, NamespaceQuery.MAX_PAGE));
+              new NamespaceQuery.ListAll(known.id(), prefix, "", after, NamespaceQuery.MAX_PAGE));
       if (!(answer instanceof NamespaceAnswer.Listing listing)) {
         throw unexpected(answer);
       }

@@ -187,13 +187,13 @@ final class RetentionTest {
 
   private List<String> keys() {
     return ((NamespaceAnswer.Listing)
-            plane.query(new NamespaceQuery.ListObjects(BUCKET, "", "", "", 1_000)))
+            plane.query(new NamespaceQuery.ListAll(BUCKET, "", "", "", 1_000)))
         .objects().stream().map(ObjectHead::key).toList();
   }
 
   private List<String> checkpoints() {
     return ((NamespaceAnswer.Listing)
-            plane.query(new NamespaceQuery.ListObjects(BUCKET, "run/", "/", "", 1_000)))
+            plane.query(new NamespaceQuery.ListAll(BUCKET, "run/", "/", "", 1_000)))
         .commonPrefixes();
   }
 

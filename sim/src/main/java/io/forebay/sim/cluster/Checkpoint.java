@@ -978,10 +978,12 @@ public final class Checkpoint {
           for (String key : judge.history().keys(place.id())) {
             String directory = key.substring(0, key.indexOf('/') + 1);
             List<Long> held = judge.history().generations(place.id(), key, began, world.nanoTime());
-            if (!held.contains(0L)) {
+            List<Long> markers = markers(place, key, began, held);
+            if (!held.contains(0L) && !markers.contains(0L)) {
               always.add(directory);
             }
-            if (held.stream().anyMatch(generation -> generation > 0)) {
+            if (!held.stream().allMatch(each -> each == 0)
+                && !markers.stream().allMatch(each -> each == 0)) {
               sometimes.add(directory);
             }
           }
@@ -997,7 +999,19 @@ public final class Checkpoint {
         });
   }
 
-  /** A listing shows what each key held at some moment of it. */
+  /** What the marker of a key's checkpoint held since then; of another key what that held. */
+  private List<Long> markers(Place place, String key, long began, List<Long> held) {
+    return judge
+        .policies()
+        .marker(place.id(), key)
+        .map(marker -> judge.history().generations(place.id(), marker, began, world.nanoTime()))
+        .orElse(held);
+  }
+
+  /**
+   * A listing shows what each key held at some moment of it; of a checkpoint nothing but while its
+   * marker was there.
+   */
   private void list(int index, Place place) {
     long began = world.nanoTime();
     perform(
@@ -1017,8 +1031,21 @@ public final class Checkpoint {
           for (String key : judge.history().keys(place.id())) {
             long listed = found.getOrDefault(key, 0L);
             List<Long> held = judge.history().generations(place.id(), key, began, world.nanoTime());
-            if (!held.contains(listed)) {
-              judge.violation("C1: " + key + " was listed as " + listed + "; it held " + held);
+            List<Long> markers = markers(place, key, began, held);
+            boolean right =
+                listed == 0
+                    ? held.contains(0L) || markers.contains(0L)
+                    : held.contains(listed) && !markers.stream().allMatch(each -> each == 0);
+            if (!right) {
+              judge.violation(
+                  "C1: "
+                      + key
+                      + " was listed as "
+                      + listed
+                      + "; it held "
+                      + held
+                      + ", the marker "
+                      + markers);
             }
           }
         });

@@ -59,6 +59,12 @@ final class PolicyJudge {
     return slash < 0 ? Optional.empty() : Optional.of(key.substring(0, slash + 1));
   }
 
+  /** The marker of the checkpoint that a key is of; empty for what is of none. */
+  Optional<String> marker(BucketId bucket, String key) {
+    return policyOf(bucket, key)
+        .flatMap(policy -> directory(policy, key).map(directory -> directory + policy.marker()));
+  }
+
   /** What an object is said to be; superseded ones, too, for as long as readers may have them. */
   private Optional<ObjectHead> head(BucketId bucket, String key) {
     long generation = judge.history().generation(bucket, key);
@@ -116,13 +122,10 @@ final class PolicyJudge {
 
   /** An object was published; it may be a marker. */
   void published(BucketId bucket, String key, Generation generation) {
-    Optional<PrefixPolicy> policy = policyOf(bucket, key);
-    if (policy.isPresent()
-        && directory(policy.get(), key)
-            .filter(directory -> key.equals(directory + policy.get().marker()))
-            .isPresent()) {
+    if (marker(bucket, key).filter(key::equals).isPresent()) {
       completed
-          .computeIfAbsent(name(bucket, policy.get()), any -> new ArrayList<>())
+          .computeIfAbsent(
+              name(bucket, policyOf(bucket, key).orElseThrow()), any -> new ArrayList<>())
           .add(new Completed(key, generation.value()));
     }
   }
@@ -191,7 +194,7 @@ final class PolicyJudge {
       judge.violation(
           "policy: the store got " + key + ", which was not its turn: it is of " + checkpoint);
     }
-    if (key.equals(directory.get() + policy.get().marker())) {
+    if (marker(bucket, key).filter(key::equals).isPresent()) {
       for (String file : files(bucket, directory.get())) {
         if (!isStored(bucket, file)) {
           judge.violation("policy: the store got " + key + " before " + file);

@@ -1,0 +1,73 @@
+package io.forebay.core.namespace;
+
+import io.forebay.core.file.PrefixPolicy;
+import io.forebay.core.id.BucketId;
+import io.forebay.core.id.InodeId;
+import io.forebay.core.sorted.SortedMap;
+import java.util.List;
+
+/**
+ * Which directories a listing passes over: checkpoints without their marker, by the policies of now
+ * (decision 0024). Whoever names one in the prefix of the listing sees it.
+ *
+ * <p>Costs nothing for each key, and for each directory directly below a policy's prefix a look for
+ * its marker.
+ */
+final class Begun {
+  private record Checkpoints(byte[] prefix, byte[] marker) {}
+
+  private final Tree tree;
+  private final byte[] listed;
+  private final List<Checkpoints> all;
+
+  private Begun(Tree tree, byte[] listed, List<Checkpoints> all) {
+    this.tree = tree;
+    this.listed = listed;
+    this.all = all;
+  }
+
+  /** Nothing is passed over. */
+  static Begun shown(Tree tree) {
+    return new Begun(tree, Keys.NOTHING, List.of());
+  }
+
+  /**
+   * What a listing of a prefix passes over.
+   *
+   * @param view what the tree reads
+   */
+  static Begun hidden(SortedMap.View view, Tree tree, BucketId bucket, byte[] listed) {
+    return new Begun(
+        tree,
+        listed,
+        Queries.policies(view, bucket).stream()
+            .filter(PrefixPolicy::ofCheckpoints)
+            .map(policy -> new Checkpoints(Keys.utf8(policy.prefix()), Keys.utf8(policy.marker())))
+            .toList());
+  }
+
+  /** Whether a directory is passed over, with all that lies below it. */
+  boolean hides(byte[] path, InodeId directory) {
+    if (path.length <= listed.length) {
+      return false; // named by whoever lists
+    }
+    for (Checkpoints each : all) {
+      if (Keys.startsWith(path, each.prefix)
+          && path.length > each.prefix.length
+          && Tree.slash(path, each.prefix.length) == path.length) {
+        return tree.file(directory, each.marker).isEmpty();
+      }
+    }
+    return false;
+  }
+
+  /** Whether directories may lie below this one that are passed over. */
+  boolean mayHideBelow(byte[] path) {
+    for (Checkpoints each : all) {
+      if (Keys.startsWith(each.prefix, path)) {
+        return true;
+      }
+    }
+    return false;
+  }
+}
