@@ -75,6 +75,14 @@ final class AdminDoor implements HttpHandler {
         s -> s.resync().missedBytes());
     gauge(
         "forebay.resync.moved.bytes", "bytes that re-sync has moved", s -> s.resync().movedBytes());
+    gauge(
+        "forebay.balance.begun",
+        "groups sent from full disks to empty ones while this voter led",
+        s -> s.balance().begun());
+    gauge(
+        "forebay.balance.given.up",
+        "of these, those that were taken back",
+        s -> s.balance().givenUp());
     gauge("forebay.collect.garbage.bytes", "garbage deleted", NodeStatus::garbageBytes);
     gauge("forebay.collect.evicted.bytes", "clean chunks evicted", NodeStatus::evictedBytes);
     gauge(

@@ -91,7 +91,8 @@ public final class Balance {
 
   /**
    * The groups that are on their way: a volume catches up beside enough others that are in sync and
-   * stay. (Without a move it would have been dropped.)
+   * stay, and not as the last, as whoever replaces a lost one does. (Without a move it would have
+   * been dropped.)
    */
   public static List<Moving> moving(ClusterImage image) {
     Set<VolumeId> staying = staying(image);
@@ -101,6 +102,7 @@ public final class Balance {
       if (joining.size() == 1
           && !group.reviving()
           && group.in(MemberState.IN_SYNC).size() == group.family().replicas()
+          && group.members().getLast().state() == MemberState.IN_SYNC
           && group.members().stream().allMatch(each -> staying.contains(each.volume()))) {
         moving.add(
             new Moving(group, group.members().getLast().volume(), joining.getFirst().volume()));

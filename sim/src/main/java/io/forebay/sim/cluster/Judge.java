@@ -574,6 +574,14 @@ final class Judge {
         && !group.reviving()) {
       violation("R11: nobody is in sync for those who catch up in " + group);
     }
+    if (before != null && group.in(MemberState.IN_SYNC).size() < group.family().replicas()) {
+      for (Member member : before.in(MemberState.IN_SYNC)) {
+        if (group.member(member.volume()).isEmpty()
+            && clusterLog.image().volume(member.volume()).isPresent()) {
+          violation(member.volume() + " leaves before enough others are in sync in " + group);
+        }
+      }
+    }
     for (Member member : group.in(MemberState.IN_SYNC)) {
       boolean already =
           before != null

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 
 @Tag("e2e")
 class JoinsTest {
-  private static final int SEEDS = 6;
+  private static final int SEEDS = 4;
   private static final int OPERATIONS = 300;
 
   @Test
