@@ -39,6 +39,8 @@ public final class Balance {
   // Groups of a family that a volume may come to have, of those that are fair by its size.
   private static final double MOST_GROUPS = 2;
   private static final double LEAST_GROUPS = 0.5;
+  // Full volumes, and empty ones, that are looked at: a thousand would make a million pairs.
+  private static final int MOST_TRIED = 16;
 
   /** A group that is on its way, as the image shows it. */
   public record Moving(Group group, VolumeId from, VolumeId to) {}
@@ -113,10 +115,13 @@ public final class Balance {
 
   /** Whether a volume may be a member in another one's place: it stays, in a domain of its own. */
   static boolean mayReplace(ClusterImage image, Group group, VolumeId from, VolumeId to) {
+    return staying(image).contains(to) && fits(image, group, from, to);
+  }
+
+  private static boolean fits(ClusterImage image, Group group, VolumeId from, VolumeId to) {
     Optional<String> domain = domain(image, to);
     return group.member(from).isPresent()
         && group.member(to).isEmpty()
-        && staying(image).contains(to)
         && group.members().stream()
             .filter(member -> !member.volume().equals(from))
             .noneMatch(member -> domain(image, member.volume()).equals(domain));
@@ -156,8 +161,8 @@ public final class Balance {
     }
     loads.sort(Comparator.comparingDouble(Load::fill));
     var counts = new Counts(image, loads);
-    for (Load full : loads.reversed()) {
-      for (Load empty : loads) {
+    for (Load full : first(loads.reversed())) {
+      for (Load empty : first(loads)) {
         double gap = full.fill() - empty.fill();
         if (full.fill() < LEAST_FILL || gap <= MARGIN) {
           break; // the next ones are nearer still
@@ -176,6 +181,10 @@ public final class Balance {
     return Optional.empty();
   }
 
+  private static List<Load> first(List<Load> loads) {
+    return loads.subList(0, Math.min(loads.size(), MOST_TRIED));
+  }
+
   /** Of the groups that leave the emptier volume no fuller than the other one, the largest. */
   private static Optional<Group> largest(
       ClusterImage image, Load full, Load empty, double gap, Counts counts) {
@@ -192,7 +201,7 @@ public final class Balance {
           && closes >= LEAST_PART
           && group.isPresent()
           && counts.fair(group.get().family(), full, empty)
-          && mayReplace(image, group.get(), full.volume().id(), empty.volume().id())) {
+          && fits(image, group.get(), full.volume().id(), empty.volume().id())) {
         best = group;
         most = bytes;
       }
