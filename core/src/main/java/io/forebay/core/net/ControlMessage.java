@@ -55,7 +55,8 @@ public sealed interface ControlMessage extends Message {
      * The load of one volume.
      *
      * @param queuedBytes writes taken and not yet on the disk
-     * @param writeMicros what a MiB takes; 0 unless the node's writers find the volume slow
+     * @param writeMicros what a MiB takes at least; 0 unless the node's writers find the volume
+     *     slow
      * @param failed whether the volume was turned out by its own node
      */
     public record VolumeStats(

@@ -96,7 +96,7 @@ public final class Coordinator {
           heartbeat.node(),
           new Lease(heartbeat.registration(), env.nanoTime() + LEASE_NANOS),
           (old, renewed) -> renewed.registration() >= old.registration() ? renewed : old);
-      fences.heard(heartbeat.node(), heartbeat.volumes());
+      fences.heard(heartbeat);
     } finally {
       lock.unlock();
     }

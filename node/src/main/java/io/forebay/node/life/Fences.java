@@ -36,6 +36,8 @@ import org.slf4j.LoggerFactory;
  * where there are no more than three nodes), about most of its volumes; and nobody is put out
  *
  * <ul>
+ *   <li>who is not heard of, for it is dead and not slow; or who has started anew since it was
+ *       talked about;
  *   <li>while more than a third are found slow: then it is the load, or the network;
  *   <li>beside a node of another failure domain that is away, for whatever reason, nor beyond a
  *       twentieth of the volumes, unless it is the only one away;
@@ -56,9 +58,19 @@ final class Fences {
   private static final int SMALL_NODES = 3;
   private static final int MOST_SLOW_PART = 3; // one of so many nodes
   private static final int MOST_AWAY_PART = 20; // one of so many volumes
+  private static final long HEARD_NANOS = Coordinator.LEASE_NANOS * 3 / 4;
+  // Longer than writers remember what they say.
+  private static final long ANEW_NANOS = 10_000_000_000L;
 
   /** What a node has said last. */
   private record Word(long untilNanos, Map<VolumeId, Long> microsPerMebibyte) {}
+
+  /**
+   * A run of a node that is heard of.
+   *
+   * @param sinceNanos empty when it is the first one that this leader has heard of
+   */
+  private record Life(long registration, Optional<Long> sinceNanos, long lastNanos) {}
 
   private record Fence(long registration, long untilNanos, long lengthNanos, Fenced facts) {}
 
@@ -66,6 +78,7 @@ final class Fences {
 
   private final Env env;
   private final Map<NodeId, Word> words = new TreeMap<>();
+  private final Map<NodeId, Life> lives = new TreeMap<>();
   private final Map<NodeId, Fence> fences = new TreeMap<>();
   private final Map<NodeId, Past> past = new TreeMap<>();
 
@@ -76,20 +89,30 @@ final class Fences {
   /** Forgets everything: another term has begun. */
   void clear() {
     words.clear();
+    lives.clear();
     fences.clear();
     past.clear();
   }
 
   /** Takes down which volumes a node finds slow now; what it has said before is over. */
-  void heard(NodeId node, List<ControlMessage.Heartbeat.VolumeStats> volumes) {
+  void heard(ControlMessage.Heartbeat heartbeat) {
+    NodeId node = heartbeat.node();
+    long now = env.nanoTime();
+    lives.merge(
+        node,
+        new Life(heartbeat.registration(), Optional.empty(), now),
+        (old, next) ->
+            old.registration() == next.registration()
+                ? new Life(old.registration(), old.sinceNanos(), now)
+                : new Life(next.registration(), Optional.of(now), now));
     var slow = new TreeMap<VolumeId, Long>();
-    volumes.stream()
+    heartbeat.volumes().stream()
         .filter(stats -> stats.writeMicros() > 0)
         .forEach(stats -> slow.put(stats.volume(), stats.writeMicros()));
     if (slow.isEmpty()) {
       words.remove(node);
     } else {
-      words.put(node, new Word(env.nanoTime() + Coordinator.LEASE_NANOS, slow));
+      words.put(node, new Word(now + Coordinator.LEASE_NANOS, slow));
     }
   }
 
@@ -129,6 +152,7 @@ final class Fences {
     List<NodeRecord> slow =
         image.nodes().stream()
             .filter(node -> node.state() == NodeState.UP && mayBeOut(node.id(), now))
+            .filter(node -> lives(node, now))
             .filter(node -> isSlow(node, cluster))
             .toList();
     if (slow.size() > Math.max(1, image.nodes().size() / MOST_SLOW_PART)) {
@@ -153,6 +177,26 @@ final class Fences {
     return Optional.ofNullable(past.get(node))
         .map(before -> now - before.liftedNanos() >= 0)
         .orElse(true);
+  }
+
+  /**
+   * Whether it is this run of the node that is talked about; who was out was there all the time.
+   */
+  private boolean lives(NodeRecord node, long now) {
+    return Optional.ofNullable(lives.get(node.id()))
+        .filter(life -> life.registration() == node.registration())
+        .filter(life -> now - life.lastNanos() < HEARD_NANOS)
+        .filter(life ->
+            life.sinceNanos()
+                .filter(since -> now - since < ANEW_NANOS && !cameBack(node.id(), since))
+                .isEmpty())
+        .isPresent();
+  }
+
+  private boolean cameBack(NodeId node, long atNanos) {
+    return Optional.ofNullable(past.get(node))
+        .filter(before -> Math.abs(atNanos - before.liftedNanos()) < ANEW_NANOS)
+        .isPresent();
   }
 
   private void fence(NodeRecord node, Members cluster, long now) {

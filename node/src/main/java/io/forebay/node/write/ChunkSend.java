@@ -652,7 +652,9 @@ final class ChunkSend {
       }
     }
     if (lagging >= 0 && !open.choice.chain().get(lagging).node().equals(sender.self())) {
-      sender.suspects().add(open.choice.chain().get(lagging).node());
+      Hop hop = open.choice.chain().get(lagging);
+      sender.suspects().add(hop.node());
+      sender.paces().silent(hop.volume(), open.patienceNanos);
     }
   }
 

@@ -46,6 +46,12 @@ final class Paces {
   private static final int SAID_TIMES = 8;
   private static final long SAID_LEAST_NANOS = 500_000_000L;
   private static final long SAID_NANOS = 10_000_000_000L;
+  // As long as a lease: whoever is dead is out then.
+  private static final long SILENT_NANOS = 1_000_000_000L;
+  // One of so many volumes. Where more let tries stand it is this node, or the load.
+  private static final int MOST_SILENT_PART = 3;
+  // Longer than a node is avoided by who suspects it: two tries may be as far apart.
+  private static final long SILENT_SAID_NANOS = 6_000_000_000L;
   private static final long LATE_NANOS = 1_000_000_000L;
   // Re-homes for lateness: one for so many chunks that were acknowledged, and six in any case, as
   // many as a body has under way. A load that makes everything late is not doubled by it.
@@ -63,6 +69,9 @@ final class Paces {
    */
   private record Sample(long nanosPerKib, long nanos) {}
 
+  /** Tries that a volume let stand, with none between them that it took. */
+  private record Silence(long sinceNanos, long lastNanos, long longestNanos) {}
+
   private static final class Measured {
     final ArrayDeque<Sample> samples = new ArrayDeque<>();
     long atNanos;
@@ -75,6 +84,7 @@ final class Paces {
   private final Env env;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<VolumeId, Measured> volumes = new TreeMap<>(); // guarded by lock
+  private final Map<VolumeId, Silence> silences = new TreeMap<>(); // guarded by lock
   // In nanoseconds per KiB, the median; empty while few are known. Guarded by lock, which is told
   // when it has to be found anew.
   private Optional<Long> usual = Optional.empty();
@@ -101,6 +111,7 @@ final class Paces {
     try {
       chunks = Math.min(chunks + 1, MAX_REHOMES * CHUNKS_FOR_EACH);
       compare |= nanos >= COMPARE_AFTER_NANOS;
+      chain.forEach(hop -> silences.remove(hop.volume()));
       if (bytes >= LEAST_BYTES) {
         long cost = cost(nanos, bytes, load);
         count(isUnusual(cost) ? behind : chain, new Sample(cost, nanos));
@@ -108,6 +119,25 @@ final class Paces {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** A try was given up, for the volume made no progress for so long. */
+  void silent(VolumeId volume, long nanos) {
+    lock.lock();
+    try {
+      long now = env.nanoTime();
+      silences.values().removeIf(each -> isOver(each, now));
+      silences.merge(
+          volume,
+          new Silence(now - nanos, now, nanos),
+          (old, next) -> new Silence(old.sinceNanos(), now, Math.max(old.longestNanos(), nanos)));
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private static boolean isOver(Silence silence, long now) {
+    return now - silence.lastNanos() >= SILENT_SAID_NANOS;
   }
 
   private boolean isUnusual(long cost) {
@@ -220,9 +250,9 @@ final class Paces {
   }
 
   /**
-   * Volumes that all of the last few chunks have found much slower than others, in the last few
-   * seconds: what they take for a MiB, in microseconds. What is less, or older, is nobody's word
-   * against them.
+   * Volumes that all of the last few chunks have found much slower than others, or that take none
+   * at all, in the last few seconds: what they take for a MiB, in microseconds, at least. What is
+   * less, or older, is nobody's word against them.
    */
   Map<VolumeId, Long> slow() {
     lock.lock();
@@ -238,6 +268,14 @@ final class Paces {
           slow.put(volume, best.nanosPerKib() * 1_024 / 1_000);
         }
       });
+      silences.values().removeIf(each -> isOver(each, now));
+      if (silences.size() <= Math.max(1, volumes.size() / MOST_SILENT_PART)) {
+        silences.forEach((volume, silence) -> {
+          if (silence.lastNanos() - silence.sinceNanos() >= SILENT_NANOS) {
+            slow.merge(volume, silence.longestNanos() / 1_000, Math::max);
+          }
+        });
+      }
       return slow;
     } finally {
       lock.unlock();

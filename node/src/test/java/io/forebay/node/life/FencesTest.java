@@ -34,6 +34,7 @@ class FencesTest {
   private final StillEnv env = new StillEnv();
   private final Fences fences = new Fences(env);
   private final ClusterMachine machine;
+  private final TreeSet<NodeId> speakers = new TreeSet<>();
   private long index;
 
   FencesTest() {
@@ -100,19 +101,40 @@ class FencesTest {
 
   /** A heartbeat that finds all volumes of some nodes slow. */
   private void accuses(int from, int... slow) {
-    fences.heard(
-        id(from),
-        IntStream.of(slow)
-            .boxed()
-            .flatMap(node -> volumes(node).boxed())
-            .map(volume ->
+    accusesVolumes(from, IntStream.of(slow).boxed().flatMapToLong(FencesTest::volumes).toArray());
+  }
+
+  private void accusesVolumes(int from, long... slow) {
+    beat(
+        from,
+        LongStream.of(slow)
+            .mapToObj(volume ->
                 new ControlMessage.Heartbeat.VolumeStats(
                     new VolumeId(volume), 0, 0, 0, 850_000, false))
             .toList());
   }
 
+  private void beat(int from, List<ControlMessage.Heartbeat.VolumeStats> volumes) {
+    speakers.add(id(from));
+    heard(machine.image().node(id(from)).orElseThrow(), volumes);
+  }
+
+  private void heard(NodeRecord node, List<ControlMessage.Heartbeat.VolumeStats> volumes) {
+    fences.heard(
+        new ControlMessage.Heartbeat(
+            node.id(), node.registration(), machine.image().version(), volumes));
+  }
+
+  /** Heartbeats of all that live and have not said anything of others. */
+  private void beats() {
+    machine.image().nodes().stream()
+        .filter(node -> node.state() == NodeState.UP && !speakers.contains(node.id()))
+        .forEach(node -> heard(node, List.of()));
+  }
+
   /** Does what the coordinator does: who was expelled. */
   private Optional<NodeId> look() {
+    beats();
     Optional<ClusterCommand.ExpelNodes.Run> run = fences.next(machine.image());
     run.ifPresent(each -> apply(new ClusterCommand.ExpelNodes(List.of(each))));
     return run.map(ClusterCommand.ExpelNodes.Run::node);
@@ -168,10 +190,7 @@ class FencesTest {
   void oneSlowDiskOfSeveralIsNoReasonToPutTheNodeOut() {
     cluster(5);
     for (int from : List.of(0, 1, 4)) {
-      fences.heard(
-          id(from),
-          List.of(
-              new ControlMessage.Heartbeat.VolumeStats(new VolumeId(41), 0, 0, 0, 850_000, false)));
+      accusesVolumes(from, 41);
     }
     assertThat(look()).isEmpty();
   }
@@ -276,6 +295,7 @@ class FencesTest {
     look();
     assertThat(isOut(4)).isFalse();
     register(4, "");
+    accuses(4);
 
     // Well for long enough: it begins anew.
     env.pass(121_000);
@@ -314,6 +334,39 @@ class FencesTest {
   }
 
   @Test
+  void whoIsNotHeardOfIsDeadAndNotSlow() {
+    cluster(5);
+    beats();
+    env.pass(800);
+    accuses(0, 4);
+    accuses(1, 4);
+    assertThat(fences.next(machine.image())).isEmpty();
+    beats();
+    assertThat(look()).contains(id(4));
+  }
+
+  @Test
+  void whatWasSaidBeforeANodeStartedAnewIsNotBelieved() {
+    cluster(5);
+    beats();
+    expel(4);
+    register(4, "");
+    for (Group group : machine.image().groups()) {
+      group
+          .in(MemberState.SYNCING)
+          .forEach(member ->
+              apply(new ClusterCommand.Promote(group.id(), member.volume(), member.joinEpoch())));
+    }
+    accuses(0, 4);
+    accuses(1, 4);
+    assertThat(look()).isEmpty();
+    env.pass(10_000);
+    accuses(0, 4);
+    accuses(1, 4);
+    assertThat(look()).contains(id(4));
+  }
+
+  @Test
   void aNewLeaderKnowsOfNoFence() {
     cluster(5);
     accuses(4, 4);
@@ -327,6 +380,7 @@ class FencesTest {
   void whatWasNotLoggedIsAskedForAgain() {
     cluster(5);
     accuses(4, 4);
+    beats();
     Optional<ClusterCommand.ExpelNodes.Run> first = fences.next(machine.image());
     assertThat(first).isPresent();
     assertThat(fences.next(machine.image())).isEqualTo(first);

@@ -7,6 +7,7 @@ import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.core.net.Hop;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -72,6 +73,46 @@ class PacesTest {
     assertThat(paces.slow().keySet()).containsExactly(new VolumeId(4));
     assertThat(paces.slow().get(new VolumeId(4))).isBetween(490_000L, 500_000L);
     env.pass(11_000);
+    assertThat(paces.slow()).isEmpty();
+  }
+
+  /** A try was given up, for the volume let it stand for so long. */
+  private void silent(long millis, int volume) {
+    env.pass(millis);
+    paces.silent(new VolumeId(volume), millis * MILLI);
+  }
+
+  @Test
+  void whoLetsTriesStandForASecondIsSaidUntilItTakesOne() {
+    chunk(60, 1, 2, 3);
+    silent(500, 3);
+    assertThat(paces.slow()).isEmpty();
+    silent(1_000, 3);
+    assertThat(paces.slow()).containsExactly(Map.entry(new VolumeId(3), 1_000_000L));
+    chunk(2_000, 1, 2, 3);
+    assertThat(paces.slow()).isEmpty();
+  }
+
+  @Test
+  void whatStoodFarApartOrLongAgoIsNotSaid() {
+    chunk(60, 1, 2, 3);
+    silent(500, 3);
+    env.pass(6_000);
+    silent(500, 3);
+    assertThat(paces.slow()).isEmpty();
+    silent(1_000, 3);
+    assertThat(paces.slow()).isNotEmpty();
+    env.pass(6_000);
+    assertThat(paces.slow()).isEmpty();
+  }
+
+  @Test
+  void whoSeesMoreThanAThirdStandSaysNothingOfThem() {
+    chunk(60, 1, 2, 3, 4, 5, 6);
+    silent(1_000, 5);
+    silent(1_000, 6);
+    assertThat(paces.slow().keySet()).containsExactly(new VolumeId(5), new VolumeId(6));
+    silent(100, 4);
     assertThat(paces.slow()).isEmpty();
   }
 
