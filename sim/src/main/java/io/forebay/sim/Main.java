@@ -6,6 +6,7 @@ import io.forebay.sim.cluster.Checkpoint;
 import io.forebay.sim.cluster.Ranks;
 import io.forebay.sim.cluster.Readers;
 import io.forebay.sim.cluster.Redundancy;
+import io.forebay.sim.cluster.Slow;
 import io.forebay.sim.coverage.Coverage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -30,17 +31,18 @@ public final class Main {
         --scenario NAME  checkpoint: writers, readers and all faults, bit rot too; flush: the same before an object
                          store with faults of its own and somebody else who writes there; readers: directory leases,
                          many readers, leaders that come and go; joins: as checkpoint, and nodes join while the others'
-                         disks are nearly full of what is in no store; all: each of these, seed by seed; ranks: all
-                         nodes write a checkpoint at once, over NICs of 1 Gbit/s, and of odd seeds a tenth of them, 10
-                         at most, die in it; redundancy: while clients write, a node is lost and made up for, over NICs
-                         of 2.5 Gbit/s (checkpoint)
+                         disks are nearly full of what is in no store; slow: while all nodes write and read, a node, a
+                         disk, a NIC, one of three nodes, a third of the nodes, or all (seed by seed) become 20 times
+                         slower; all: each of these, seed by seed; ranks: all nodes write a checkpoint at once, over
+                         NICs of 1 Gbit/s, and of odd seeds a tenth of them, 10 at most, die in it; redundancy: while
+                         clients write, a node is lost and made up for, over NICs of 2.5 Gbit/s (checkpoint)
         --seeds N        how many seeds to run (10)
         --seed S         this one only
         --minutes M      as many seeds as fit, instead of a number of them
         --start S        the first seed (1)
-        --nodes N        nodes of each cluster, 3 to 1000 (5; ranks: 100, redundancy: 16)
+        --nodes N        nodes of each cluster, 3 to 1000 (5; ranks: 100, redundancy: 16, slow: 8)
         --operations N   operations of each seed (checkpoint, flush, joins: 1000, readers: 6000); ranks, redundancy: MiB
-                         that are written beside each node (128, 1000)
+                         that are written beside each node (128, 1000); slow: seconds (15)
         --without RULE   leave out a rule of core.rule.Rule, to see that it is noticed
         --json FILE      write the facts there: seeds, operations, faults, violations, what was measured, lines of
                          code that ran, ...
@@ -61,7 +63,8 @@ public final class Main {
     READERS(5, 6_000),
     JOINS(5, 1_000),
     RANKS(100, 128),
-    REDUNDANCY(16, 1_000);
+    REDUNDANCY(16, 1_000),
+    SLOW(8, 15);
 
     final int nodes;
     final int operations;
@@ -79,6 +82,7 @@ public final class Main {
         case JOINS -> Checkpoint.runWithJoins(plan);
         case RANKS -> Ranks.run(plan);
         case REDUNDANCY -> Redundancy.run(plan);
+        case SLOW -> Slow.run(plan);
       };
     }
 
@@ -160,7 +164,8 @@ public final class Main {
 
   private static List<Scenario> scenarios(String name) {
     if (name.equals("all")) {
-      return List.of(Scenario.CHECKPOINT, Scenario.FLUSH, Scenario.READERS, Scenario.JOINS);
+      return List.of(
+          Scenario.CHECKPOINT, Scenario.FLUSH, Scenario.READERS, Scenario.JOINS, Scenario.SLOW);
     }
     List<Scenario> named =
         Stream.of(Scenario.values()).filter(each -> each.word().equals(name)).toList();

@@ -33,7 +33,9 @@ import org.slf4j.LoggerFactory;
  * that passes.
  *
  * <p>So it takes the word of the node itself, or of two others of different failure domains (of one
- * where there are no more than three nodes), about most of its volumes; and nobody is put out
+ * where there are no more than three nodes), about most of its volumes. Who is found slow itself,
+ * or was out a while ago, is believed about itself only: through a slow NIC all others look slow.
+ * And nobody is put out
  *
  * <ul>
  *   <li>who is not heard of, for it is dead and not slow; or who has started anew since it was
@@ -149,18 +151,26 @@ final class Fences {
         return Optional.of(run(node.get())); // it was not logged
       }
     }
+    Set<NodeId> doubtful = new TreeSet<>(words.keySet());
+    doubtful.removeIf(from -> !wasOut(from, now));
     List<NodeRecord> slow =
         image.nodes().stream()
             .filter(node -> node.state() == NodeState.UP && mayBeOut(node.id(), now))
             .filter(node -> lives(node, now))
-            .filter(node -> isSlow(node, cluster))
+            .filter(node -> isSlow(node, accusers(node, cluster, doubtful), cluster))
             .toList();
     if (slow.size() > Math.max(1, image.nodes().size() / MOST_SLOW_PART)) {
       return Optional.empty();
     }
-    Optional<NodeRecord> chosen = slow.stream().filter(cluster::spares).findFirst();
-    chosen.ifPresent(node -> fence(node, cluster, now));
-    return chosen.map(Fences::run);
+    slow.forEach(node -> doubtful.add(node.id()));
+    for (NodeRecord node : slow) {
+      List<NodeId> accusers = accusers(node, cluster, doubtful);
+      if (isSlow(node, accusers, cluster) && cluster.spares(node)) {
+        fence(node, accusers, cluster, now);
+        return Optional.of(run(node));
+      }
+    }
+    return Optional.empty();
   }
 
   private static ClusterCommand.ExpelNodes.Run run(NodeRecord node) {
@@ -199,13 +209,21 @@ final class Fences {
         .isPresent();
   }
 
-  private void fence(NodeRecord node, Members cluster, long now) {
+  /** Whether it is out, or was so lately that it would be out for longer now. */
+  private boolean wasOut(NodeId node, long now) {
+    return fences.containsKey(node) || lately(node, now).isPresent();
+  }
+
+  private Optional<Past> lately(NodeId node, long now) {
+    return Optional.ofNullable(past.get(node))
+        .filter(before -> now - before.liftedNanos() < 2 * before.lengthNanos());
+  }
+
+  private void fence(NodeRecord node, List<NodeId> accusers, Members cluster, long now) {
     long length =
-        Optional.ofNullable(past.get(node.id()))
-            .filter(before -> now - before.liftedNanos() < 2 * before.lengthNanos())
+        lately(node.id(), now)
             .map(before -> Math.min(2 * before.lengthNanos(), MOST_NANOS))
             .orElse(FIRST_NANOS);
-    List<NodeId> accusers = accusers(node, cluster);
     long micros =
         accusers.stream()
             .flatMap(accuser -> Optional.ofNullable(words.get(accuser)).stream())
@@ -229,21 +247,24 @@ final class Fences {
             new Fenced(node.id(), env.wallMillis(), why)));
   }
 
-  private boolean isSlow(NodeRecord node, Members cluster) {
-    List<NodeId> accusers = accusers(node, cluster);
+  private static boolean isSlow(NodeRecord node, List<NodeId> accusers, Members cluster) {
     Set<String> domains = new TreeSet<>();
     accusers.forEach(accuser -> cluster.domain(accuser).ifPresent(domains::add));
     int needed = cluster.nodes() <= SMALL_NODES ? 1 : 2;
     return accusers.contains(node.id()) || domains.size() >= needed;
   }
 
-  /** Who finds most volumes of a node slow. */
-  private List<NodeId> accusers(NodeRecord node, Members cluster) {
+  /**
+   * Who finds most volumes of a node slow.
+   *
+   * @param doubtful who is believed about itself only
+   */
+  private List<NodeId> accusers(NodeRecord node, Members cluster, Set<NodeId> doubtful) {
     Set<VolumeId> volumes = cluster.volumes(node.id());
     var accusers = new ArrayList<NodeId>();
     words.forEach((from, word) -> {
       long slow = volumes.stream().filter(word.microsPerMebibyte()::containsKey).count();
-      if (2 * slow > volumes.size()) {
+      if (2 * slow > volumes.size() && (from.equals(node.id()) || !doubtful.contains(from))) {
         accusers.add(from);
       }
     });

@@ -92,6 +92,15 @@ class FencesTest {
     bucket("bucket", 2, 2);
   }
 
+  private void promoteAll() {
+    for (Group group : machine.image().groups()) {
+      group
+          .in(MemberState.SYNCING)
+          .forEach(member ->
+              apply(new ClusterCommand.Promote(group.id(), member.volume(), member.joinEpoch())));
+    }
+  }
+
   private void expel(int node) {
     NodeRecord record = machine.image().node(id(node)).orElseThrow();
     apply(
@@ -225,12 +234,7 @@ class FencesTest {
     register(3, "");
     // Alone in sync in the group that they share.
     assertThat(look()).isEmpty();
-    for (Group group : machine.image().groups()) {
-      group
-          .in(MemberState.SYNCING)
-          .forEach(member ->
-              apply(new ClusterCommand.Promote(group.id(), member.volume(), member.joinEpoch())));
-    }
+    promoteAll();
     assertThat(look()).contains(id(4));
   }
 
@@ -334,6 +338,33 @@ class FencesTest {
   }
 
   @Test
+  void whoIsFoundSlowIsNotBelievedAboutOthers() {
+    cluster(9);
+    accuses(0, 3, 4);
+    accuses(1, 4);
+    accuses(4, 3);
+    // Of three and four, each found slow by two, four's word about three does not count.
+    assertThat(look()).contains(id(4));
+  }
+
+  @Test
+  void whoWasOutIsNotBelievedAboutOthersForAWhile() {
+    cluster(3);
+    accuses(0, 2);
+    assertThat(look()).contains(id(2));
+    env.pass(30_100);
+    look();
+    register(2, "");
+    promoteAll();
+    accuses(2, 0);
+    assertThat(look()).isEmpty();
+    env.pass(60_000);
+    accuses(2, 0);
+    accuses(0);
+    assertThat(look()).contains(id(0));
+  }
+
+  @Test
   void whoIsNotHeardOfIsDeadAndNotSlow() {
     cluster(5);
     beats();
@@ -351,12 +382,7 @@ class FencesTest {
     beats();
     expel(4);
     register(4, "");
-    for (Group group : machine.image().groups()) {
-      group
-          .in(MemberState.SYNCING)
-          .forEach(member ->
-              apply(new ClusterCommand.Promote(group.id(), member.volume(), member.joinEpoch())));
-    }
+    promoteAll();
     accuses(0, 4);
     accuses(1, 4);
     assertThat(look()).isEmpty();

@@ -166,7 +166,8 @@ public final class Checkpoint {
     store = backed ? Optional.of(new SimStore(world, judge)) : Optional.empty();
     cluster =
         joins
-            ? new SimCluster(world, plan.nodes(), voters, judge, JOINED_CAPACITY_BYTES)
+            ? new SimCluster(
+                world, plan.nodes(), voters, judge, JOINED_CAPACITY_BYTES, SimCluster.GRACE_MILLIS)
             : new SimCluster(world, plan.nodes(), voters, judge, LeaseSettings.OFF, store);
     int atOnce = random.nextInt(10) == 0 ? plan.nodes() : random.nextInt(1, 4);
     faults = new Faults(world, client, cluster, judge, Math.min(atOnce, plan.nodes()));

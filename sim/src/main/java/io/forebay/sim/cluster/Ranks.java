@@ -45,7 +45,13 @@ public final class Ranks {
     writers =
         new Writers(
             plan,
-            new Writers.Shape(FAMILY, GROUPS_PER_VOLUME, CHUNK_BYTES, SLICE_BYTES, bytes(plan)));
+            new Writers.Shape(
+                FAMILY,
+                SimCluster.GRACE_MILLIS,
+                GROUPS_PER_VOLUME,
+                CHUNK_BYTES,
+                SLICE_BYTES,
+                bytes(plan)));
     client = writers.client();
     cluster = writers.cluster();
     random = writers.world().stream("ranks");

@@ -51,6 +51,7 @@ public final class Redundancy {
             plan,
             new Writers.Shape(
                 FAMILY,
+                SimCluster.GRACE_MILLIS,
                 ClusterMachine.DEFAULT_GROUPS_PER_VOLUME,
                 OBJECT_BYTES,
                 SLICE_BYTES,

@@ -50,7 +50,7 @@ final class SimCluster {
   // A few slices of each size, so that they come and go.
   private static final long MEMORY_TIER_BYTES = 10L << 20;
   private static final long CAPACITY_BYTES = 4L << 30;
-  private static final long GRACE_MILLIS = 12_000;
+  static final long GRACE_MILLIS = 12_000;
   private static final int POOL_SLABS = 64;
   private static final int WRITERS_AT_ONCE = 8;
 
@@ -70,6 +70,7 @@ final class SimCluster {
   private final LeaseSettings leases;
   private final Optional<SimStore> store;
   private final long capacityBytes;
+  private final long graceMillis;
   private final Map<NodeId, String> voters = new TreeMap<>();
   private final SimLog clusterLog;
   private final SimLog namespaceLog;
@@ -81,7 +82,7 @@ final class SimCluster {
   private long boots;
 
   SimCluster(SimWorld world, int count, int voterCount, Judge judge, LeaseSettings leases) {
-    this(world, count, voterCount, judge, leases, Optional.empty(), CAPACITY_BYTES);
+    this(world, count, voterCount, judge, leases, Optional.empty());
   }
 
   /**
@@ -101,12 +102,31 @@ final class SimCluster {
         judge,
         leases,
         store,
-        store.isPresent() ? SMALL_CAPACITY_BYTES : CAPACITY_BYTES);
+        store.isPresent() ? SMALL_CAPACITY_BYTES : CAPACITY_BYTES,
+        GRACE_MILLIS);
   }
 
-  /** With disks of that size. */
-  SimCluster(SimWorld world, int count, int voterCount, Judge judge, long capacityBytes) {
-    this(world, count, voterCount, judge, LeaseSettings.OFF, Optional.empty(), capacityBytes);
+  /**
+   * With disks of that size.
+   *
+   * @param graceMillis how long a lost volume is waited for
+   */
+  SimCluster(
+      SimWorld world,
+      int count,
+      int voterCount,
+      Judge judge,
+      long capacityBytes,
+      long graceMillis) {
+    this(
+        world,
+        count,
+        voterCount,
+        judge,
+        LeaseSettings.OFF,
+        Optional.empty(),
+        capacityBytes,
+        graceMillis);
   }
 
   private SimCluster(
@@ -116,9 +136,11 @@ final class SimCluster {
       Judge judge,
       LeaseSettings leases,
       Optional<SimStore> store,
-      long capacityBytes) {
+      long capacityBytes,
+      long graceMillis) {
     this.world = world;
     this.capacityBytes = capacityBytes;
+    this.graceMillis = graceMillis;
     this.leases = leases;
     this.store = store;
     this.links = new SimLinks(world);
@@ -333,7 +355,7 @@ final class SimCluster {
                 WRITE_MEMORY_BYTES,
                 READ_SLICES,
                 MEMORY_TIER_BYTES,
-                GRACE_MILLIS,
+                graceMillis,
                 COLLECT_NANOS / 1_000_000,
                 store.isPresent() ? EVICTS_SOON : CapacitySettings.DEFAULT,
                 SCRUB,

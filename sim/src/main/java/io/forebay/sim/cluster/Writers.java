@@ -1,5 +1,6 @@
 package io.forebay.sim.cluster;
 
+import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Crc32cCombiner;
 import io.forebay.core.bytes.Synthetic;
 import io.forebay.core.cluster.ClusterCommand;
@@ -10,9 +11,12 @@ import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BodyWriter;
 import io.forebay.core.file.BucketSpec;
+import io.forebay.core.file.ByteRange;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.ObjectReader;
+import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
 import io.forebay.core.id.BucketId;
@@ -28,6 +32,8 @@ import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
+import java.util.function.LongConsumer;
+import java.util.function.Supplier;
 
 /**
  * A world of nodes with a client beside each that writes large objects of one length to one bucket,
@@ -38,12 +44,18 @@ final class Writers {
   /**
    * What is written.
    *
+   * @param graceMillis how long the cluster waits for a lost volume
    * @param groupsPerVolume of the bucket's family
    * @param sliceBytes that a client hands over at once; a part of 1 MiB
    * @param objectBytes whole MiB
    */
   record Shape(
-      Family family, int groupsPerVolume, int chunkBytes, int sliceBytes, int objectBytes) {}
+      Family family,
+      long graceMillis,
+      int groupsPerVolume,
+      int chunkBytes,
+      int sliceBytes,
+      int objectBytes) {}
 
   static final int VOTERS = 3;
   private static final long SECOND = 1_000_000_000L;
@@ -76,7 +88,7 @@ final class Writers {
     world = new SimWorld(plan.seed());
     client = world.env("client");
     judge = new Judge(world, shape.groupsPerVolume());
-    cluster = new SimCluster(world, plan.nodes(), VOTERS, judge, DISK_BYTES);
+    cluster = new SimCluster(world, plan.nodes(), VOTERS, judge, DISK_BYTES, shape.graceMillis());
     cluster.logs().forEach(SimLog::answerAll);
     alikeCrc32c = new Synthetic(ALIKE, 0, alikeBytes()).crc32c();
   }
@@ -210,6 +222,16 @@ final class Writers {
 
   /** Writes one object through a node; empty when it was acknowledged. */
   Optional<ForebayException> write(int index, String key) {
+    return write(index, key, any -> {});
+  }
+
+  /**
+   * Writes one object through a node; empty when it was acknowledged.
+   *
+   * @param stood is told for how many nanoseconds each slice, and the end, was not taken, or until
+   *     it failed
+   */
+  Optional<ForebayException> write(int index, String key, LongConsumer stood) {
     operations++;
     History.Version version;
     do { // again where another object has this CRC
@@ -219,7 +241,26 @@ final class Writers {
     History.Version content = version;
     Optional<ForebayException> failure =
         cluster.in(
-            client, index, WRITE_NANOS, () -> write(cluster.node(index).files(), key, content));
+            client,
+            index,
+            WRITE_NANOS,
+            () -> write(cluster.node(index).files(), key, content, stood));
+    acknowledged += failure.isEmpty() ? 1 : 0;
+    return failure;
+  }
+
+  /**
+   * Reads a slice of an object through a node, and checks that it is what was written; empty when
+   * it was read.
+   *
+   * @param key that was written once
+   * @param number of the slice in the object
+   */
+  Optional<ForebayException> read(int index, String key, int number) {
+    operations++;
+    Optional<ForebayException> failure =
+        cluster.in(
+            client, index, WRITE_NANOS, () -> read(cluster.node(index).files(), key, number));
     acknowledged += failure.isEmpty() ? 1 : 0;
     return failure;
   }
@@ -233,17 +274,49 @@ final class Writers {
     return shape.objectBytes() - TAIL_BYTES;
   }
 
-  private void write(FileService files, String key, History.Version version) {
+  private void read(FileService files, String key, int number) {
+    History.Version version = judge.history().current(bucket, key).orElseThrow();
+    long at = (long) number * shape.sliceBytes();
+    try (ObjectReader reader = files.open(BUCKET, key, ReadConditions.NONE)) {
+      reader.willRead(new ByteRange(at, shape.sliceBytes()));
+      Bytes bytes = reader.read(at, shape.sliceBytes());
+      var right = new Synthetic(seed(version, at), at, bytes.length());
+      if (bytes.crc32c() != right.crc32c()) {
+        judge.violation("C1: " + key + " was read as " + reader.info() + "; it held " + version);
+      }
+      bytes.release();
+    }
+  }
+
+  private <T> T timed(LongConsumer took, Supplier<T> action) {
+    long since = world.nanoTime();
+    try {
+      return action.get();
+    } finally {
+      took.accept(world.nanoTime() - since);
+    }
+  }
+
+  private long seed(History.Version version, long at) {
+    return at < alikeBytes() ? ALIKE : version.seed();
+  }
+
+  private void write(FileService files, String key, History.Version version, LongConsumer stood) {
     var options =
         new WriteOptions(
             ObjectMetadata.NONE, WriteConditions.NONE, OptionalLong.of(shape.objectBytes()), true);
     long began = world.nanoTime();
     try (BodyWriter<ObjectInfo> body = files.create(BUCKET, key, options)) {
       for (int at = 0; at < shape.objectBytes(); at += shape.sliceBytes()) {
-        long seed = at < alikeBytes() ? ALIKE : version.seed();
-        body.write(new Synthetic(seed, at, shape.sliceBytes()));
+        long from = at;
+        timed(
+            stood,
+            () -> {
+              body.write(new Synthetic(seed(version, from), from, shape.sliceBytes()));
+              return true;
+            });
       }
-      ObjectInfo info = body.publish(Optional.empty());
+      ObjectInfo info = timed(stood, () -> body.publish(Optional.empty()));
       if (!judge.history().took(bucket, key, info.generation(), version, began, world.nanoTime())) {
         judge.violation("C1: " + key + " was acknowledged, and the log does not have it");
       }
