@@ -3,6 +3,7 @@ package io.forebay.core.namespace;
 import io.forebay.core.file.PrefixPolicy;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.InodeId;
+import io.forebay.core.rule.Rule;
 import io.forebay.core.sorted.SortedMap;
 import java.util.List;
 
@@ -55,7 +56,7 @@ final class Begun {
       if (Keys.startsWith(path, each.prefix)
           && path.length > each.prefix.length
           && Tree.slash(path, each.prefix.length) == path.length) {
-        return tree.file(directory, each.marker).isEmpty();
+        return Rule.POLICY_HIDDEN.holds() && tree.file(directory, each.marker).isEmpty();
       }
     }
     return false;

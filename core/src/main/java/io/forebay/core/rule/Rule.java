@@ -137,7 +137,9 @@ public enum Rule {
   /** Groups move from the fullest volumes to the emptiest ones. */
   BALANCED,
   /** Who moves out of a group stays until the new member is in sync. */
-  MOVE_KEEPS;
+  MOVE_KEEPS,
+  /** Of a checkpoint without its marker listings that begin above it show nothing. */
+  POLICY_HIDDEN;
 
   /** Whether the rule is kept; costs little. */
   public boolean holds() {
