@@ -42,7 +42,7 @@ public final class Main {
         --start S        the first seed (1)
         --nodes N        nodes of each cluster, 3 to 1000 (5; ranks: 100, redundancy: 16, slow: 8)
         --operations N   operations of each seed (checkpoint, flush, joins: 1000, readers: 6000); ranks, redundancy: MiB
-                         that are written beside each node (128, 1000); slow: seconds (15)
+                         that are written beside each node (128, 1000); slow: seconds (15; always, of all)
         --without RULE   leave out a rule of core.rule.Rule, to see that it is noticed
         --json FILE      write the facts there: seeds, operations, faults, violations, what was measured, lines of
                          code that ran, ...
@@ -194,9 +194,7 @@ public final class Main {
     boolean go = true;
     for (long seed = start; go && seed - start < seeds; seed++) {
       for (Scenario scenario : scenarios) {
-        var plan =
-            new Checkpoint.Plan(
-                seed, nodesOf(scenario), operations == 0 ? scenario.operations : operations);
+        var plan = new Checkpoint.Plan(seed, nodesOf(scenario), operationsOf(scenario));
         Checkpoint.Report report = scenario.run(plan);
         total.add(scenario, report);
         if (!report.violations().isEmpty()) {
@@ -223,6 +221,11 @@ public final class Main {
       Files.writeString(Path.of(json), total.json(wall));
     }
     return total.violations.isEmpty();
+  }
+
+  private int operationsOf(Scenario scenario) {
+    boolean seconds = scenario == Scenario.SLOW && scenarios.size() > 1;
+    return operations == 0 || seconds ? scenario.operations : operations;
   }
 
   private int nodesOf(Scenario scenario) {
