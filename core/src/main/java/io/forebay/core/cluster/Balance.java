@@ -54,7 +54,10 @@ public final class Balance {
 
   private Balance() {}
 
-  /** Whether every group has its members, all of them in sync and there to stay. */
+  /**
+   * Whether every group has its members, all of them in sync and there to stay. The log decides by
+   * this, too, and by {@link #mayReplace}: who changes them needs another level (decision 0022).
+   */
   public static boolean whole(ClusterImage image) {
     return wholeBut(image, Optional.empty());
   }

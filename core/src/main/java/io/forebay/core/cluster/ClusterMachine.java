@@ -460,7 +460,11 @@ public final class ClusterMachine {
           ErrorCode.STALE_EPOCH,
           command.group() + " is not at " + command.epoch() + at(found.map(Group::epoch)));
     }
-    state.putGroup(GroupRules.settle(found.get(), state));
+    Group settled = GroupRules.settle(found.get(), state);
+    if (settled.equals(found.get())) {
+      return refused(ErrorCode.GROUP_UNSAFE, command.group() + " has nobody to spare");
+    }
+    state.putGroup(settled);
     return done();
   }
 

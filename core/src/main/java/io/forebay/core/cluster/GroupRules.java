@@ -22,10 +22,11 @@ import java.util.function.Predicate;
  *   SYNCING → IN_SYNC           Promote with its join epoch (R4); Revived
  *   (none) → SYNCING            replaces one that is lost or leaving, or one that moves
  *   any → (none)                enough others are IN_SYNC; or gone when the group revives
+ *   SYNCING → (none)            it moves in beside one of its own domain, and another is away
  * </pre>
  *
- * <p>A member is never dropped before {@code replicas} others are IN_SYNC: until then it may hold
- * the only other copy.
+ * <p>A member that ever was IN_SYNC is never dropped before {@code replicas} others are: until then
+ * it may hold the only other copy.
  *
  * <p>What "remembered" is. Rule R12 remembers the IN_SYNC members of the last epoch that had
  * minInSync of them. A group takes writes with SYNCING members counted too ({@link
@@ -87,8 +88,31 @@ final class GroupRules {
     if (members.equals(group.members())) {
       return group;
     }
-    // Those who compare their chunks must all be there: they begin again.
-    return change(group, group.reviving() ? allOut(members) : members, false);
+    if (group.reviving()) { // Those who compare their chunks must all be there: they begin again.
+      return change(group, allOut(members), false);
+    }
+    return change(group, withoutDoubles(group, members, state), false);
+  }
+
+  /**
+   * Takes a move back whose old and new member are of one domain when another member is away: the
+   * two would go on taking writes, with all copies in one domain. The new one holds nothing that
+   * the others had not to acknowledge, too.
+   */
+  private static List<Member> withoutDoubles(
+      Group group, List<Member> members, ClusterState state) {
+    var domains = new TreeSet<String>();
+    for (Member member : members) {
+      if (member.state() == MemberState.IN_SYNC) {
+        state.domain(member.volume()).ifPresent(domains::add);
+      }
+    }
+    return members.stream()
+        .filter(member ->
+            member.state() != MemberState.SYNCING
+                || remembered(group, member, state)
+                || state.domain(member.volume()).filter(domains::contains).isEmpty())
+        .toList();
   }
 
   /** R12: nobody is in sync. */

@@ -590,6 +590,43 @@ final class ClusterMachineTest {
         .containsExactlyInAnyOrder(new VolumeId(3), new VolumeId(2));
   }
 
+  @Test
+  void aMoveWithinADomainEndsWhenAnotherMemberGoesAndNoWriteIsTakenInThatDomainAlone() {
+    var cluster = new ClusterFixture(4);
+    cluster.registerIn("a", "rack1", 1, 1);
+    cluster.registerIn("b", "rack2", 1, 2);
+    cluster.bucket(2, 2);
+    cluster.registerIn("c", "rack1", 1, 3);
+    cluster.done(
+        new ClusterCommand.MoveMember(
+            FIRST, cluster.group(FIRST).epoch(), new VolumeId(1), new VolumeId(3)));
+    cluster.expel("b");
+    assertThat(cluster.group(FIRST).writable()).isFalse();
+    assertThat(cluster.group(FIRST).member(new VolumeId(3))).isEmpty();
+    assertThat(members(cluster, MemberState.IN_SYNC)).containsExactly(new VolumeId(1));
+    cluster.registerIn("b", "rack2", 1, 2);
+    cluster.promote(FIRST, 2);
+    assertThat(members(cluster, MemberState.IN_SYNC))
+        .containsExactlyInAnyOrder(new VolumeId(1), new VolumeId(2));
+  }
+
+  @Test
+  void aMoveWithinADomainGoesOnWithoutTheOneThatLeaves() {
+    var cluster = new ClusterFixture(4);
+    cluster.registerIn("a", "rack1", 1, 1);
+    cluster.registerIn("b", "rack2", 1, 2);
+    cluster.bucket(2, 2);
+    cluster.registerIn("c", "rack1", 1, 3);
+    cluster.done(
+        new ClusterCommand.MoveMember(
+            FIRST, cluster.group(FIRST).epoch(), new VolumeId(1), new VolumeId(3)));
+    cluster.expel("a");
+    assertThat(cluster.group(FIRST).writable()).isTrue();
+    cluster.promote(FIRST, 3);
+    assertThat(members(cluster, MemberState.IN_SYNC))
+        .containsExactlyInAnyOrder(new VolumeId(3), new VolumeId(2));
+  }
+
   // Registration.
 
   @Test

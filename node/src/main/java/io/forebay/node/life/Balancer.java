@@ -48,8 +48,10 @@ public final class Balancer {
   private static final long ASK_NANOS = 700_000_000L;
   // Of a thousand nodes some hundred kilobytes come back.
   private static final long PAUSE_NANOS = 10_000_000_000L;
-  // A look over a large disk takes minutes, and without one nothing is seen of what has arrived.
-  private static final long STALLED_NANOS = 600_000_000_000L;
+  // What has arrived is seen when its node has looked over its disks, which takes minutes where
+  // they
+  // are large, and of what is clean nothing is seen.
+  private static final long STALLED_NANOS = 3_600_000_000_000L;
   private static final long REST_NANOS = 3_600_000_000_000L;
 
   /**

@@ -235,7 +235,7 @@ final class Fences {
     String why =
         "chunks take it "
             + micros / 1_000
-            + " ms for each MiB, many times longer than others, by the word of "
+            + " ms for each MiB or more, or are not taken for so long, by the word of "
             + accusers.stream().map(NodeId::name).collect(Collectors.joining(" and "));
     LOG.warn("node {} is put out for {} s: {}", node.id(), length / 1_000_000_000, why);
     fences.put(

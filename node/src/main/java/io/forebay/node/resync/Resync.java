@@ -334,6 +334,11 @@ public final class Resync {
     }
   }
 
+  /** Whether a volume is to have what a group has, as far as this node knows. */
+  private boolean isMember(GroupId group, VolumeId volume) {
+    return plane.image().group(group).flatMap(now -> now.member(volume)).isPresent();
+  }
+
   private void pullAll(Group group, VolumeId source, NodeId node, Epoch joinEpoch, Volume volume) {
     List<DataMessage.ChunkList.Listed> lacking =
         list(group, source, node, joinEpoch).stream()
@@ -342,6 +347,12 @@ public final class Resync {
     var outcomes = new ArrayDeque<Outcome<Boolean>>();
     ForebayException first = null;
     for (DataMessage.ChunkList.Listed chunk : lacking) {
+      if (!isMember(group.id(), volume.id())) {
+        first =
+            new ForebayException(
+                ErrorCode.STALE_EPOCH, volume.id() + " is to be in " + group.id() + " no more");
+        break;
+      }
       missed(new Job(group.id(), volume.id()), chunk);
       chunkSlots.acquire(1);
       var outcome = new Outcome<Boolean>(env);

@@ -326,10 +326,10 @@ final class BalancerTest {
     pass(40);
     for (int i = 0; i < 10; i++) {
       arrivedBytes += 1;
-      pass(400);
+      pass(2_400);
       assertThat(moving()).hasSize(1);
     }
-    pass(700);
+    pass(1_500);
     assertThat(moving()).isEmpty();
     assertThat(balancer.counters()).isEqualTo(new Balancer.Counters(1, 1));
     pass(1_000);
