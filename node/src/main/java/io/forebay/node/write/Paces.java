@@ -46,9 +46,8 @@ final class Paces {
   private static final int SAID_TIMES = 8;
   private static final long SAID_LEAST_NANOS = 500_000_000L;
   private static final long SAID_NANOS = 10_000_000_000L;
-  // Between the first and the last try that was given up; with the first one's own time as long as
-  // a lease, so whoever is dead is out then.
-  private static final long SILENT_NANOS = 500_000_000L;
+  // As long as a lease: whoever is dead is out then.
+  private static final long SILENT_NANOS = 1_000_000_000L;
   // One of so many volumes. Where more let tries stand it is this node, or the load.
   private static final int MOST_SILENT_PART = 3;
   // Longer than a node is avoided by who suspects it: two tries may be as far apart.
@@ -70,12 +69,8 @@ final class Paces {
    */
   private record Sample(long nanosPerKib, long nanos) {}
 
-  /**
-   * Tries that a volume let stand, with none between them that it took.
-   *
-   * @param firstNanos when the first one was given up: those of the same moment are one hiccup
-   */
-  private record Silence(long firstNanos, long lastNanos, long longestNanos) {}
+  /** Tries that a volume let stand, with none between them that it took. */
+  private record Silence(long sinceNanos, long lastNanos, long longestNanos) {}
 
   private static final class Measured {
     final ArrayDeque<Sample> samples = new ArrayDeque<>();
@@ -134,8 +129,8 @@ final class Paces {
       silences.values().removeIf(each -> isOver(each, now));
       silences.merge(
           volume,
-          new Silence(now, now, nanos),
-          (old, next) -> new Silence(old.firstNanos(), now, Math.max(old.longestNanos(), nanos)));
+          new Silence(now - nanos, now, nanos),
+          (old, next) -> new Silence(old.sinceNanos(), now, Math.max(old.longestNanos(), nanos)));
     } finally {
       lock.unlock();
     }
@@ -276,7 +271,7 @@ final class Paces {
       silences.values().removeIf(each -> isOver(each, now));
       if (silences.size() <= Math.max(1, volumes.size() / MOST_SILENT_PART)) {
         silences.forEach((volume, silence) -> {
-          if (silence.lastNanos() - silence.firstNanos() >= SILENT_NANOS) {
+          if (silence.lastNanos() - silence.sinceNanos() >= SILENT_NANOS) {
             slow.merge(volume, silence.longestNanos() / 1_000, Math::max);
           }
         });
