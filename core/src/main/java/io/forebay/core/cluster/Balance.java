@@ -50,6 +50,14 @@ public final class Balance {
     double fill() {
       return (double) bytes / volume.capacityBytes();
     }
+
+    long room() {
+      return volume.capacityBytes() - bytes;
+    }
+
+    long of(GroupId group) {
+      return groups.getOrDefault(group, 0L);
+    }
   }
 
   private Balance() {}
@@ -150,17 +158,13 @@ public final class Balance {
     if (!whole(image)) {
       return Optional.empty();
     }
+    List<Load> loads = loads(image, held);
     Set<VolumeId> staying = staying(image);
-    var loads = new ArrayList<Load>();
-    for (VolumeRecord volume : image.volumes()) {
-      if (staying.contains(volume.id()) && volume.capacityBytes() > 0) {
-        Map<GroupId, Long> groups = held.get(volume.id());
-        if (groups == null) {
-          return Optional.empty();
-        }
-        loads.add(
-            new Load(volume, groups, groups.values().stream().mapToLong(Long::longValue).sum()));
-      }
+    if (loads.size()
+        < image.volumes().stream()
+            .filter(volume -> staying.contains(volume.id()) && volume.capacityBytes() > 0)
+            .count()) {
+      return Optional.empty();
     }
     loads.sort(Comparator.comparingDouble(Load::fill));
     var counts = new Counts(image, loads);
@@ -182,6 +186,63 @@ public final class Balance {
       }
     }
     return Optional.empty();
+  }
+
+  /**
+   * Another volume for a member that catches up where there is no room for what it lacks; the
+   * emptiest that has room for the group. Empty when every member that catches up has room.
+   *
+   * @param held of volumes, by group, what may not be evicted; others are left out
+   */
+  public static Optional<ClusterCommand.MoveMember> instead(
+      ClusterImage image, Map<VolumeId, ? extends Map<GroupId, Long>> held) {
+    List<Load> loads = loads(image, held);
+    loads.sort(Comparator.comparingDouble(Load::fill));
+    for (Group group : image.groups()) {
+      long bytes =
+          loads.stream()
+              .filter(load ->
+                  group
+                      .member(load.volume().id())
+                      .filter(member -> member.state() == MemberState.IN_SYNC)
+                      .isPresent())
+              .mapToLong(load -> load.of(group.id()))
+              .max()
+              .orElse(0);
+      for (Load full : loads) {
+        boolean stuck =
+            GroupRules.catchesUp(group, full.volume().id())
+                && bytes - full.of(group.id()) > full.room();
+        Optional<Load> empty =
+            loads.stream()
+                .filter(load ->
+                    stuck
+                        && bytes <= load.room()
+                        && fits(image, group, full.volume().id(), load.volume().id()))
+                .findFirst();
+        if (empty.isPresent()) {
+          return empty.map(load ->
+              new ClusterCommand.MoveMember(
+                  group.id(), group.epoch(), full.volume().id(), load.volume().id()));
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Of all volumes that stay and of which it is known what they hold. */
+  private static List<Load> loads(
+      ClusterImage image, Map<VolumeId, ? extends Map<GroupId, Long>> held) {
+    Set<VolumeId> staying = staying(image);
+    var loads = new ArrayList<Load>();
+    for (VolumeRecord volume : image.volumes()) {
+      Map<GroupId, Long> groups = held.get(volume.id());
+      if (groups != null && staying.contains(volume.id()) && volume.capacityBytes() > 0) {
+        loads.add(
+            new Load(volume, groups, groups.values().stream().mapToLong(Long::longValue).sum()));
+      }
+    }
+    return loads;
   }
 
   private static List<Load> first(List<Load> loads) {

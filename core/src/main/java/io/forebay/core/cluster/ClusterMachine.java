@@ -441,7 +441,7 @@ public final class ClusterMachine {
           ErrorCode.STALE_EPOCH,
           what + "it is not at " + command.epoch() + at(found.map(Group::epoch)));
     }
-    if (!Balance.whole(image)) {
+    if (!GroupRules.catchesUp(found.get(), command.from()) && !Balance.whole(image)) {
       return refused(ErrorCode.GROUP_UNSAFE, what + "not every group has all its members in sync");
     }
     if (!Balance.mayReplace(image, found.get(), command.from(), command.to())) {

@@ -248,9 +248,21 @@ final class GroupRules {
   }
 
   /**
-   * Takes a volume in where another one stands, which becomes the last: so it is the one that
-   * {@link #trim} drops when the new one is in sync. Until then trim would drop the new one; that
-   * is how a move is taken back, and what becomes of it where a member goes and comes meanwhile.
+   * Whether a volume catches up and was never in sync: nothing depends on what it holds, which the
+   * others had to acknowledge, too.
+   */
+  static boolean catchesUp(Group group, VolumeId volume) {
+    return !group.reviving()
+        && !group.in(MemberState.IN_SYNC).isEmpty()
+        && group.in(MemberState.SYNCING).stream().anyMatch(each -> each.volume().equals(volume))
+        && group.remembered().stream().noneMatch(each -> each.volume().equals(volume));
+  }
+
+  /**
+   * Takes a volume in where another one stands. One that {@link #catchesUp} goes at once; another
+   * becomes the last: so it is the one that {@link #trim} drops when the new one is in sync. Until
+   * then trim would drop the new one; that is how a move is taken back, and what becomes of it
+   * where a member goes and comes meanwhile.
    */
   static Group move(Group group, VolumeId from, VolumeId to, ClusterState state) {
     List<Member> members = new ArrayList<>();
@@ -260,7 +272,7 @@ final class GroupRules {
               ? new Member(to, incarnation(to, state), MemberState.SYNCING, group.epoch())
               : member);
     }
-    if (Rule.MOVE_KEEPS.holds()) {
+    if (Rule.MOVE_KEEPS.holds() && !catchesUp(group, from)) {
       members.add(group.member(from).orElseThrow());
     }
     return change(group, members, false);

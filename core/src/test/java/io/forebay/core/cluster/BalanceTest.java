@@ -222,4 +222,61 @@ final class BalanceTest {
     cluster.done(new ClusterCommand.Drain(new NodeId("n3"), false));
     assertThat(next()).isPresent();
   }
+
+  @Test
+  void whoCatchesUpWithoutRoomIsReplacedByOneThatHasSome() {
+    filled(3, 2, 0.3);
+    register(4, "", DISK);
+    cluster.expel("n3");
+    cluster.done(new ClusterCommand.ReplaceLost(0));
+    Group group =
+        cluster.machine.image().groups().stream()
+            .filter(each -> !each.in(MemberState.SYNCING).isEmpty())
+            .findFirst()
+            .orElseThrow();
+    VolumeId joining = group.in(MemberState.SYNCING).getFirst().volume();
+    Map<VolumeId, Map<GroupId, Long>> held = held();
+    assertThat(Balance.instead(cluster.machine.image(), held)).isEmpty();
+    held.get(joining).put(group.id(), 0L);
+    assertThat(Balance.instead(cluster.machine.image(), held)).as("it has room").isEmpty();
+    held.get(joining).put(new GroupId(9_999), DISK - 1);
+    ClusterCommand.MoveMember move = Balance.instead(cluster.machine.image(), held).orElseThrow();
+    assertThat(move.group()).isEqualTo(group.id());
+    assertThat(move.from()).isEqualTo(joining);
+    cluster.done(move);
+    assertThat(cluster.group(group.id()).member(joining)).isEmpty();
+    assertThat(cluster.group(group.id()).in(MemberState.IN_SYNC))
+        .isEqualTo(group.in(MemberState.IN_SYNC));
+    cluster.promote(group.id(), move.to().value());
+    assertThat(cluster.group(group.id()).in(MemberState.IN_SYNC)).hasSize(2);
+  }
+
+  @Test
+  void whoMayHoldTheOnlyOtherCopyIsNotReplacedForItsFullDisk() {
+    for (int node = 1; node <= 4; node++) {
+      register(node, "", DISK);
+    }
+    cluster.bucket(2, 2);
+    cluster.expel("n3");
+    register(3, "", DISK);
+    Group group =
+        cluster.machine.image().groups().stream()
+            .filter(each -> !each.in(MemberState.SYNCING).isEmpty())
+            .findFirst()
+            .orElseThrow();
+    var joining = new VolumeId(3);
+    assertThat(group.remembered()).anyMatch(member -> member.volume().equals(joining));
+    sizes.put(group.id(), DISK / 10);
+    Map<VolumeId, Map<GroupId, Long>> held = held();
+    held.get(joining).put(group.id(), 0L);
+    held.get(joining).put(new GroupId(9_999), DISK - 1);
+    assertThat(Balance.instead(cluster.machine.image(), held)).isEmpty();
+    assertThat(
+            cluster
+                .refused(
+                    new ClusterCommand.MoveMember(
+                        group.id(), group.epoch(), joining, new VolumeId(4)))
+                .code())
+        .isEqualTo(ErrorCode.GROUP_UNSAFE);
+  }
 }

@@ -36,7 +36,8 @@ import org.slf4j.LoggerFactory;
  * in catches up by re-sync, within its bounds.
  *
  * <p>While anything is not whole nothing begins, and what is on its way is taken back. So is what
- * gets on no more.
+ * gets on no more. But whoever catches up on a volume that has no room for what it lacks is
+ * replaced by one that has, for that group would wait for ever.
  *
  * <p>What nodes say counts only if they have looked since the last change: a volume that has just
  * given a group away still has its chunks, and one that has taken it in did not count them. So
@@ -131,19 +132,25 @@ public final class Balancer {
     watched = Optional.empty();
     if (!Balance.whole(image)) {
       wholeSinceNanos = Optional.empty();
+      if (now - askedNanos >= PAUSE_NANOS) {
+        askedNanos = now;
+        Balance.instead(image, held(up(image), Long.MAX_VALUE)).ifPresent(this::begin);
+      }
     } else if (wholeSinceNanos.isEmpty()) {
       wholeSinceNanos = Optional.of(now);
       askedNanos = now;
     } else if (on && now - askedNanos >= PAUSE_NANOS && Rule.BALANCED.holds()) {
       askedNanos = now;
-      List<NodeId> nodes =
-          image.nodes().stream()
-              .filter(node -> node.state() == NodeState.UP)
-              .map(NodeRecord::id)
-              .toList();
-      Balance.next(image, held(nodes, now - wholeSinceNanos.get()), restUntilNanos.keySet())
+      Balance.next(image, held(up(image), now - wholeSinceNanos.get()), restUntilNanos.keySet())
           .ifPresent(this::begin);
     }
+  }
+
+  private static List<NodeId> up(ClusterImage image) {
+    return image.nodes().stream()
+        .filter(node -> node.state() == NodeState.UP)
+        .map(NodeRecord::id)
+        .toList();
   }
 
   private void begin(ClusterCommand.MoveMember move) {
