@@ -56,11 +56,14 @@ class RoomQueueTest {
             failure -> assertThat(failure.code()).isEqualTo(ErrorCode.NO_SPACE));
   }
 
+  /** Returns when it has begun. */
   private Outcome<Boolean> inBackground(Runnable task) {
+    var begun = new Outcome<Boolean>(env);
     var done = new Outcome<Boolean>(env);
     env.spawn(
         "test",
         () -> {
+          begun.complete(true);
           try {
             task.run();
             done.complete(true);
@@ -68,6 +71,7 @@ class RoomQueueTest {
             done.fail(failure);
           }
         });
+    begun.await();
     return done;
   }
 
