@@ -23,6 +23,7 @@ import java.util.function.Predicate;
  *   (none) → SYNCING            replaces one that is lost or leaving, or one that moves
  *   any → (none)                enough others are IN_SYNC; or gone when the group revives
  *   SYNCING → (none)            it moves in beside one of its own domain, and another is away
+ *                               or has no room, and another one takes its place
  * </pre>
  *
  * <p>A member that ever was IN_SYNC is never dropped before {@code replicas} others are: until then

@@ -590,8 +590,8 @@ final class ClusterMachineTest {
         .containsExactlyInAnyOrder(new VolumeId(3), new VolumeId(2));
   }
 
-  @Test
-  void aMoveWithinADomainEndsWhenAnotherMemberGoesAndNoWriteIsTakenInThatDomainAlone() {
+  /** Volume 1, in the rack of volume 3, gives the group to that; volume 2 is in another one. */
+  private static ClusterFixture movingWithinARack() {
     var cluster = new ClusterFixture(4);
     cluster.registerIn("a", "rack1", 1, 1);
     cluster.registerIn("b", "rack2", 1, 2);
@@ -600,6 +600,12 @@ final class ClusterMachineTest {
     cluster.done(
         new ClusterCommand.MoveMember(
             FIRST, cluster.group(FIRST).epoch(), new VolumeId(1), new VolumeId(3)));
+    return cluster;
+  }
+
+  @Test
+  void aMoveWithinADomainEndsWhenAnotherMemberGoesAndNoWriteIsTakenInThatDomainAlone() {
+    ClusterFixture cluster = movingWithinARack();
     cluster.expel("b");
     assertThat(cluster.group(FIRST).writable()).isFalse();
     assertThat(cluster.group(FIRST).member(new VolumeId(3))).isEmpty();
@@ -612,14 +618,7 @@ final class ClusterMachineTest {
 
   @Test
   void aMoveWithinADomainGoesOnWithoutTheOneThatLeaves() {
-    var cluster = new ClusterFixture(4);
-    cluster.registerIn("a", "rack1", 1, 1);
-    cluster.registerIn("b", "rack2", 1, 2);
-    cluster.bucket(2, 2);
-    cluster.registerIn("c", "rack1", 1, 3);
-    cluster.done(
-        new ClusterCommand.MoveMember(
-            FIRST, cluster.group(FIRST).epoch(), new VolumeId(1), new VolumeId(3)));
+    ClusterFixture cluster = movingWithinARack();
     cluster.expel("a");
     assertThat(cluster.group(FIRST).writable()).isTrue();
     cluster.promote(FIRST, 3);
