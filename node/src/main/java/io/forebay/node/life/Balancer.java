@@ -5,6 +5,7 @@ import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.ClusterResult;
 import io.forebay.core.cluster.Group;
+import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.NodeState;
 import io.forebay.core.cluster.VolumeRecord;
@@ -132,7 +133,9 @@ public final class Balancer {
     watched = Optional.empty();
     if (!Balance.whole(image)) {
       wholeSinceNanos = Optional.empty();
-      if (now - askedNanos >= PAUSE_NANOS) {
+      boolean joining =
+          image.groups().stream().anyMatch(group -> !group.in(MemberState.SYNCING).isEmpty());
+      if (joining && now - askedNanos >= PAUSE_NANOS) {
         askedNanos = now;
         Balance.instead(image, held(up(image), Long.MAX_VALUE)).ifPresent(this::begin);
       }
