@@ -5,7 +5,7 @@
  * <p>It never reads a clock or starts a thread itself: implementations live in {@code app}
  * (production) and {@code sim}.
  *
- * <p>Called by every package that decides; calls nothing.
+ * <p>Called by every package that decides; calls {@code core.rule} only.
  *
  * <p>Threading: all types are safe for threads of one Env, except {@link
  * io.forebay.core.env.Scope}, which belongs to its creator. Locks here are leaves: nothing is

@@ -8,6 +8,7 @@ import io.forebay.core.cluster.Member;
 import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.core.env.Env;
+import io.forebay.core.env.Patience;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.ChunkId;
@@ -25,13 +26,14 @@ import io.forebay.node.replica.MemoryTier;
 import io.forebay.node.replica.Recency;
 import io.forebay.node.replica.Volumes;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
 
 /**
  * Reads parts of chunks: from memory or an own disk, else from an in-sync member with the least to
@@ -39,8 +41,8 @@ import java.util.concurrent.locks.ReentrantLock;
  * where the bytes were written to disk and again where they arrive.
  */
 public final class ChunkReader {
-  // The first round passes a sick peer by quickly; the second gives everybody time.
-  private static final long[] ROUND_NANOS = {700_000_000L, 4_000_000_000L};
+  // The first round passes a sick peer by quickly; the others give everybody time.
+  private static final int ROUNDS = 3;
 
   private final Env env;
   private final Network network;
@@ -50,6 +52,8 @@ public final class ChunkReader {
   private final MemoryTier tier;
   private final DoubtedChunks doubts;
   private final Recency recency;
+  private final Patience reading = new Patience(700_000_000L, 8_000_000_000L);
+  private final Patience mending = new Patience(3_000_000_000L, 60_000_000_000L);
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<NodeId, Integer> underWay = new TreeMap<>(); // guarded by lock
   private final Map<NodeId, Long> slowUntilNanos = new TreeMap<>(); // guarded by lock
@@ -86,7 +90,7 @@ public final class ChunkReader {
     Optional<Bytes> local = readLocal(chunk, group, offset, length, said);
     return local.isPresent()
         ? local.get()
-        : readElsewhere(chunk, group, acknowledged, offset, length, said);
+        : ask(() -> others(group), chunk, group, acknowledged, offset, length, reading, said);
   }
 
   /** As {@link #read}, but only of what is in this node's memory: never waits. */
@@ -100,19 +104,62 @@ public final class ChunkReader {
         });
   }
 
-  /** As {@link #read}, from other nodes only: what this one has is not good, or not there. */
+  /**
+   * As {@link #read}, from other nodes only: what this one has is not good, or not there. Nobody
+   * waits for it, so it asks nobody a second time while the first answer may be on its way.
+   */
   public Bytes readElsewhere(
       ChunkId chunk, GroupId group, Epoch acknowledged, int offset, int length) {
-    return readElsewhere(chunk, group, acknowledged, offset, length, new ArrayList<>());
+    return ask(
+        () -> others(group),
+        chunk,
+        group,
+        acknowledged,
+        offset,
+        length,
+        mending,
+        new ArrayList<>());
   }
 
-  private Bytes readElsewhere(
-      ChunkId chunk, GroupId group, Epoch acknowledged, int offset, int length, List<String> said) {
-    for (long timeout : ROUND_NANOS) {
-      for (NodeId node : candidates(group)) {
+  /**
+   * As {@link #readElsewhere}, for a volume that lacks it: this node's other volumes are asked too.
+   *
+   * @param first who is asked before anybody else
+   */
+  public Bytes fetch(
+      Optional<NodeId> first,
+      ChunkId chunk,
+      GroupId group,
+      Epoch acknowledged,
+      int offset,
+      int length) {
+    return ask(
+        () -> Stream.concat(first.stream(), candidates(group).stream()).distinct().toList(),
+        chunk,
+        group,
+        acknowledged,
+        offset,
+        length,
+        mending,
+        new ArrayList<>());
+  }
+
+  private Bytes ask(
+      Supplier<List<NodeId>> nodes,
+      ChunkId chunk,
+      GroupId group,
+      Epoch acknowledged,
+      int offset,
+      int length,
+      Patience patience,
+      List<String> said) {
+    for (int round = 0; round < ROUNDS; round++) {
+      for (NodeId node : nodes.get()) {
+        long began = env.nanoTime();
         Optional<Bytes> found =
-            ask(node, chunk, group, acknowledged, offset, length, timeout, said);
+            ask(node, chunk, group, acknowledged, offset, length, patience.nanos(round), said);
         if (found.isPresent()) {
+          patience.arrived(env.nanoTime() - began);
           return found.get();
         }
       }
@@ -158,24 +205,6 @@ public final class ChunkReader {
     return Optional.empty();
   }
 
-  /**
-   * Of some nodes the one that has least to do for this one, those that did not answer a moment ago
-   * last; the first among equals.
-   *
-   * @param nodes at least one
-   */
-  public NodeId leastBusy(List<NodeId> nodes) {
-    lock.lock();
-    try {
-      return Collections.min(
-          nodes,
-          Comparator.comparing(this::slow)
-              .thenComparingInt(node -> underWay.getOrDefault(node, 0)));
-    } finally {
-      lock.unlock();
-    }
-  }
-
   /** Whether it did not answer a moment ago; under the lock. */
   private boolean slow(NodeId node) {
     Long until = slowUntilNanos.get(node);
@@ -183,7 +212,7 @@ public final class ChunkReader {
   }
 
   /** Asks one node for a part. */
-  public Optional<Bytes> ask(
+  private Optional<Bytes> ask(
       NodeId node,
       ChunkId chunk,
       GroupId group,
@@ -259,9 +288,13 @@ public final class ChunkReader {
     }
   }
 
+  private List<NodeId> others(GroupId group) {
+    return candidates(group).stream().filter(node -> !node.equals(network.self())).toList();
+  }
+
   /**
    * Nodes with a member of the group: in-sync ones first, those that answer before those that did
-   * not.
+   * not, those with least to do for this one before others.
    */
   private List<NodeId> candidates(GroupId id) {
     ClusterImage image = plane.image();
@@ -275,7 +308,7 @@ public final class ChunkReader {
     try {
       for (Member member : group.get().members()) {
         Optional<NodeId> node = image.volume(member.volume()).map(VolumeRecord::node);
-        if (node.isPresent() && !node.get().equals(network.self())) {
+        if (node.isPresent()) {
           candidates.add(
               new Candidate(
                   node.get(),

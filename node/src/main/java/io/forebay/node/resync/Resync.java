@@ -3,6 +3,7 @@ package io.forebay.node.resync;
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.ClusterResult;
 import io.forebay.core.cluster.Group;
 import io.forebay.core.cluster.Member;
 import io.forebay.core.cluster.MemberState;
@@ -50,8 +51,9 @@ public final class Resync {
   private static final int CHUNKS_AT_ONCE = 8;
   private static final int PAGE = 2_000;
   private static final long LIST_NANOS = 5_000_000_000L;
-  private static final long READ_NANOS = 3_000_000_000L;
   private static final long LOOK_NANOS = 500_000_000L;
+  // Whoever has no room asks its source for the whole list again with each try.
+  private static final long NO_ROOM_NANOS = 5_000_000_000L;
   // A chunk that is half here waits for its sources to come back rather than begin anew.
   private static final int PART_TRIES = 10;
 
@@ -73,6 +75,7 @@ public final class Resync {
   private final ReentrantLock lock = new ReentrantLock();
   private final TreeSet<Job> running = new TreeSet<>(); // guarded by lock
   private final TreeMap<Job, TreeSet<ChunkId>> counted = new TreeMap<>(); // guarded by lock
+  private final TreeMap<Job, Long> fullUntilNanos = new TreeMap<>(); // guarded by lock
   private Optional<Job> last = Optional.empty(); // guarded by lock
   private long lookedAt = -1; // version of the image of which found is; guarded by lock
   private final List<Job> found = new ArrayList<>(); // guarded by lock
@@ -139,6 +142,8 @@ public final class Resync {
     try {
       NavigableSet<Job> wanted = wanted(image);
       counted.keySet().retainAll(wanted);
+      fullUntilNanos.values().removeIf(until -> env.nanoTime() - until >= 0);
+      wanted.removeAll(fullUntilNanos.keySet());
       wanted.removeAll(running);
       while (running.size() < GROUPS_AT_ONCE && !wanted.isEmpty()) {
         Job next = last.map(wanted::higher).orElse(wanted.first());
@@ -185,7 +190,11 @@ public final class Resync {
               return;
             }
             // Whatever was in the way, the member stays SYNCING and a later look begins again.
-            env.sleep(LOOK_NANOS / 2);
+            if (failure.code() == ErrorCode.NO_SPACE) {
+              isFull(job);
+            } else {
+              env.sleep(LOOK_NANOS / 2);
+            }
           } finally {
             lock.lock();
             try {
@@ -196,6 +205,15 @@ public final class Resync {
           }
           look(plane.image());
         });
+  }
+
+  private void isFull(Job job) {
+    lock.lock();
+    try {
+      fullUntilNanos.put(job, env.nanoTime() + NO_ROOM_NANOS);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Counts what is lacking, once, however often it has to be fetched. */
@@ -241,8 +259,10 @@ public final class Resync {
       }
       try {
         pullAll(group, source.volume(), node.get(), self.joinEpoch(), volume);
-        plane.cluster(new ClusterCommand.Promote(group.id(), self.volume(), self.joinEpoch()));
-        promotions.incrementAndGet();
+        var promote = new ClusterCommand.Promote(group.id(), self.volume(), self.joinEpoch());
+        if (plane.cluster(promote) instanceof ClusterResult.Done) {
+          promotions.incrementAndGet();
+        }
         return;
       } catch (ForebayException failure) {
         if (failure.code() == ErrorCode.CANCELLED || failure.code() == ErrorCode.NO_SPACE) {
@@ -334,9 +354,15 @@ public final class Resync {
     }
   }
 
-  /** Whether a volume is to have what a group has, as far as this node knows. */
-  private boolean isMember(GroupId group, VolumeId volume) {
-    return plane.image().group(group).flatMap(now -> now.member(volume)).isPresent();
+  /** Whether a volume still is to be brought up as it was, as far as this node knows. */
+  private boolean isLacking(Group began, VolumeId volume, Epoch joinEpoch) {
+    Optional<Group> now = plane.image().group(began.id());
+    return began.reviving()
+        ? now.filter(group -> group.reviving() && group.epoch().equals(joinEpoch)).isPresent()
+        : now.flatMap(group -> group.member(volume))
+            .filter(member -> member.state() == MemberState.SYNCING)
+            .filter(member -> member.joinEpoch().equals(joinEpoch))
+            .isPresent();
   }
 
   private void pullAll(Group group, VolumeId source, NodeId node, Epoch joinEpoch, Volume volume) {
@@ -344,13 +370,18 @@ public final class Resync {
         list(group, source, node, joinEpoch).stream()
             .filter(chunk -> volume.find(chunk.id()).isEmpty())
             .toList();
+    // Every in-sync member has what was acknowledged, so whoever has least to do is asked: were it
+    // always the one that has listed it, some nodes would give twice as much as others while those
+    // that are brought up wait for them.
+    Optional<NodeId> giver = group.reviving() ? Optional.of(node) : Optional.empty();
     var outcomes = new ArrayDeque<Outcome<Boolean>>();
     ForebayException first = null;
     for (DataMessage.ChunkList.Listed chunk : lacking) {
-      if (!isMember(group.id(), volume.id())) {
+      if (!isLacking(group, volume.id(), joinEpoch)) {
         first =
             new ForebayException(
-                ErrorCode.STALE_EPOCH, volume.id() + " is to be in " + group.id() + " no more");
+                ErrorCode.STALE_EPOCH,
+                volume.id() + " is brought up in " + group.id() + " no more, or anew");
         break;
       }
       missed(new Job(group.id(), volume.id()), chunk);
@@ -361,7 +392,7 @@ public final class Resync {
           "resync-chunk",
           () -> {
             try {
-              pull(group, giver(group, node), chunk, volume);
+              pull(group, giver, chunk, volume);
               outcome.complete(true);
             } catch (Throwable failure) {
               outcome.fail(failure);
@@ -419,45 +450,21 @@ public final class Resync {
     return Optional.empty();
   }
 
-  /**
-   * Who is asked for a chunk first. Every in-sync member has what was acknowledged, so whoever has
-   * least to do for this node: were it always the one that has listed it, some nodes would give
-   * twice as much as others while those that are brought up wait for them.
-   */
-  private NodeId giver(Group group, NodeId listed) {
-    if (group.reviving()) {
-      return listed;
-    }
-    List<NodeId> nodes =
-        group.in(MemberState.IN_SYNC).stream()
-            .flatMap(member -> nodeOf(member.volume()).stream())
-            .toList();
-    return nodes.isEmpty() ? listed : reader.leastBusy(nodes);
-  }
-
-  private void pull(Group group, NodeId source, DataMessage.ChunkList.Listed chunk, Volume volume) {
+  private void pull(
+      Group group, Optional<NodeId> giver, DataMessage.ChunkList.Listed chunk, Volume volume) {
     new ChunkPull(volume, group, chunk, movedBytes)
-        .store((offset, length) -> part(group, source, chunk, offset, length));
+        .store((offset, length) -> part(group, giver, chunk, offset, length));
   }
 
   private Bytes part(
-      Group group, NodeId source, DataMessage.ChunkList.Listed chunk, int offset, int length) {
+      Group group,
+      Optional<NodeId> giver,
+      DataMessage.ChunkList.Listed chunk,
+      int offset,
+      int length) {
     for (int tries = 1; ; tries++) {
-      Optional<Bytes> bytes =
-          reader.ask(
-              source,
-              chunk.id(),
-              group.id(),
-              chunk.epoch(),
-              offset,
-              length,
-              READ_NANOS,
-              new ArrayList<>());
-      if (bytes.isPresent()) {
-        return bytes.get();
-      }
       try {
-        return reader.read(chunk.id(), group.id(), chunk.epoch(), offset, length);
+        return reader.fetch(giver, chunk.id(), group.id(), chunk.epoch(), offset, length);
       } catch (ForebayException failure) {
         if (failure.code() != ErrorCode.CHUNK_ABSENT || offset == 0 || tries == PART_TRIES) {
           throw failure;

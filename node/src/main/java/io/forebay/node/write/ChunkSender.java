@@ -2,6 +2,7 @@ package io.forebay.node.write;
 
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.env.Env;
+import io.forebay.core.env.Patience;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.core.log.ControlPlane;
@@ -18,7 +19,8 @@ public final class ChunkSender {
   private final ControlPlane plane;
   private final Suspects suspects;
   private final Paces paces;
-  private final Patience patience = new Patience();
+  // Rule R10.
+  private final Patience patience = new Patience(500_000_000L, 8_000_000_000L);
   private final GroupChooser chooser;
   private final RoomQueue rooms;
   private final FlushHaste haste;
@@ -34,7 +36,7 @@ public final class ChunkSender {
     this.network = network;
     this.plane = plane;
     this.suspects = new Suspects(env);
-    this.paces = new Paces(env);
+    this.paces = new Paces(env, network.self());
     this.chooser = new GroupChooser(env, plane::image, network.self(), suspects, paces);
     this.rooms = new RoomQueue(env, roomWaitNanos);
     this.haste = new FlushHaste(env, plane);

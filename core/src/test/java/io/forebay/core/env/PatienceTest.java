@@ -1,4 +1,4 @@
-package io.forebay.node.write;
+package io.forebay.core.env;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Test;
 class PatienceTest {
   private static final long MILLI = 1_000_000L;
 
-  private final Patience patience = new Patience();
+  private final Patience patience = new Patience(500 * MILLI, 8_000 * MILLI);
 
   private void arrived(int many, long stoodMillis) {
     for (int i = 0; i < many; i++) {
@@ -16,7 +16,7 @@ class PatienceTest {
   }
 
   @Test
-  void whereChunksGoThroughHalfASecondIsEnough() {
+  void whereTheyArriveTheLeastIsEnough() {
     assertThat(patience.nanos(0)).isEqualTo(500 * MILLI);
     arrived(15, 100);
     assertThat(patience.nanos(0)).isEqualTo(500 * MILLI);
@@ -40,7 +40,7 @@ class PatienceTest {
   }
 
   @Test
-  void eachTryOfAChunkMayStandTwiceAsLongAsTheOneBefore() {
+  void eachTryOfOneMayStandTwiceAsLongAsTheOneBefore() {
     assertThat(patience.nanos(1)).isEqualTo(1_000 * MILLI);
     assertThat(patience.nanos(3)).isEqualTo(4_000 * MILLI);
     assertThat(patience.nanos(4)).isEqualTo(8_000 * MILLI);
