@@ -153,11 +153,22 @@ final class Fences {
     }
     Set<NodeId> doubtful = new TreeSet<>(words.keySet());
     doubtful.removeIf(from -> !wasOut(from, now));
-    List<NodeRecord> slow =
+    var accused = new TreeMap<NodeId, Integer>(); // by how many
+    List<NodeRecord> candidates =
         image.nodes().stream()
             .filter(node -> node.state() == NodeState.UP && mayBeOut(node.id(), now))
             .filter(node -> lives(node, now))
-            .filter(node -> isSlow(node, accusers(node, cluster, doubtful), cluster))
+            .toList();
+    for (NodeRecord node : candidates) {
+      List<NodeId> accusers = accusers(node, cluster, doubtful);
+      if (isSlow(node, accusers, cluster)) {
+        accused.put(node.id(), accusers.size());
+      }
+    }
+    List<NodeRecord> slow =
+        candidates.stream()
+            .filter(node -> accused.containsKey(node.id()))
+            .filter(node -> isSlow(node, believed(node, cluster, doubtful, accused), cluster))
             .toList();
     if (slow.size() > Math.max(1, image.nodes().size() / MOST_SLOW_PART)) {
       return Optional.empty();
@@ -269,6 +280,16 @@ final class Fences {
       }
     });
     return accusers;
+  }
+
+  /** Of its accusers those that fewer speak against than against itself. */
+  private List<NodeId> believed(
+      NodeRecord node, Members cluster, Set<NodeId> doubtful, Map<NodeId, Integer> accused) {
+    return accusers(node, cluster, doubtful).stream()
+        .filter(from ->
+            from.equals(node.id())
+                || accused.getOrDefault(from, 0) < accused.getOrDefault(node.id(), 0))
+        .toList();
   }
 
   /** An image, as far as groups count on its nodes. */

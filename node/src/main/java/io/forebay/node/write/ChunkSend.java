@@ -8,6 +8,7 @@ import io.forebay.core.cluster.Group;
 import io.forebay.core.env.BoundedQueue;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
+import io.forebay.core.env.Patience;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.ChunkId;
@@ -96,6 +97,7 @@ final class ChunkSend {
     long stoodNanos; // at most, without progress
     final int[] behindLooks; // how often each hop was clearly behind the one before it
     int looks;
+    final boolean[] whole; // which hops were seen to have all of it
     int fedBytes;
     final BoundedQueue<Optional<Slice>> waiting; // empty: that was the last
     boolean broken;
@@ -114,6 +116,7 @@ final class ChunkSend {
       this.untilNanos = untilNanos;
       this.patienceNanos = patienceNanos;
       this.behindLooks = new int[choice.chain().size()];
+      this.whole = new boolean[choice.chain().size()];
       this.waiting = new BoundedQueue<>(env, maxLengthBytes + 1); // slices have at least a byte
       this.id = id;
       this.choice = choice;
@@ -460,6 +463,7 @@ final class ChunkSend {
           return open.upload.acknowledgedSoFar();
         }
       }
+      tellWhole(open);
       long now = open.upload.acknowledgedBytes();
       long stored =
           open.upload.acknowledgedSoFar().hops().stream()
@@ -481,6 +485,17 @@ final class ChunkSend {
         ChunkAck ack = open.upload.acknowledgedSoFar();
         open.upload.abort("no progress for " + stood / 1_000_000 + " ms");
         return ack;
+      }
+    }
+  }
+
+  /** Who has all of it is not silent, though the chunk may never be acknowledged. */
+  private void tellWhole(Flight open) {
+    List<Integer> progress = open.upload.progressBytes();
+    for (int i = 0; i < Math.min(progress.size(), open.whole.length); i++) {
+      if (!open.whole[i] && progress.get(i) >= lengthBytes) {
+        open.whole[i] = true;
+        sender.paces().has(open.choice.chain().get(i));
       }
     }
   }
@@ -637,19 +652,22 @@ final class ChunkSend {
     }
     List<Integer> progress = open.upload.progressBytes();
     List<HopAck> hops = open.upload.acknowledgedSoFar().hops();
-    // The first hop that has less than the one before it, and has not answered, is what holds
-    // things up.
+    // Who is furthest behind the hop before it, and has not answered, is what holds things up: a
+    // slow member has those after it behind, too, but only by what it has not passed on yet.
     int lagging = -1;
-    int least = Integer.MAX_VALUE;
-    for (int i = 0; i < hops.size(); i++) {
+    int furthest = -1;
+    int before = open.fedBytes;
+    for (int i = 0; i < Math.min(hops.size(), progress.size()); i++) {
       HopAck.Status status = hops.get(i).status();
       if (status == HopAck.Status.REFUSED || status == HopAck.Status.STALE_EPOCH) {
         return; // an answer, and the reason why nothing goes on
       }
-      if (status == HopAck.Status.UNREACHED && i < progress.size() && progress.get(i) < least) {
-        least = progress.get(i);
+      int gap = before - progress.get(i);
+      if (status == HopAck.Status.UNREACHED && gap > furthest) {
+        furthest = gap;
         lagging = i;
       }
+      before = progress.get(i);
     }
     if (lagging >= 0 && !open.choice.chain().get(lagging).node().equals(sender.self())) {
       Hop hop = open.choice.chain().get(lagging);

@@ -1,6 +1,7 @@
 package io.forebay.node.write;
 
 import io.forebay.core.env.Env;
+import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.core.net.Hop;
 import io.forebay.core.rule.Rule;
@@ -82,9 +83,12 @@ final class Paces {
   }
 
   private final Env env;
+  private final NodeId self;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<VolumeId, Measured> volumes = new TreeMap<>(); // guarded by lock
   private final Map<VolumeId, Silence> silences = new TreeMap<>(); // guarded by lock
+  // When volumes of other nodes had all of a chunk, last. Guarded by lock.
+  private final Map<VolumeId, Long> tookNanos = new TreeMap<>();
   // In nanoseconds per KiB, the median; empty while few are known. Guarded by lock, which is told
   // when it has to be found anew.
   private Optional<Long> usual = Optional.empty();
@@ -93,8 +97,9 @@ final class Paces {
   private boolean compare; // guarded by lock
   private long comparedNanos; // guarded by lock
 
-  Paces(Env env) {
+  Paces(Env env, NodeId self) {
     this.env = env;
+    this.self = self;
     this.comparedNanos = env.nanoTime() - COMPARE_EVERY_NANOS;
   }
 
@@ -111,10 +116,23 @@ final class Paces {
     try {
       chunks = Math.min(chunks + 1, MAX_REHOMES * CHUNKS_FOR_EACH);
       compare |= nanos >= COMPARE_AFTER_NANOS;
-      chain.forEach(hop -> silences.remove(hop.volume()));
+      chain.forEach(this::has);
       if (bytes >= LEAST_BYTES) {
         long cost = cost(nanos, bytes, load);
         count(isUnusual(cost) ? behind : chain, new Sample(cost, nanos));
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** A member has all of a chunk, whatever the others of its chain have. */
+  void has(Hop hop) {
+    lock.lock();
+    try {
+      silences.remove(hop.volume());
+      if (!hop.node().equals(self)) {
+        tookNanos.put(hop.volume(), env.nanoTime());
       }
     } finally {
       lock.unlock();
@@ -127,10 +145,15 @@ final class Paces {
     try {
       long now = env.nanoTime();
       silences.values().removeIf(each -> isOver(each, now));
+      tookNanos.values().removeIf(at -> now - at > FORGET_NANOS);
+      // Another try may have gone through meanwhile: then it was the way that this one took.
+      long since = Math.max(now - nanos, tookNanos.getOrDefault(volume, now - nanos));
       silences.merge(
           volume,
-          new Silence(now - nanos, now, nanos),
-          (old, next) -> new Silence(old.sinceNanos(), now, Math.max(old.longestNanos(), nanos)));
+          new Silence(since, now, now - since),
+          (old, next) ->
+              new Silence(
+                  old.sinceNanos(), now, Math.max(old.longestNanos(), next.longestNanos())));
     } finally {
       lock.unlock();
     }
@@ -249,10 +272,16 @@ final class Paces {
     }
   }
 
+  /** Else nobody takes anything from this node, and it is the one that is slow. */
+  private boolean anotherTook(VolumeId volume, long sinceNanos) {
+    return tookNanos.entrySet().stream()
+        .anyMatch(each -> !each.getKey().equals(volume) && each.getValue() - sinceNanos >= 0);
+  }
+
   /**
    * Volumes that all of the last few chunks have found much slower than others, or that take none
-   * at all, in the last few seconds: what they take for a MiB, in microseconds, at least. What is
-   * less, or older, is nobody's word against them.
+   * at all while others do, in the last few seconds: what they take for a MiB, in microseconds, at
+   * least. What is less, or older, is nobody's word against them.
    */
   Map<VolumeId, Long> slow() {
     lock.lock();
@@ -271,7 +300,8 @@ final class Paces {
       silences.values().removeIf(each -> isOver(each, now));
       if (silences.size() <= Math.max(1, volumes.size() / MOST_SILENT_PART)) {
         silences.forEach((volume, silence) -> {
-          if (silence.lastNanos() - silence.sinceNanos() >= SILENT_NANOS) {
+          if (silence.lastNanos() - silence.sinceNanos() >= SILENT_NANOS
+              && anotherTook(volume, silence.sinceNanos())) {
             slow.merge(volume, silence.longestNanos() / 1_000, Math::max);
           }
         });

@@ -348,6 +348,17 @@ class FencesTest {
   }
 
   @Test
+  void ofThreeThatSpeakAgainstEachOtherTheOneThatTwoFindSlowIsPutOut() {
+    cluster(3);
+    accuses(2, 0);
+    accuses(0, 2);
+    assertThat(look()).isEmpty();
+    accuses(1, 2);
+    assertThat(look()).contains(id(2));
+    assertThat(isOut(0)).isFalse();
+  }
+
+  @Test
   void whoWasOutIsNotBelievedAboutOthersForAWhile() {
     cluster(3);
     accuses(0, 2);

@@ -26,7 +26,7 @@ class GroupChooserTest {
 
   private final Env env = new TestEnv();
   private final Suspects suspects = new Suspects(env);
-  private final Paces paces = new Paces(env);
+  private final Paces paces = new Paces(env, new NodeId("n0"));
 
   private GroupChooser chooser(Family family, ClusterCommand... more) {
     ClusterMachine machine;
@@ -87,7 +87,11 @@ class GroupChooserTest {
     for (int writer = 0; writer <= nodes; writer++) {
       var chooser =
           new GroupChooser(
-              env, machine::image, new NodeId("n" + writer), new Suspects(env), new Paces(env));
+              env,
+              machine::image,
+              new NodeId("n" + writer),
+              new Suspects(env),
+              new Paces(env, new NodeId("n" + writer)));
       for (int i = 0; i < 200; i++) {
         for (Hop hop : chooser.choose(family).orElseThrow().chain()) {
           newest += hop.node().equals(new NodeId("n" + nodes)) ? 1 : 0;

@@ -16,7 +16,7 @@ class PacesTest {
   private static final long CHUNK = 4 << 20;
 
   private final StillEnv env = new StillEnv();
-  private final Paces paces = new Paces(env);
+  private final Paces paces = new Paces(env, new NodeId("n0"));
 
   private static List<Hop> chain(int... volumes) {
     return IntStream.of(volumes)
@@ -76,9 +76,10 @@ class PacesTest {
     assertThat(paces.slow()).isEmpty();
   }
 
-  /** A try was given up, for the volume let it stand for so long. */
+  /** A try was given up, for the volume let it stand for so long, while another took one. */
   private void silent(long millis, int volume) {
     env.pass(millis);
+    chain(1).forEach(paces::has);
     paces.silent(new VolumeId(volume), millis * MILLI);
   }
 
@@ -104,6 +105,34 @@ class PacesTest {
     assertThat(paces.slow()).isNotEmpty();
     env.pass(6_000);
     assertThat(paces.slow()).isEmpty();
+  }
+
+  @Test
+  void whoHadAllOfAnotherChunkMeanwhileIsNotSilent() {
+    chunk(60, 1, 2, 3);
+    env.pass(600);
+    chain(2, 3).forEach(paces::has);
+    env.pass(600);
+    chain(2).forEach(paces::has);
+    paces.silent(new VolumeId(3), 1_200 * MILLI);
+    assertThat(paces.slow()).isEmpty();
+    env.pass(500);
+    chain(2).forEach(paces::has);
+    paces.silent(new VolumeId(3), 500 * MILLI);
+    assertThat(paces.slow()).isEqualTo(Map.of(new VolumeId(3), 600_000L));
+    chain(3).forEach(paces::has);
+    assertThat(paces.slow()).isEmpty();
+  }
+
+  @Test
+  void whoseChunksNobodyTakesSaysNothingOfOthers() {
+    chunk(60, 1, 2, 3);
+    env.pass(1_100);
+    paces.has(new Hop(new NodeId("n0"), new VolumeId(7))); // its own
+    paces.silent(new VolumeId(3), 1_000 * MILLI);
+    assertThat(paces.slow()).isEmpty();
+    chain(2).forEach(paces::has);
+    assertThat(paces.slow()).containsOnlyKeys(new VolumeId(3));
   }
 
   @Test

@@ -130,7 +130,17 @@ public final class Slow {
     }
     speeds(1);
     report();
+    long fast = client.nanoTime();
     writers.await("full strength when all are fast again", () -> writers.weakGroups() == 0);
+    writers.measured("wholeAfterSeconds", (double) (client.nanoTime() - fast) / SECOND);
+    long missed = 0;
+    long moved = 0;
+    for (int i = 0; i < cluster.size(); i++) {
+      missed += cluster.node(i).status().resync().missedBytes();
+      moved += cluster.node(i).status().resync().movedBytes();
+    }
+    writers.measured("resyncMissedMib", (double) (missed >> 20));
+    writers.measured("resyncMovedMib", (double) (moved >> 20));
   }
 
   private void report() {

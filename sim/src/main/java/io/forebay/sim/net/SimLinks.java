@@ -30,7 +30,7 @@ public final class SimLinks {
   private final Map<String, Long> lastArrivals = new TreeMap<>();
   private final Map<String, Long> lastPassed = new TreeMap<>(); // of what passes NICs by
   private final Map<NodeId, Integer> slow = new TreeMap<>();
-  private final SimNics nics = new SimNics();
+  private final SimNics nics;
   private final SimFrames frames;
   private boolean limited;
   private Observer observer = (by, request, reply) -> {};
@@ -39,6 +39,7 @@ public final class SimLinks {
   public SimLinks(SimWorld world) {
     this.world = world;
     this.random = world.stream("links");
+    this.nics = new SimNics(world);
     this.frames = new SimFrames(world.env("wire"), world.stream("frames"));
   }
 
@@ -178,11 +179,16 @@ public final class SimLinks {
       world.at(inOrder(limited ? lastPassed : lastArrivals, link, now + takes), end);
       return 0;
     }
-    SimNics.Sent sent = nics.send(from.self(), to.self(), now, frame.bytes());
-    world.at(
-        inOrder(lastArrivals, link, sent.arrivesNanos() + takes),
-        () -> world.at(nics.take(to.self(), world.nanoTime(), frame.bytes()), end));
-    return sent.leftNanos() - now;
+    long left =
+        nics.send(
+            from.self(),
+            to.self(),
+            frame.bytes(),
+            arrives ->
+                world.at(
+                    inOrder(lastArrivals, link, arrives + takes),
+                    () -> nics.take(to.self(), frame.bytes(), end)));
+    return left - now;
   }
 
   private static long inOrder(Map<String, Long> last, String link, long atNanos) {
