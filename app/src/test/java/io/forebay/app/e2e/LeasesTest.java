@@ -7,9 +7,7 @@ import io.forebay.app.command.Json;
 import io.forebay.app.command.Transfers;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
-import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.error.ForebayException;
-import io.forebay.core.file.BucketSpec;
 import io.forebay.core.file.ObjectInfo;
 import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
@@ -49,21 +47,8 @@ final class LeasesTest {
       connections.add(cluster.connect(i));
     }
     for (String bucket : List.of(LEASED, PLAIN)) {
-      connections
-          .getFirst()
-          .files()
-          .createBucket(
-              new BucketSpec(
-                  bucket,
-                  new Family(3, 2, Durability.REPLICATED),
-                  "",
-                  FlushMode.CACHE_ONLY,
-                  List.of(),
-                  1 << 20,
-                  0,
-                  1_000));
+      cluster.createBucket(bucket, new Family(3, 2, Durability.REPLICATED), 1 << 20);
     }
-    cluster.awaitWhole("the buckets' groups were made");
   }
 
   @AfterEach

@@ -6,12 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.forebay.app.command.Connection;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
-import io.forebay.core.cluster.FlushMode;
-import io.forebay.core.file.BucketSpec;
 import io.forebay.core.rule.Level;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -38,21 +35,7 @@ final class LevelsServeTest {
   @Test
   void commandsOfANewerLevelWaitForTheLastVoterAndNoOlderOneStartsAfterwards() throws Exception {
     cluster = new TestCluster(temp, "", OLDER);
-    try (Connection connection = cluster.connect(0)) {
-      connection
-          .files()
-          .createBucket(
-              new BucketSpec(
-                  BUCKET,
-                  new Family(2, 2, Durability.REPLICATED),
-                  "",
-                  FlushMode.CACHE_ONLY,
-                  List.of(),
-                  1 << 20,
-                  0,
-                  1_000));
-    }
-    cluster.awaitWhole("the bucket's groups were made");
+    cluster.createBucket(BUCKET, new Family(2, 2, Durability.REPLICATED), 1 << 20);
     replace(0);
     replace(1);
     try (Connection connection = cluster.connect(0)) {
