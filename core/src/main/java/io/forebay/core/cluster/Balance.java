@@ -1,7 +1,6 @@
 package io.forebay.core.cluster;
 
 import io.forebay.core.id.GroupId;
-import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -10,7 +9,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
 
 /**
  * Which group moves from the fullest volume to the emptiest one, so that a node that joins takes
@@ -63,52 +61,12 @@ public final class Balance {
   private Balance() {}
 
   /**
-   * Whether every group has its members, all of them in sync and there to stay. The log decides by
-   * this, too, and by {@link #mayReplace}: who changes them needs another level (decision 0022).
-   */
-  public static boolean whole(ClusterImage image) {
-    return wholeBut(image, Optional.empty());
-  }
-
-  /** The same, whatever this one is like. */
-  public static boolean wholeBesides(ClusterImage image, GroupId but) {
-    return wholeBut(image, Optional.of(but));
-  }
-
-  private static boolean wholeBut(ClusterImage image, Optional<GroupId> but) {
-    Set<VolumeId> staying = staying(image);
-    return image.groups().stream()
-        .filter(group -> !but.equals(Optional.of(group.id())))
-        .allMatch(group ->
-            group.in(MemberState.IN_SYNC).size() == group.family().replicas()
-                && group.members().size() == group.family().replicas()
-                && group.members().stream().allMatch(each -> staying.contains(each.volume())));
-  }
-
-  /** Volumes of nodes that are up, and not being emptied. */
-  private static Set<VolumeId> staying(ClusterImage image) {
-    var nodes = new TreeSet<NodeId>();
-    for (NodeRecord node : image.nodes()) {
-      if (node.state() == NodeState.UP) {
-        nodes.add(node.id());
-      }
-    }
-    var staying = new TreeSet<VolumeId>();
-    for (VolumeRecord volume : image.volumes()) {
-      if (nodes.contains(volume.node())) {
-        staying.add(volume.id());
-      }
-    }
-    return staying;
-  }
-
-  /**
    * The groups that are on their way: a volume catches up beside enough others that are in sync and
    * stay, and not as the last, as whoever replaces a lost one does. (Without a move it would have
    * been dropped.)
    */
   public static List<Moving> moving(ClusterImage image) {
-    Set<VolumeId> staying = staying(image);
+    Set<VolumeId> staying = GroupRules.staying(image);
     var moving = new ArrayList<Moving>();
     for (Group group : image.groups()) {
       List<Member> joining = group.in(MemberState.SYNCING);
@@ -124,27 +82,6 @@ public final class Balance {
     return moving;
   }
 
-  /** Whether a volume may be a member in another one's place: it stays, in a domain of its own. */
-  static boolean mayReplace(ClusterImage image, Group group, VolumeId from, VolumeId to) {
-    return staying(image).contains(to) && fits(image, group, from, to);
-  }
-
-  private static boolean fits(ClusterImage image, Group group, VolumeId from, VolumeId to) {
-    Optional<String> domain = domain(image, to);
-    return group.member(from).isPresent()
-        && group.member(to).isEmpty()
-        && group.members().stream()
-            .filter(member -> !member.volume().equals(from))
-            .noneMatch(member -> domain(image, member.volume()).equals(domain));
-  }
-
-  private static Optional<String> domain(ClusterImage image, VolumeId volume) {
-    return image
-        .volume(volume)
-        .flatMap(record -> image.node(record.node()))
-        .map(NodeRecord::domain);
-  }
-
   /**
    * The next move; empty when there is none to make: the volumes are near enough to each other,
    * nobody is short of room, no group fits in between, or not everything is whole.
@@ -155,11 +92,11 @@ public final class Balance {
    */
   public static Optional<ClusterCommand.MoveMember> next(
       ClusterImage image, Map<VolumeId, ? extends Map<GroupId, Long>> held, Set<VolumeId> resting) {
-    if (!whole(image)) {
+    if (!GroupRules.whole(image)) {
       return Optional.empty();
     }
     List<Load> loads = loads(image, held);
-    Set<VolumeId> staying = staying(image);
+    Set<VolumeId> staying = GroupRules.staying(image);
     if (loads.size()
         < image.volumes().stream()
             .filter(volume -> staying.contains(volume.id()) && volume.capacityBytes() > 0)
@@ -218,7 +155,7 @@ public final class Balance {
                 .filter(load ->
                     stuck
                         && bytes <= load.room()
-                        && fits(image, group, full.volume().id(), load.volume().id()))
+                        && GroupRules.fits(image, group, full.volume().id(), load.volume().id()))
                 .findFirst();
         if (empty.isPresent()) {
           return empty.map(load ->
@@ -233,7 +170,7 @@ public final class Balance {
   /** Of all volumes that stay and of which it is known what they hold. */
   private static List<Load> loads(
       ClusterImage image, Map<VolumeId, ? extends Map<GroupId, Long>> held) {
-    Set<VolumeId> staying = staying(image);
+    Set<VolumeId> staying = GroupRules.staying(image);
     var loads = new ArrayList<Load>();
     for (VolumeRecord volume : image.volumes()) {
       Map<GroupId, Long> groups = held.get(volume.id());
@@ -265,7 +202,7 @@ public final class Balance {
           && closes >= LEAST_PART
           && group.isPresent()
           && counts.fair(group.get().family(), full, empty)
-          && fits(image, group.get(), full.volume().id(), empty.volume().id())) {
+          && GroupRules.fits(image, group.get(), full.volume().id(), empty.volume().id())) {
         best = group;
         most = bytes;
       }

@@ -441,10 +441,10 @@ public final class ClusterMachine {
           ErrorCode.STALE_EPOCH,
           what + "it is not at " + command.epoch() + at(found.map(Group::epoch)));
     }
-    if (!GroupRules.catchesUp(found.get(), command.from()) && !Balance.whole(image)) {
+    if (!GroupRules.catchesUp(found.get(), command.from()) && !GroupRules.whole(image)) {
       return refused(ErrorCode.GROUP_UNSAFE, what + "not every group has all its members in sync");
     }
-    if (!Balance.mayReplace(image, found.get(), command.from(), command.to())) {
+    if (!GroupRules.mayReplace(image, found.get(), command.from(), command.to())) {
       return refused(
           ErrorCode.INVALID_ARGUMENT,
           what + "that is no member, or the other is one, is not there, or beside one");

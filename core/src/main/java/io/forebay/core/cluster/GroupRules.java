@@ -3,11 +3,13 @@ package io.forebay.core.cluster;
 import io.forebay.core.id.Epoch;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.Incarnation;
+import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.core.rule.Rule;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Predicate;
 
@@ -35,8 +37,12 @@ import java.util.function.Predicate;
  * everything acknowledged so far. In an epoch that takes writes these are the IN_SYNC members, and
  * of those remembered before the ones that take part in its writes without having lost anything;
  * whoever is OUT in such an epoch is forgotten. An epoch that takes no writes changes nothing.
+ *
+ * <p>What is asked about a whole image is what the log decides by when a member shall move
+ * (decision 0025), and whoever asks for it beforehand. All of this is applied from the log: a
+ * change of it needs another level (decision 0022).
  */
-final class GroupRules {
+public final class GroupRules {
   private GroupRules() {}
 
   /** A group of volumes that are all empty and there. */
@@ -257,6 +263,68 @@ final class GroupRules {
         && !group.in(MemberState.IN_SYNC).isEmpty()
         && group.in(MemberState.SYNCING).stream().anyMatch(each -> each.volume().equals(volume))
         && group.remembered().stream().noneMatch(each -> each.volume().equals(volume));
+  }
+
+  /**
+   * Whether every group has its members, all of them in sync and there to stay: else the log takes
+   * no move, but of one that {@link #catchesUp}.
+   */
+  public static boolean whole(ClusterImage image) {
+    return wholeBut(image, Optional.empty());
+  }
+
+  /** The same, whatever this one is like. */
+  public static boolean wholeBesides(ClusterImage image, GroupId but) {
+    return wholeBut(image, Optional.of(but));
+  }
+
+  private static boolean wholeBut(ClusterImage image, Optional<GroupId> but) {
+    Set<VolumeId> staying = staying(image);
+    return image.groups().stream()
+        .filter(group -> !but.equals(Optional.of(group.id())))
+        .allMatch(group ->
+            group.in(MemberState.IN_SYNC).size() == group.family().replicas()
+                && group.members().size() == group.family().replicas()
+                && group.members().stream().allMatch(each -> staying.contains(each.volume())));
+  }
+
+  /** Volumes of nodes that are up, and not being emptied. */
+  static Set<VolumeId> staying(ClusterImage image) {
+    var nodes = new TreeSet<NodeId>();
+    for (NodeRecord node : image.nodes()) {
+      if (node.state() == NodeState.UP) {
+        nodes.add(node.id());
+      }
+    }
+    var staying = new TreeSet<VolumeId>();
+    for (VolumeRecord volume : image.volumes()) {
+      if (nodes.contains(volume.node())) {
+        staying.add(volume.id());
+      }
+    }
+    return staying;
+  }
+
+  /** Whether a volume may be a member in another one's place: it stays, in a domain of its own. */
+  static boolean mayReplace(ClusterImage image, Group group, VolumeId from, VolumeId to) {
+    return staying(image).contains(to) && fits(image, group, from, to);
+  }
+
+  /** The same of a volume that stays. */
+  static boolean fits(ClusterImage image, Group group, VolumeId from, VolumeId to) {
+    Optional<String> domain = domain(image, to);
+    return group.member(from).isPresent()
+        && group.member(to).isEmpty()
+        && group.members().stream()
+            .filter(member -> !member.volume().equals(from))
+            .noneMatch(member -> domain(image, member.volume()).equals(domain));
+  }
+
+  private static Optional<String> domain(ClusterImage image, VolumeId volume) {
+    return image
+        .volume(volume)
+        .flatMap(record -> image.node(record.node()))
+        .map(NodeRecord::domain);
   }
 
   /**

@@ -156,7 +156,7 @@ final class ClusterWalkTest {
       cluster.done(new ClusterCommand.Drain(new NodeId(machine.name), false));
       register(machine);
     }
-    for (int round = 0; round < 8 && !Balance.whole(cluster.machine.image()); round++) {
+    for (int round = 0; round < 8 && !GroupRules.whole(cluster.machine.image()); round++) {
       cluster.done(new ClusterCommand.ReplaceLost(0));
       for (Group group : cluster.machine.image().groups()) {
         if (group.reviving()) {

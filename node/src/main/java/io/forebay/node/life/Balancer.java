@@ -5,6 +5,7 @@ import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.ClusterResult;
 import io.forebay.core.cluster.Group;
+import io.forebay.core.cluster.GroupRules;
 import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.NodeState;
@@ -131,7 +132,7 @@ public final class Balancer {
       return;
     }
     watched = Optional.empty();
-    if (!Balance.whole(image)) {
+    if (!GroupRules.whole(image)) {
       wholeSinceNanos = Optional.empty();
       boolean joining =
           image.groups().stream().anyMatch(group -> !group.in(MemberState.SYNCING).isEmpty());
@@ -167,7 +168,7 @@ public final class Balancer {
   /** Takes a move back that others have to wait for, or that does not get on. */
   private void watch(ClusterImage image, Balance.Moving moving) {
     GroupId group = moving.group().id();
-    if (!Balance.wholeBesides(image, group)) {
+    if (!GroupRules.wholeBesides(image, group)) {
       giveUp(moving, "other groups have to be made whole first");
       return;
     }
