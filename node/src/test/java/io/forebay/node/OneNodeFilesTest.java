@@ -1,6 +1,7 @@
 package io.forebay.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Synthetic;
@@ -11,7 +12,9 @@ import io.forebay.core.file.BucketSpec;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.FileServiceContract;
 import io.forebay.core.file.ObjectReader;
+import io.forebay.core.file.PrefixPolicy;
 import io.forebay.core.file.ReadConditions;
+import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
 import io.forebay.core.namespace.NamespaceAnswer;
 import io.forebay.core.namespace.NamespaceQuery;
@@ -97,6 +100,37 @@ class OneNodeFilesTest extends FileServiceContract {
             cluster.node(0).plane().query(new NamespaceQuery.Sessions())
                     instanceof NamespaceAnswer.OpenSessions open
                 && open.sessions().stream().anyMatch(session -> session.answeredBelow() == 21));
+  }
+
+  @Test
+  void whoDeletesABucketIsToldOfABegunCheckpointAndHowToDeleteIt() {
+    FileService files = cluster.node(0).files();
+    files.createBucket(BucketSpec.of("train", new Family(1, 1, Durability.REPLICATED), ""));
+    files.setPolicies(
+        "train",
+        List.of(
+            new PrefixPolicy("a/", "", 0, 0, 60_000),
+            new PrefixPolicy("run/", "done/ok", 1, 0, 0)));
+    for (String key : List.of("run/2/x/rank-0", "run/2/done/ok", "run/latest")) {
+      try (var body = files.create("train", key, WriteOptions.DEFAULT)) {
+        var _ = body.publish(Optional.empty());
+      }
+    }
+    assertThatThrownBy(() -> files.deleteBucket("train"))
+        .as("complete")
+        .hasMessage(
+            "deleting bucket 'train': it holds 'run/2/done/ok'; `forebay rm -r train/` deletes all"
+                + " that `forebay ls -r train/` lists");
+    files.delete("train", "run/2/done/ok", WriteConditions.NONE);
+    assertThatThrownBy(() -> files.deleteBucket("train"))
+        .hasMessage(
+            "deleting bucket 'train': it holds 'run/2/x/rank-0', which is of a begun checkpoint:"
+                + " listings leave it out until 'run/2/done/ok' is published; `forebay rm -r"
+                + " train/run/2/` deletes it");
+    files.delete("train", "run/2/x/rank-0", WriteConditions.NONE);
+    assertThatThrownBy(() -> files.deleteBucket("train"))
+        .as("beside checkpoints")
+        .hasMessageContaining("it holds 'run/latest'; `forebay rm -r train/`");
   }
 
   @AfterEach

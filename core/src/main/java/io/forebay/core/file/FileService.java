@@ -35,8 +35,9 @@ public interface FileService {
    * Removes an empty bucket; open uploads are aborted. Waits up to 20 s for the deletions of its
    * last objects, until none can reach its store any more.
    *
-   * @throws io.forebay.core.error.ForebayException BUCKET_NOT_EMPTY; NO_SUCH_BUCKET;
-   *     CONCURRENT_CHANGE (they are still on their way)
+   * @throws io.forebay.core.error.ForebayException BUCKET_NOT_EMPTY (naming the first key in the
+   *     way, also where no listing shows it); NO_SUCH_BUCKET; CONCURRENT_CHANGE (they are still on
+   *     their way)
    */
   void deleteBucket(String name);
 

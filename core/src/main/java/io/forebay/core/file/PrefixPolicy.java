@@ -1,6 +1,7 @@
 package io.forebay.core.file;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What is kept of what lies below a prefix, and what of it goes to the store (decision 0021).
@@ -52,6 +53,17 @@ public record PrefixPolicy(
   /** Whether it is about directories with markers. */
   public boolean ofCheckpoints() {
     return !marker.isEmpty();
+  }
+
+  /**
+   * The directory, with its '/', of the checkpoint that a key is of; empty for what is of none. Its
+   * marker is the directory and {@link #marker}.
+   */
+  public Optional<String> checkpointOf(String key) {
+    int slash = key.startsWith(prefix) ? key.indexOf('/', prefix.length()) : -1;
+    return ofCheckpoints() && slash >= 0
+        ? Optional.of(key.substring(0, slash + 1))
+        : Optional.empty();
   }
 
   /**

@@ -180,10 +180,19 @@ public abstract class FileServiceContract {
   }
 
   @Test
-  void aBucketWithObjectsIsNotDeleted() {
-    put("a", "x");
-    refused(ErrorCode.BUCKET_NOT_EMPTY, () -> files.deleteBucket(BUCKET));
-    files.delete(BUCKET, "a", WriteConditions.NONE);
+  void aBucketWithObjectsIsNotDeletedAndTheFirstInTheWayIsNamedListedOrNot() {
+    put("run/2/rank-0", "x");
+    put("seen", "x");
+    files.setPolicies(BUCKET, List.of(new PrefixPolicy("run/", "done", 1, 0, 0)));
+    assertThat(keys("", "")).containsExactly("seen");
+    for (String first : List.of("run/2/rank-0", "seen")) {
+      assertThatThrownBy(() -> files.deleteBucket(BUCKET))
+          .isInstanceOfSatisfying(
+              ForebayException.class,
+              refusal -> assertThat(refusal.code()).isEqualTo(ErrorCode.BUCKET_NOT_EMPTY))
+          .hasMessageContaining("'" + first + "'");
+      assertThat(files.delete(BUCKET, first, WriteConditions.NONE)).isTrue();
+    }
     files.deleteBucket(BUCKET);
   }
 

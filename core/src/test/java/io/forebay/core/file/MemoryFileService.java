@@ -171,9 +171,11 @@ public final class MemoryFileService implements FileService {
   public void deleteBucket(String name) {
     lock.lock();
     try {
-      if (!state(name).objects.isEmpty()) {
+      NavigableMap<String, Stored> objects = state(name).objects;
+      if (!objects.isEmpty()) {
         throw new ForebayException(
-            ErrorCode.BUCKET_NOT_EMPTY, "bucket '" + name + "' holds objects; delete them first");
+            ErrorCode.BUCKET_NOT_EMPTY,
+            "bucket '" + name + "' holds '" + objects.firstKey() + "'; delete it first");
       }
       buckets.remove(name);
     } finally {
@@ -482,15 +484,14 @@ public final class MemoryFileService implements FileService {
 
   /** Whether a key is of a checkpoint without its marker that the listing does not name. */
   private static boolean isBegun(State state, String listed, String key) {
-    for (PrefixPolicy policy : state.policies) {
-      int slash = key.indexOf('/', policy.prefix().length());
-      if (policy.ofCheckpoints() && key.startsWith(policy.prefix()) && slash >= 0) {
-        String directory = key.substring(0, slash + 1);
-        return !listed.startsWith(directory)
-            && !state.objects.containsKey(directory + policy.marker());
-      }
-    }
-    return false;
+    return state.policies.stream()
+        .anyMatch(policy ->
+            policy
+                .checkpointOf(key)
+                .filter(directory ->
+                    !listed.startsWith(directory)
+                        && !state.objects.containsKey(directory + policy.marker()))
+                .isPresent());
   }
 
   @Override

@@ -111,7 +111,8 @@ public final class Retention {
         if (failure.code() == ErrorCode.CANCELLED) {
           throw failure;
         }
-        // Not the leader any more, or no majority: whoever leads next looks again.
+        // Not the leader any more, no majority, or the namespace's leader is of an older version:
+        // whoever leads next looks again.
       }
       pause = Math.clamp(PAUSES * (env.nanoTime() - began), LOOK_NANOS, MAX_PAUSE_NANOS);
     }

@@ -98,6 +98,7 @@ public final class NodeFileService implements FileService {
 
   private final Env env;
   private final ControlPlane plane;
+  private final Contents contents;
   private final Session session;
   private final ChunkSender sender;
   private final ManifestReader reader;
@@ -133,6 +134,7 @@ public final class NodeFileService implements FileService {
       StoreHeads storeHeads) {
     this.env = env;
     this.plane = plane;
+    this.contents = new Contents(plane);
     this.session = session;
     this.sender = sender;
     this.reader = reader;
@@ -185,15 +187,7 @@ public final class NodeFileService implements FileService {
 
   @Override
   public List<PrefixPolicy> policies(String bucket) {
-    BucketId id = require(bucket).id();
-    NamespaceAnswer answer = plane.query(new NamespaceQuery.AllPolicies());
-    if (answer instanceof NamespaceAnswer.Policies(var buckets)) {
-      return buckets.stream()
-          .filter(each -> each.bucket().equals(id))
-          .flatMap(each -> each.policies().stream())
-          .toList();
-    }
-    throw unexpected(answer);
+    return contents.policies(require(bucket).id());
   }
 
   @Override
@@ -241,9 +235,13 @@ public final class NodeFileService implements FileService {
 
   private boolean sealed(Bucket bucket) {
     NamespaceResult result = plane.namespace(new NamespaceCommand.SealBucket(bucket.id()));
-    if (result instanceof NamespaceResult.Refused(var code, var message)
-        && code == ErrorCode.CONCURRENT_CHANGE) {
-      return false;
+    if (result instanceof NamespaceResult.Refused refused) {
+      if (refused.code() == ErrorCode.CONCURRENT_CHANGE) {
+        return false;
+      }
+      if (refused.code() == ErrorCode.BUCKET_NOT_EMPTY) {
+        throw contents.notEmpty(bucket, refused);
+      }
     }
     done(result);
     return true;
@@ -294,7 +292,7 @@ public final class NodeFileService implements FileService {
     };
   }
 
-  private static ForebayException unexpected(NamespaceAnswer answer) {
+  static ForebayException unexpected(NamespaceAnswer answer) {
     return answer instanceof NamespaceAnswer.Refused refused
         ? refused.exception()
         : new ForebayException(
@@ -1135,12 +1133,8 @@ public final class NodeFileService implements FileService {
     Bucket known = require(bucket);
     var held = new Held(known, plane.image());
     pages(after -> {
-      NamespaceAnswer answer =
-          plane.query(
-              new NamespaceQuery.ListAll(known.id(), prefix, "", after, NamespaceQuery.MAX_PAGE));
-      if (!(answer instanceof NamespaceAnswer.Listing listing)) {
-        throw unexpected(answer);
-      }
+      NamespaceAnswer.Listing listing =
+          contents.page(known.id(), new ListQuery(prefix, "", after, ListQuery.MAX));
       listing.objects().forEach(held::add);
       return listing.next();
     });

@@ -53,16 +53,10 @@ final class PolicyJudge {
         .findFirst();
   }
 
-  /** The directory of the checkpoint that a key is of; empty for what lies beside checkpoints. */
-  private static Optional<String> directory(PrefixPolicy policy, String key) {
-    int slash = key.indexOf('/', policy.prefix().length());
-    return slash < 0 ? Optional.empty() : Optional.of(key.substring(0, slash + 1));
-  }
-
   /** The marker of the checkpoint that a key is of; empty for what is of none. */
   Optional<String> marker(BucketId bucket, String key) {
     return policyOf(bucket, key)
-        .flatMap(policy -> directory(policy, key).map(directory -> directory + policy.marker()));
+        .flatMap(policy -> policy.checkpointOf(key).map(directory -> directory + policy.marker()));
   }
 
   /** What an object is said to be; superseded ones, too, for as long as readers may have them. */
@@ -109,7 +103,7 @@ final class PolicyJudge {
 
   private Set<String> directories(BucketId bucket, PrefixPolicy policy) {
     var found = new TreeSet<String>();
-    files(bucket, policy.prefix()).forEach(key -> directory(policy, key).ifPresent(found::add));
+    files(bucket, policy.prefix()).forEach(key -> policy.checkpointOf(key).ifPresent(found::add));
     return found;
   }
 
@@ -182,7 +176,7 @@ final class PolicyJudge {
   void stored(BucketId bucket, String key) {
     judge.looked();
     Optional<PrefixPolicy> policy = policyOf(bucket, key);
-    Optional<String> directory = policy.flatMap(each -> directory(each, key));
+    Optional<String> directory = policy.flatMap(each -> each.checkpointOf(key));
     if (policy.isEmpty() || directory.isEmpty()) {
       return;
     }
