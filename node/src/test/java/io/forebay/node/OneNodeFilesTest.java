@@ -126,7 +126,8 @@ class OneNodeFilesTest extends FileServiceContract {
         .hasMessage(
             "deleting bucket 'train': it holds 'run/2/x/rank-0', which is of a begun checkpoint:"
                 + " listings leave it out until 'run/2/done/ok' is published; `forebay rm -r"
-                + " train/run/2/` deletes it");
+                + " train/run/2/` deletes it, `forebay ls -r --all train/` shows all that the bucket"
+                + " holds");
     files.delete("train", "run/2/x/rank-0", WriteConditions.NONE);
     assertThatThrownBy(() -> files.deleteBucket("train"))
         .as("beside checkpoints")

@@ -25,6 +25,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -53,12 +54,30 @@ public final class DataCommands {
     return facts;
   }
 
-  /** Every key below a prefix, page by page. */
-  static Stream<ObjectInfo> all(FileService files, String bucket, String prefix) {
+  /** Whether begun checkpoints count, too. */
+  static final class Begun {
+    @Option(
+        names = "--all",
+        description =
+            "Also begun checkpoints, which hold no marker yet (`forebay policy list`) and are passed"
+                + " over otherwise, unless BUCKET/PREFIX names them.")
+    private boolean all;
+
+    ListPage list(FileService files, String bucket, ListQuery query) {
+      return all ? files.listAll(bucket, query) : files.list(bucket, query);
+    }
+  }
+
+  /** Every key below a prefix that listings show, page by page. */
+  private static Stream<ObjectInfo> all(FileService files, String bucket, String prefix) {
+    return all(query -> files.list(bucket, query), prefix);
+  }
+
+  private static Stream<ObjectInfo> all(Function<ListQuery, ListPage> list, String prefix) {
     Stream<ObjectInfo> objects = Stream.of();
     Optional<String> after = Optional.of("");
     while (after.isPresent()) {
-      ListPage page = files.list(bucket, new ListQuery(prefix, "", after.get(), ListQuery.MAX));
+      ListPage page = list.apply(new ListQuery(prefix, "", after.get(), ListQuery.MAX));
       objects = Stream.concat(objects, page.objects().stream());
       after = page.next();
     }
@@ -71,9 +90,14 @@ public final class DataCommands {
       description = "Lists buckets, or what is directly below BUCKET/PREFIX; everything with -r.",
       mixinStandardHelpOptions = true,
       footerHeading = EXAMPLE,
-      footer = {"  forebay ls", "  forebay ls -r models/llama/"})
+      footer = {
+        "  forebay ls",
+        "  forebay ls -r models/llama/",
+        "  forebay ls --all checkpoints/run1/"
+      })
   public static final class Ls implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
+    @Mixin private Begun begun = new Begun();
 
     @Parameters(
         arity = "0..1",
@@ -105,7 +129,8 @@ public final class DataCommands {
         String after = "";
         while (true) {
           ListPage page =
-              files.list(
+              begun.list(
+                  files,
                   path.bucket(),
                   new ListQuery(path.key(), recursive ? "" : "/", after, ListQuery.MAX));
           for (String prefix : page.commonPrefixes()) {
@@ -212,9 +237,14 @@ public final class DataCommands {
       description = "Deletes BUCKET/KEY, or with -r everything below BUCKET/PREFIX.",
       mixinStandardHelpOptions = true,
       footerHeading = EXAMPLE,
-      footer = {"  forebay rm models/old.bin", "  forebay rm -r models/old/"})
+      footer = {
+        "  forebay rm models/old.bin",
+        "  forebay rm -r models/old/",
+        "  forebay rm -r --all checkpoints/run1/"
+      })
   public static final class Rm implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
+    @Mixin private Begun begun = new Begun();
 
     @Parameters(paramLabel = "BUCKET/KEY", converter = RemotePath.Converter.class)
     private RemotePath path = new RemotePath("", "");
@@ -240,7 +270,10 @@ public final class DataCommands {
           }
           return 0;
         }
-        var keys = all(files, path.bucket(), path.key()).map(ObjectInfo::key).toList();
+        var keys =
+            all(query -> begun.list(files, path.bucket(), query), path.key())
+                .map(ObjectInfo::key)
+                .toList();
         int failed = 0;
         for (int from = 0; from < keys.size(); from += 1000) {
           for (var result :

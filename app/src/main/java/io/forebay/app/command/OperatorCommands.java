@@ -394,7 +394,7 @@ public final class OperatorCommands {
       name = "delete",
       description = {
         "Deletes an empty bucket.",
-        "`forebay rm -r NAME/` empties it. Waits until its store has followed the deletions."
+        "`forebay rm -r --all NAME/` empties it. Waits until its store has followed the deletions."
       },
       mixinStandardHelpOptions = true,
       footerHeading = EXAMPLE,

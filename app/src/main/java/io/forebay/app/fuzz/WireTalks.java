@@ -182,8 +182,12 @@ final class WireTalks {
           new FileMessage.CreatePart(
               bucket, key, new UploadId(handle), number(), WriteOptions.DEFAULT);
       case 9 -> new FileMessage.Delete(bucket, "wire/" + key, WriteConditions.NONE);
-      case 10 ->
-          new FileMessage.ListKeys(bucket, new ListQuery(key, "/", "", 1 + dice.below(1_000)));
+      case 10 -> {
+        var query = new ListQuery(key, "/", "", 1 + dice.below(1_000));
+        yield dice.oneIn(2)
+            ? new FileMessage.ListKeys(bucket, query)
+            : new FileMessage.ListAllKeys(bucket, query);
+      }
       case 11 -> new FileMessage.OperatorCommand(dice.bytes(dice.below(100)));
       case 12 -> new FileMessage.AskReport();
       case 13 -> new DataMessage.ChunkRead(chunk(), group(), number(), number(), offset);

@@ -57,8 +57,7 @@ final class CommandLineTest {
           node.command("cp", "-r", "fb://data/copy/", back.toString()).expectSuccess();
       assertThat(copy.err()).contains("100%", "3.00 MiB of 3.00 MiB");
       assertThat(Files.readAllBytes(back.resolve("big"))).isEqualTo(body);
-      assertThat(node.command("rm", "-r", "data/", "--json").json().path("deleted").asInt(0))
-          .isEqualTo(3);
+      assertThat(deleted(node.command("rm", "-r", "data/", "--json"))).isEqualTo(3);
       assertThat(node.command("ls", "-r", "data/").expectSuccess().out()).isEmpty();
 
       node.command("stat", "data/in/small").expectRefusal("fb://data/in/small", "forebay ls");
@@ -184,6 +183,46 @@ final class CommandLineTest {
       assertThat(node.command("policy", "list", "--json").json()).isEmpty();
       assertThat(node.command("bucket", "list").expectSuccess().out()).doesNotContain("CACHE_ONLY");
     }
+  }
+
+  @Test
+  void aBegunCheckpointInTheWayOfABucketsDeletionIsNamedShownAndRemoved() throws Exception {
+    try (OneNode node = node("flushDelay: 1h").start()) {
+      node.command("bucket", "create", "ckpt", "--store", "none").expectSuccess();
+      node.command("policy", "set", "ckpt/run", "--marker", "_DONE", "--keep-last", "1")
+          .expectSuccess();
+      for (String key : List.of("step-7/rank-0", "step-7/rank-1", "step-8/rank-0", "step-9/a/b")) {
+        assertThat(node.put("/ckpt/run/" + key, new byte[9]).statusCode()).isEqualTo(200);
+      }
+      assertThat(node.command("ls", "-r", "ckpt/").expectSuccess().out()).isEmpty();
+      node.command("bucket", "delete", "ckpt")
+          .expectRefusal(
+              "BUCKET_NOT_EMPTY",
+              "'run/step-7/rank-0', which is of a begun checkpoint",
+              "'run/step-7/_DONE'",
+              "`forebay rm -r ckpt/run/step-7/`",
+              "`forebay ls -r --all ckpt/`");
+      HttpResponse<byte[]> refused = node.delete("/ckpt");
+      assertThat(refused.statusCode()).isEqualTo(409);
+      assertThat(new String(refused.body(), UTF_8))
+          .contains("<Code>BucketNotEmpty</Code>", "run/step-7/rank-0", "of a begun checkpoint");
+      assertThat(node.command("ls", "--all", "ckpt/run/").expectSuccess().out())
+          .contains("run/step-7/", "run/step-8/", "run/step-9/");
+      JsonNode all = node.command("ls", "-r", "--all", "ckpt/", "--json").json();
+      assertThat(all.valueStream().map(each -> each.path("key").asString("")))
+          .containsExactly(
+              "run/step-7/rank-0", "run/step-7/rank-1", "run/step-8/rank-0", "run/step-9/a/b");
+
+      node.command("rm", "ckpt/run/step-7/rank-0").expectSuccess();
+      node.command("rm", "-r", "ckpt/run/step-7/").expectSuccess();
+      assertThat(deleted(node.command("rm", "-r", "ckpt/", "--json"))).isZero();
+      assertThat(deleted(node.command("rm", "-r", "--all", "ckpt/", "--json"))).isEqualTo(2);
+      node.command("bucket", "delete", "ckpt").expectSuccess();
+    }
+  }
+
+  private static int deleted(CommandRun run) {
+    return run.json().path("deleted").asInt(-1);
   }
 
   @Test

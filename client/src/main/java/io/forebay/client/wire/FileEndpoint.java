@@ -145,6 +145,8 @@ public final class FileEndpoint {
           done(() -> files.rename(bucket, from, to));
       case FileMessage.ListKeys(var bucket, var query) ->
           Reply.of(new FileMessage.Keys(files.list(bucket, query)));
+      case FileMessage.ListAllKeys(var bucket, var query) ->
+          Reply.of(new FileMessage.Keys(files.listAll(bucket, query)));
       case FileMessage.CreateUpload(var bucket, var key, var metadata) ->
           Reply.of(new FileMessage.Upload(files.createUpload(bucket, key, metadata)));
       case FileMessage.CopyPart copy ->

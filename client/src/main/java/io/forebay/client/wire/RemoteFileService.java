@@ -222,6 +222,11 @@ public final class RemoteFileService implements FileService {
   }
 
   @Override
+  public ListPage listAll(String bucket, ListQuery query) {
+    return ask(new FileMessage.ListAllKeys(bucket, query), FileMessage.Keys.class).page();
+  }
+
+  @Override
   public UploadId createUpload(String bucket, String key, ObjectMetadata metadata) {
     return ask(
             new FileMessage.CreateUpload(bucket, ObjectKey.check(key), metadata),

@@ -153,6 +153,14 @@ public interface FileService {
    */
   ListPage list(String bucket, ListQuery query);
 
+  /**
+   * As {@link #list}, begun checkpoints included: for whoever clears up, not for readers.
+   *
+   * @throws io.forebay.core.error.ForebayException UNAVAILABLE, also while a voter leads that runs
+   *     an older version and does not know the question
+   */
+  ListPage listAll(String bucket, ListQuery query);
+
   /** Begins a multipart upload, which outlives this process. */
   UploadId createUpload(String bucket, String key, ObjectMetadata metadata);
 

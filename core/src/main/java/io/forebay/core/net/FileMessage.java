@@ -276,6 +276,10 @@ public sealed interface FileMessage extends Message {
   @Tag(264)
   record PrefixStatusAnswer(PrefixStatus status) implements FileMessage {}
 
+  /** As {@link ListKeys}, begun checkpoints included. Answered by {@link Keys}. */
+  @Tag(265)
+  record ListAllKeys(String bucket, ListQuery query) implements FileMessage {}
+
   /** Asks for what the node itself says of its state; answered by {@link Report}. */
   @Tag(300)
   record AskReport() implements FileMessage {}

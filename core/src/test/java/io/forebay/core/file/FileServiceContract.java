@@ -25,6 +25,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
 import java.util.TreeSet;
+import java.util.function.Function;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -148,6 +149,18 @@ public abstract class FileServiceContract {
     assertThat(keys("run/2/r", "")).containsExactly("run/2/rank-0");
     assertThat(files.stat(BUCKET, "run/2/rank-0")).isPresent();
     assertThat(files.prefixStatus(BUCKET, "run/").objects()).isEqualTo(5);
+    assertThat(everything("", ""))
+        .containsExactly(
+            "run/1/deep/rank-1",
+            "run/1/done",
+            "run/1/rank-0",
+            "run/2/rank-0",
+            "run/latest",
+            "seen");
+    assertThat(everything("run/", "/")).containsExactly("run/1/", "run/2/", "run/latest");
+    refused(
+        ErrorCode.NO_SUCH_BUCKET,
+        () -> files.listAll("none", new ListQuery("", "", "", ListQuery.MAX)));
 
     put("run/2/done", "");
     assertThat(keys("run/", "/")).containsExactly("run/1/", "run/2/", "run/latest");
@@ -650,10 +663,20 @@ public abstract class FileServiceContract {
   }
 
   private List<String> pages(String prefix, String delimiter, int max) {
+    return pages(query -> files.list(BUCKET, query), prefix, delimiter, max);
+  }
+
+  /** In pages of two. */
+  private List<String> everything(String prefix, String delimiter) {
+    return pages(query -> files.listAll(BUCKET, query), prefix, delimiter, 2);
+  }
+
+  private static List<String> pages(
+      Function<ListQuery, ListPage> list, String prefix, String delimiter, int max) {
     var all = new ArrayList<String>();
     String startAfter = "";
     while (true) {
-      ListPage page = files.list(BUCKET, new ListQuery(prefix, delimiter, startAfter, max));
+      ListPage page = list.apply(new ListQuery(prefix, delimiter, startAfter, max));
       assertThat(page.objects().size() + page.commonPrefixes().size()).isLessThanOrEqualTo(max);
       var merged = new TreeSet<>(ObjectKey.ORDER);
       page.objects().forEach(object -> merged.add(object.key()));

@@ -439,6 +439,15 @@ public final class MemoryFileService implements FileService {
 
   @Override
   public ListPage list(String bucket, ListQuery query) {
+    return list(bucket, query, false);
+  }
+
+  @Override
+  public ListPage listAll(String bucket, ListQuery query) {
+    return list(bucket, query, true);
+  }
+
+  private ListPage list(String bucket, ListQuery query, boolean begun) {
     var objects = new ArrayList<ObjectInfo>();
     var prefixes = new ArrayList<String>();
     lock.lock();
@@ -461,7 +470,7 @@ public final class MemoryFileService implements FileService {
         String prefix =
             delimiterAt < 0 ? "" : key.substring(0, delimiterAt + query.delimiter().length());
         if ((!prefix.isEmpty() && prefix.equals(rolled))
-            || isBegun(state(bucket), query.prefix(), key)) {
+            || (!begun && isBegun(state(bucket), query.prefix(), key))) {
           continue;
         }
         if (objects.size() + prefixes.size() == query.max()) {

@@ -101,7 +101,9 @@ final class Contents {
             + bucket.name()
             + "/"
             + directory.get()
-            + "` deletes it";
+            + "` deletes it, `forebay ls -r --all "
+            + bucket.name()
+            + "/` shows all that the bucket holds";
       }
     }
     return "it holds '"

@@ -756,10 +756,22 @@ public final class NodeFileService implements FileService {
                 query.delimiter(),
                 query.startAfter(),
                 query.max()));
-    if (answer instanceof NamespaceAnswer.Listing(var objects, var prefixes, var next)) {
-      return new ListPage(objects.stream().map(head -> head.info(bucket)).toList(), prefixes, next);
+    if (answer instanceof NamespaceAnswer.Listing listing) {
+      return page(bucket, listing);
     }
     throw unexpected(answer);
+  }
+
+  private static ListPage page(String bucket, NamespaceAnswer.Listing listing) {
+    return new ListPage(
+        listing.objects().stream().map(head -> head.info(bucket)).toList(),
+        listing.commonPrefixes(),
+        listing.next());
+  }
+
+  @Override
+  public ListPage listAll(String bucket, ListQuery query) {
+    return page(bucket, contents.page(require(bucket).id(), query));
   }
 
   @Override
