@@ -125,6 +125,11 @@ final class Judge {
     return violations;
   }
 
+  /** Whether no promise was broken so far. */
+  boolean sound() {
+    return violations.isEmpty();
+  }
+
   /** What had happened when the first promise was broken. */
   List<String> scene() {
     return scene;

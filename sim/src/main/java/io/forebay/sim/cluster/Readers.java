@@ -100,7 +100,7 @@ public final class Readers {
     } catch (IllegalStateException failure) {
       scenario.judge.violation("a thread ended with " + failure.getMessage());
     }
-    if (!scenario.done && scenario.judge.violations().isEmpty()) {
+    if (!scenario.done && scenario.judge.sound()) {
       scenario.judge.violation("the scenario did not end in an hour");
     }
     return new Checkpoint.Report(
@@ -116,10 +116,6 @@ public final class Readers {
         scenario.world.nanoTime(),
         List.copyOf(scenario.judge.violations()),
         scenario.judge.scene());
-  }
-
-  private boolean sound() {
-    return judge.violations().isEmpty();
   }
 
   private void play() {
@@ -148,7 +144,7 @@ public final class Readers {
       client.spawn(
           "client",
           () -> {
-            while (sound() && operations < plan.operations()) {
+            while (judge.sound() && operations < plan.operations()) {
               client.sleep(random.nextLong(reads ? 30 * MILLI : 600 * MILLI));
               if (reads) {
                 read();

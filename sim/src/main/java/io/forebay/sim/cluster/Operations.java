@@ -1,0 +1,566 @@
+package io.forebay.sim.cluster;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Synthetic;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.file.BodyWriter;
+import io.forebay.core.file.CompletedPart;
+import io.forebay.core.file.CopyOptions;
+import io.forebay.core.file.FileService;
+import io.forebay.core.file.ListPage;
+import io.forebay.core.file.ListQuery;
+import io.forebay.core.file.ObjectInfo;
+import io.forebay.core.file.ObjectMetadata;
+import io.forebay.core.file.ObjectReader;
+import io.forebay.core.file.PartInfo;
+import io.forebay.core.file.ReadConditions;
+import io.forebay.core.file.StoreConflict;
+import io.forebay.core.file.WriteConditions;
+import io.forebay.core.file.WriteOptions;
+import io.forebay.core.id.UploadId;
+import io.forebay.sim.world.SimEnv;
+import io.forebay.sim.world.SimWorld;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.random.RandomGenerator;
+
+/**
+ * What a client does with a node's files, and what must come of it by the history of what was
+ * acknowledged (C1). Each asks a node, from its own process or through another, and is counted;
+ * what fails is told in the world's log.
+ */
+final class Operations {
+  private static final long SECOND = 1_000_000_000L;
+  // What a writer is told only when the log has nothing of it.
+  private static final Set<ErrorCode> REFUSALS =
+      EnumSet.of(ErrorCode.PRECONDITION_FAILED, ErrorCode.QUOTA_EXCEEDED);
+  // A writer gives up after 30 s, each of its commands after 15 s, and nobody is paused for longer
+  // than 20 s.
+  private static final long OPERATION_NANOS = 180 * SECOND;
+
+  /** Something that a client does, in a process, with a node's files. */
+  @FunctionalInterface
+  interface Act {
+    void run(SimEnv env, FileService files);
+  }
+
+  private final SimWorld world;
+  private final SimEnv client;
+  private final RandomGenerator random;
+  private final Judge judge;
+  private final Optional<SimStore> store;
+  private final SimCluster cluster;
+  private final KeySpace keys;
+  private long nextVersion = 1;
+  private long asked;
+  private long acknowledged;
+
+  /**
+   * @param client whose threads ask
+   * @param store behind the buckets that have one
+   */
+  Operations(
+      SimWorld world,
+      SimEnv client,
+      RandomGenerator random,
+      Judge judge,
+      Optional<SimStore> store,
+      SimCluster cluster,
+      KeySpace keys) {
+    this.world = world;
+    this.client = client;
+    this.random = random;
+    this.judge = judge;
+    this.store = store;
+    this.cluster = cluster;
+    this.keys = keys;
+  }
+
+  /** How many were asked of nodes that ran. */
+  long asked() {
+    return asked;
+  }
+
+  /** How many succeeded. */
+  long acknowledged() {
+    return acknowledged;
+  }
+
+  /** What is to be written next, of a length that chance gives. */
+  History.Version version() {
+    int kind = random.nextInt(100);
+    long length =
+        kind < 10
+            ? random.nextLong(1, 2_048)
+            : kind < 96 ? random.nextLong(2_050, 40_000) : random.nextLong(900_000, 2_300_000);
+    return version(length);
+  }
+
+  /** What is to be written next. */
+  History.Version version(long length) {
+    while (true) {
+      var version = new History.Version(nextVersion++, random.nextLong(), length);
+      if (judge
+          .history()
+          .intend(version, new Synthetic(version.seed(), 0, (int) length).crc32c())) {
+        return version;
+      }
+    }
+  }
+
+  private void pour(SimEnv env, History.Version version, BodyWriter<?> body) {
+    // A slow writer's chunk is admitted under one epoch and finished under another; a very slow
+    // one's session ends meanwhile.
+    int kind = random.nextInt(100);
+    long pause =
+        kind == 0 ? random.nextLong(15 * SECOND) : kind < 12 ? random.nextLong(1, 3 * SECOND) : 0;
+    // The first slice is longer than what lies in a manifest, or is all: slabs of a process do not
+    // come to lie on simulated disks that way.
+    int slice = version.lengthBytes() > 100_000 ? 1 << 18 : random.nextInt(2_049, 20_000);
+    for (long at = 0; at < version.lengthBytes(); at += slice) {
+      body.write(
+          new Synthetic(version.seed(), at, (int) Math.min(slice, version.lengthBytes() - at)));
+      if (pause > 0) {
+        env.sleep(pause);
+        pause /= 2;
+      }
+    }
+  }
+
+  /** With the length announced or not, and with an MD5 or without. */
+  private WriteOptions options(History.Version version, WriteConditions conditions) {
+    return new WriteOptions(
+        ObjectMetadata.NONE,
+        conditions,
+        random.nextBoolean() ? OptionalLong.of(version.lengthBytes()) : OptionalLong.empty(),
+        random.nextBoolean());
+  }
+
+  /** Returns whether it was acknowledged. */
+  boolean write(int index, Place place, String key) {
+    return write(index, place, key, version());
+  }
+
+  /** Returns whether it was acknowledged. */
+  boolean write(int index, Place place, String key, History.Version version) {
+    boolean absent = random.nextInt(12) == 0;
+    WriteOptions options = options(version, absent ? WriteConditions.ABSENT : WriteConditions.NONE);
+    long began = world.nanoTime();
+    Optional<ForebayException> failure =
+        perform(
+            index,
+            place.bucket() + "/" + key + (absent ? " := if absent " : " := ") + version,
+            (env, files) -> {
+              ObjectInfo info;
+              try (BodyWriter<ObjectInfo> body = files.create(place.bucket(), key, options)) {
+                pour(env, version, body);
+                info = body.publish(Optional.empty());
+              }
+              acknowledge(env, place, key, info, version, began);
+              if (absent && judge.history().replaced(place.id(), key, info.generation())) {
+                judge.violation("C1: " + key + " was written if absent, and there was one");
+              }
+            });
+    if (failure.filter(each -> REFUSALS.contains(each.code())).isPresent()
+        && judge.history().wrote(place.id(), key, version)) {
+      judge.violation("C1: the log has " + version + " of " + key + "; refused: " + failure.get());
+    }
+    return failure.isEmpty();
+  }
+
+  private void acknowledge(
+      SimEnv env, Place place, String key, ObjectInfo info, History.Version version, long began) {
+    env.checkAlive();
+    if (place.backed() && key.startsWith(KeySpace.THROUGH)) {
+      store.orElseThrow().judge().through(place.id(), key, info.generation());
+    }
+    if (!judge
+        .history()
+        .took(place.id(), key, info.generation(), version, began, world.nanoTime())) {
+      judge.violation(
+          "C1: "
+              + key
+              + " was acknowledged as "
+              + info.generation()
+              + " of "
+              + version
+              + ", which the log does not have");
+    }
+  }
+
+  void delete(int index, Place place, String key) {
+    boolean together = random.nextInt(4) == 0;
+    long began = world.nanoTime();
+    perform(
+        index,
+        place.bucket() + "/" + key + " deleted",
+        (env, files) -> {
+          if (together) {
+            Optional<ForebayException> refused =
+                files.deleteMany(place.bucket(), List.of(key)).getFirst().failure();
+            if (refused.isPresent()) {
+              throw refused.get();
+            }
+          } else {
+            files.delete(place.bucket(), key, WriteConditions.NONE);
+          }
+          env.checkAlive();
+          if (!judge
+              .history()
+              .between(place.id(), key, began, world.nanoTime())
+              .contains(Optional.<History.Version>empty())) {
+            judge.violation("C1: the deletion of " + key + " was acknowledged and did not happen");
+          }
+        });
+  }
+
+  void copy(int index, Place place, String from, String to) {
+    if (from.equals(to)) {
+      return;
+    }
+    perform(
+        index,
+        place.bucket() + "/" + to + " := copy of " + from,
+        (env, files) ->
+            files.copy(
+                place.bucket(),
+                from,
+                ReadConditions.NONE,
+                place.bucket(),
+                to,
+                CopyOptions.DEFAULT));
+  }
+
+  /** A copy from another bucket, whose family, and perhaps store, is another one. */
+  void cross(int index, Place from, String key, Place to) {
+    String target = keys.crossed();
+    long began = world.nanoTime();
+    perform(
+        index,
+        to.bucket() + "/" + target + " := copy of " + from.bucket() + "/" + key,
+        (env, files) -> {
+          ObjectInfo made =
+              files.copy(
+                  from.bucket(),
+                  key,
+                  ReadConditions.NONE,
+                  to.bucket(),
+                  target,
+                  CopyOptions.DEFAULT);
+          env.checkAlive();
+          Optional<History.Version> copied = judge.history().of(made.generation().value());
+          if (copied.isEmpty()
+              || !judge
+                  .history()
+                  .between(from.id(), key, began, world.nanoTime())
+                  .contains(copied)) {
+            judge.violation("C1: " + target + " is " + copied + ", which " + key + " never held");
+          }
+        });
+  }
+
+  void rename(int index, Place place, String from, String to) {
+    if (from.equals(to)) {
+      return;
+    }
+    perform(
+        index,
+        place.bucket() + "/" + from + " renamed to " + to,
+        (env, files) -> files.rename(place.bucket(), from, to));
+  }
+
+  /** Returns whether it was acknowledged; no key twice. */
+  boolean upload(int index, Place place, String key) {
+    History.Version version = version();
+    long began = world.nanoTime();
+    WriteOptions options = options(version, WriteConditions.NONE);
+    // Never what may refer to a store object: left open, it would keep that for a week (F6).
+    boolean givesUp = !place.backed() && random.nextInt(4) == 0;
+    judge.history().intendUpload(place.id(), key, version);
+    return perform(
+            index,
+            place.bucket() + "/" + key + " uploaded as " + version,
+            (env, files) -> {
+              UploadId upload = files.createUpload(place.bucket(), key, ObjectMetadata.NONE);
+              PartInfo part;
+              try (BodyWriter<PartInfo> body =
+                  files.createPart(place.bucket(), key, upload, 1, options)) {
+                pour(env, version, body);
+                part = body.publish(Optional.empty());
+              }
+              if (givesUp) {
+                giveUp(files, place, key, upload);
+                return;
+              }
+              ObjectInfo info =
+                  files.completeUpload(
+                      place.bucket(),
+                      key,
+                      upload,
+                      List.of(new CompletedPart(1, part.etag())),
+                      WriteConditions.NONE,
+                      OptionalLong.empty());
+              acknowledge(env, place, key, info, version, began);
+            })
+        .isEmpty();
+  }
+
+  /** Adds a copied part to an upload, looks at it, and drops it. */
+  private void giveUp(FileService files, Place place, String key, UploadId upload) {
+    files.copyPart(
+        place.bucket(),
+        key,
+        upload,
+        2,
+        place.bucket(),
+        keys.key(),
+        ReadConditions.NONE,
+        Optional.empty());
+    int parts = files.listParts(place.bucket(), key, upload, 0, 1_000).parts().size();
+    if (parts != 2) {
+      judge.violation("C1: an upload of " + key + " has " + parts + " parts and not 2");
+    }
+    files.abortUpload(place.bucket(), key, upload);
+  }
+
+  /** Says keep or take about each conflict. */
+  void decide(int index, Place place) {
+    perform(
+        index,
+        place.bucket() + " is decided about",
+        (env, files) -> {
+          for (StoreConflict each : files.conflicts(place.bucket())) {
+            files.resolveConflict(
+                place.bucket(),
+                each.key(),
+                random.nextBoolean()
+                    ? StoreConflict.Resolution.KEEP
+                    : StoreConflict.Resolution.TAKE,
+                each.generation(),
+                each.storeEtag());
+          }
+        });
+  }
+
+  /** Listings and reports. */
+  void look(int index, Place place, String key) {
+    switch (random.nextInt(8)) {
+      case 0 ->
+          perform(
+              index,
+              place.bucket() + " is asked for uploads",
+              (env, files) -> files.listUploads(place.bucket(), "", "", Optional.empty(), 1_000));
+      case 1 ->
+          perform(
+              index,
+              place.bucket() + "/" + key + " is asked for its places",
+              (env, files) -> files.pathStatus(place.bucket(), key));
+      case 2 ->
+          perform(
+              index,
+              place.bucket() + " is asked for its flush",
+              (env, files) -> files.flushStatus(place.bucket(), ""));
+      case 3 ->
+          perform(
+              index,
+              place.bucket() + "/" + key + " gets a header",
+              (env, files) -> {
+                ObjectInfo now =
+                    files.changeHeaders(place.bucket(), key, Map.of("x-amz-tagging", "a=b"));
+                files.partsOf(place.bucket(), key, now.generation(), 0, 1_000);
+              });
+      case 4 -> directories(index, place);
+      default -> list(index, place);
+    }
+  }
+
+  /** Directories are listed when something below them is there. */
+  private void directories(int index, Place place) {
+    long began = world.nanoTime();
+    perform(
+        index,
+        place.bucket() + "'s directories are listed",
+        (env, files) -> {
+          var found = new TreeSet<String>();
+          Optional<String> after = Optional.of("");
+          while (after.isPresent()) {
+            ListPage page =
+                files.list(
+                    place.bucket(), new ListQuery("", "/", after.get(), random.nextInt(1, 4)));
+            found.addAll(page.commonPrefixes());
+            after = page.next();
+          }
+          env.checkAlive();
+          var always = new TreeSet<String>();
+          var sometimes = new TreeSet<String>();
+          for (String key : judge.history().keys(place.id())) {
+            String directory = key.substring(0, key.indexOf('/') + 1);
+            List<Long> held = judge.history().generations(place.id(), key, began, world.nanoTime());
+            List<Long> markers = markers(place, key, began, held);
+            if (!held.contains(0L) && !markers.contains(0L)) {
+              always.add(directory);
+            }
+            if (!held.stream().allMatch(each -> each == 0)
+                && !markers.stream().allMatch(each -> each == 0)) {
+              sometimes.add(directory);
+            }
+          }
+          if (!found.containsAll(always) || !sometimes.containsAll(found)) {
+            judge.violation(
+                "C1: "
+                    + found
+                    + " were listed; there were always "
+                    + always
+                    + ", and at times "
+                    + sometimes);
+          }
+        });
+  }
+
+  /** What the marker of a key's checkpoint held since then; of another key what that held. */
+  private List<Long> markers(Place place, String key, long began, List<Long> held) {
+    return judge
+        .policies()
+        .marker(place.id(), key)
+        .map(marker -> judge.history().generations(place.id(), marker, began, world.nanoTime()))
+        .orElse(held);
+  }
+
+  /**
+   * A listing shows what each key held at some moment of it; of a checkpoint nothing but while its
+   * marker was there.
+   */
+  private void list(int index, Place place) {
+    long began = world.nanoTime();
+    perform(
+        index,
+        place.bucket() + " is listed",
+        (env, files) -> {
+          var found = new TreeMap<String, Long>();
+          Optional<String> after = Optional.of("");
+          while (after.isPresent()) {
+            ListPage page =
+                files.list(
+                    place.bucket(), new ListQuery("", "", after.get(), random.nextInt(1, 40)));
+            page.objects().forEach(each -> found.put(each.key(), each.generation().value()));
+            after = page.next();
+          }
+          env.checkAlive();
+          for (String key : judge.history().keys(place.id())) {
+            long listed = found.getOrDefault(key, 0L);
+            List<Long> held = judge.history().generations(place.id(), key, began, world.nanoTime());
+            List<Long> markers = markers(place, key, began, held);
+            boolean right =
+                listed == 0
+                    ? held.contains(0L) || markers.contains(0L)
+                    : held.contains(listed) && !markers.stream().allMatch(each -> each == 0);
+            if (!right) {
+              judge.violation(
+                  "C1: "
+                      + key
+                      + " was listed as "
+                      + listed
+                      + "; it held "
+                      + held
+                      + ", the marker "
+                      + markers);
+            }
+          }
+        });
+  }
+
+  /**
+   * What is read is what the key held at some moment of the reading.
+   *
+   * @param mustWork nothing is broken
+   */
+  void read(int index, Place place, String key, boolean mustWork) {
+    String what = place.bucket() + "/" + key + " read";
+    Optional<ForebayException> failure =
+        perform(index, what, (env, files) -> readOne(files, env, place, key));
+    if (mustWork && failure.isPresent()) {
+      judge.violation(
+          what + " at n" + index + " failed while nothing was broken: " + failure.get());
+    }
+  }
+
+  private void readOne(FileService files, SimEnv env, Place place, String key) {
+    long began = world.nanoTime();
+    ObjectReader reader;
+    try {
+      reader = files.open(place.bucket(), key, ReadConditions.NONE);
+    } catch (ForebayException failure) {
+      env.checkAlive();
+      if (failure.code() != ErrorCode.NOT_FOUND) {
+        throw failure;
+      }
+      List<Optional<History.Version>> held =
+          judge.history().between(place.id(), key, began, world.nanoTime());
+      if (!held.contains(Optional.<History.Version>empty())) {
+        judge.violation("C1: " + key + " was not found; it held " + held);
+      }
+      return;
+    }
+    try (reader) {
+      env.checkAlive();
+      List<Optional<History.Version>> held =
+          judge.history().between(place.id(), key, began, world.nanoTime());
+      long length = reader.info().lengthBytes();
+      var matching = new ArrayList<History.Version>();
+      for (Optional<History.Version> version : held) {
+        version.filter(each -> each.lengthBytes() == length).ifPresent(matching::add);
+      }
+      for (long at = 0; at < length && judge.sound(); ) {
+        Bytes bytes = reader.read(at, (int) Math.min(1 << 18, length - at));
+        long from = at;
+        int crc = bytes.crc32c();
+        int count = bytes.length();
+        matching.removeIf(version -> new Synthetic(version.seed(), from, count).crc32c() != crc);
+        at += count;
+        bytes.release();
+      }
+      if (matching.isEmpty()) {
+        judge.violation("C1: " + key + " was read as " + reader.info() + "; it held " + held);
+      }
+    }
+  }
+
+  /**
+   * Counts, tells and bounds one operation on a node's files, from its own process or from another;
+   * empty when it succeeded.
+   */
+  Optional<ForebayException> perform(int index, String what, Act act) {
+    asked++;
+    int drawn = random.nextInt(3) == 0 ? random.nextInt(cluster.size()) : index;
+    int process = cluster.runs(drawn) ? drawn : index;
+    SimEnv env = cluster.env(process);
+    FileService files = cluster.files(process, index);
+    Optional<ForebayException> failure = in(process, () -> act.run(env, files));
+    if (failure.isEmpty()) {
+      acknowledged++;
+    }
+    world
+        .log()
+        .add(
+            world.nanoTime(),
+            "n"
+                + index
+                + (process == index ? " " : " through n" + process + " ")
+                + what
+                + failure.map(each -> ": " + each.getMessage()).orElse(""));
+    return failure;
+  }
+
+  /** Runs something in a node's process; empty when it was done, else why not (or not known). */
+  Optional<ForebayException> in(int index, Runnable action) {
+    return cluster.in(client, index, OPERATION_NANOS, action);
+  }
+}
