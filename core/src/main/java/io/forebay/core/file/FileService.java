@@ -148,8 +148,8 @@ public interface FileService {
 
   /**
    * One page of keys in {@link ObjectKey#ORDER}. Checkpoints whose marker is not published are left
-   * out ({@link PrefixPolicy}, decision 0024), but for whoever names their directory in the prefix.
-   * A page that has a next one may be empty.
+   * out ({@link PrefixPolicy}, decision 0024), but for whoever names their directory in the prefix,
+   * or goes on behind a key in it. A page that has a next one may be empty.
    */
   ListPage list(String bucket, ListQuery query);
 

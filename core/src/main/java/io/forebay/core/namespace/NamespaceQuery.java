@@ -38,7 +38,8 @@ public sealed interface NamespaceQuery {
 
   /**
    * A page of keys; as {@link io.forebay.core.file.ListQuery}. Checkpoints without their marker are
-   * passed over (decision 0024), so a page with a next one may be empty. Answer: {@code Listing}.
+   * passed over (decision 0024) but those that it names or begins inside of, so a page with a next
+   * one may be empty. Answer: {@code Listing}.
    */
   @Tag(3)
   record ListObjects(BucketId bucket, String prefix, String delimiter, String startAfter, int max)

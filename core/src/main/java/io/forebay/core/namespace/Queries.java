@@ -57,7 +57,7 @@ final class Queries {
       case NamespaceQuery.OfGeneration q -> ofGeneration(q.generation());
       case NamespaceQuery.ListObjects q -> {
         var tree = new Tree(view);
-        yield list(q, tree, Begun.hidden(view, tree, q.bucket(), Keys.utf8(q.prefix())));
+        yield list(q, tree, Begun.hidden(view, tree, q));
       }
       case NamespaceQuery.ListAll q -> {
         var tree = new Tree(view);

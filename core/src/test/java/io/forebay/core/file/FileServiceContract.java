@@ -173,6 +173,22 @@ public abstract class FileServiceContract {
   }
 
   @Test
+  void whoDeletesPageByPageIsShownTheRestOfACheckpointWhoseMarkerIsGone() {
+    for (String key :
+        List.of("1/a", "1/b", "1/done", "1/e", "1/f", "2/a", "2/done", "2/e", "3/a")) {
+      put("run/" + key, "x");
+    }
+    files.setPolicies(BUCKET, List.of(new PrefixPolicy("run/", "done", 1, 0, 0)));
+    for (Optional<String> after = Optional.of(""); after.isPresent(); ) {
+      ListPage page = files.list(BUCKET, new ListQuery("", "", after.get(), 3));
+      page.objects().forEach(each -> files.delete(BUCKET, each.key(), WriteConditions.NONE));
+      after = page.next();
+    }
+    files.setPolicies(BUCKET, List.of());
+    assertThat(keys("", "")).as("it was begun all the time").containsExactly("run/3/a");
+  }
+
+  @Test
   void whatIsInNoStoreIsCountedBelowAPrefix() {
     put("run/1/a", "12345");
     put("run/1/b", "123");

@@ -470,7 +470,7 @@ public final class MemoryFileService implements FileService {
         String prefix =
             delimiterAt < 0 ? "" : key.substring(0, delimiterAt + query.delimiter().length());
         if ((!prefix.isEmpty() && prefix.equals(rolled))
-            || (!begun && isBegun(state(bucket), query.prefix(), key))) {
+            || (!begun && isBegun(state(bucket), query, key))) {
           continue;
         }
         if (objects.size() + prefixes.size() == query.max()) {
@@ -491,15 +491,20 @@ public final class MemoryFileService implements FileService {
     }
   }
 
-  /** Whether a key is of a checkpoint without its marker that the listing does not name. */
-  private static boolean isBegun(State state, String listed, String key) {
+  /**
+   * Whether a key is of a checkpoint without its marker that the listing neither names nor begins
+   * in.
+   */
+  private static boolean isBegun(State state, ListQuery query, String key) {
     return state.policies.stream()
         .anyMatch(policy ->
             policy
                 .checkpointOf(key)
+                .filter(directory -> !query.prefix().startsWith(directory))
                 .filter(directory ->
-                    !listed.startsWith(directory)
-                        && !state.objects.containsKey(directory + policy.marker()))
+                    !query.startAfter().startsWith(directory)
+                        || query.startAfter().equals(directory))
+                .filter(directory -> !state.objects.containsKey(directory + policy.marker()))
                 .isPresent());
   }
 

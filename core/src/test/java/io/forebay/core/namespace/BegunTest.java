@@ -61,12 +61,15 @@ final class BegunTest {
     policies = next;
   }
 
-  private boolean isHidden(String listed, String key) {
+  private boolean isHidden(String listed, String start, String key) {
     for (PrefixPolicy policy : policies) {
       int slash = key.indexOf('/', policy.prefix().length());
       if (policy.ofCheckpoints() && key.startsWith(policy.prefix()) && slash >= 0) {
         String directory = key.substring(0, slash + 1);
-        return !listed.startsWith(directory) && !keys.contains(directory + policy.marker());
+        boolean inside = start.startsWith(directory) && !start.equals(directory);
+        return !inside
+            && !listed.startsWith(directory)
+            && !keys.contains(directory + policy.marker());
       }
     }
     return false;
@@ -77,7 +80,7 @@ final class BegunTest {
     for (String key : keys) {
       if (!key.startsWith(prefix)
           || ObjectKey.ORDER.compare(key, start) <= 0
-          || isHidden(prefix, key)) {
+          || isHidden(prefix, start, key)) {
         continue;
       }
       int at = delimiter.isEmpty() ? -1 : key.indexOf(delimiter, prefix.length());
@@ -158,6 +161,29 @@ final class BegunTest {
             .isEqualTo(expected(prefix, delimiter, next.get()));
         set(before);
       }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4})
+  void whoDeletesPageByPageIsShownAllThatWasShownAtTheBeginning(long seed) {
+    var random = new SplittableRandom(seed);
+    for (int step = 0; step < 200; step++) {
+      while (keys.size() < 40) {
+        publish(key(random));
+      }
+      set(POLICIES.get(random.nextInt(POLICIES.size())));
+      String prefix = pick(PREFIXES, random);
+      List<String> shown = expected(prefix, "", "").objects();
+      int max = random.nextInt(1, 5);
+      var deleted = new Listed();
+      Optional<String> after = Optional.of("");
+      while (after.isPresent()) {
+        int from = deleted.objects().size();
+        after = page(prefix, "", after.get(), max, deleted);
+        deleted.objects().subList(from, deleted.objects().size()).forEach(this::delete);
+      }
+      assertThat(deleted.objects()).isEqualTo(shown);
     }
   }
 
