@@ -134,6 +134,10 @@ public enum Rule {
   POLICY_COUNT,
   /** The newest complete checkpoint does not run out. */
   POLICY_NEWEST,
+  /** A checkpoint that is written anew in place is not let go by its old marker. */
+  POLICY_ANEW,
+  /** What is overwritten in a checkpoint that is in the store goes there again. */
+  POLICY_TURN,
   /** Groups move from the fullest volumes to the emptiest ones. */
   BALANCED,
   /** Who moves out of a group stays until the new member is in sync. */

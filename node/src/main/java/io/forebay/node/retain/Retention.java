@@ -56,6 +56,7 @@ public final class Retention {
   private final BooleanSupplier leads;
   private final ControlPlane plane;
   private final TreeSet<String> warned = new TreeSet<>(); // the loop's own
+  private long looks; // the loop's own
 
   /**
    * @param leads whether this voter is the one to act
@@ -75,6 +76,10 @@ public final class Retention {
 
     long number() {
       return Retention.number(marker);
+    }
+
+    Generation generation() {
+      return marker.generation();
     }
   }
 
@@ -120,6 +125,7 @@ public final class Retention {
 
   /** Looks once at everything that has a policy. */
   void round() {
+    looks++;
     if (!(plane.query(new NamespaceQuery.AllPolicies())
         instanceof NamespaceAnswer.Policies(var all))) {
       return;
@@ -151,7 +157,7 @@ public final class Retention {
               marker -> complete.add(new Checkpoint(directory, marker)),
               () -> begun.add(directory));
     }
-    complete.sort(Comparator.comparingLong(each -> each.marker().generation().value()));
+    complete.sort(Comparator.comparingLong(each -> each.generation().value()));
     List<Checkpoint> counted = policy.flushEvery() > 0 ? counted(bucket, complete) : complete;
     long horizon = horizonMillis(policy);
     int newest = Rule.POLICY_NEWEST.holds() ? counted.size() - 1 : counted.size();
@@ -159,20 +165,61 @@ public final class Retention {
       Checkpoint each = counted.get(i);
       int newer = counted.size() - 1 - i;
       if (policy.flushEvery() > 0 && each.number() % policy.flushEvery() == 0) {
-        // Of the newest ones also what came behind the marker.
-        if (each.held() || newer < Math.max(1, policy.keepLast())) {
+        // Also what came behind the marker: of the newest ones at once, of the others, each of
+        // which
+        // costs a listing, in turn.
+        if (each.held()
+            || newer < Math.max(1, policy.keepLast())
+            || (Rule.POLICY_TURN.holds() && i == looks % counted.size())) {
           flush(bucket, each);
         }
-      } else if (each.held() && policy.keepLast() > 0 && newer >= policy.keepLast()) {
-        letGo(bucket, policy, each.directory(), Long.MAX_VALUE);
-      } else if (each.held() && i < newest && each.marker().modifiedMillis() <= horizon) {
-        letGo(bucket, policy, each.directory(), horizon);
+      } else if (each.held()) {
+        Optional<Generation> marker = Optional.of(each.generation());
+        boolean gone = false;
+        if (policy.keepLast() > 0 && newer >= policy.keepLast()) {
+          Checkpoint spare = counted.get(counted.size() - 1 - policy.keepLast());
+          gone =
+              letGo(
+                  bucket,
+                  policy,
+                  each.directory(),
+                  marker,
+                  object -> over(object.generation(), each, spare));
+        }
+        if (!gone && i < newest && each.marker().modifiedMillis() <= horizon) {
+          expire(bucket, policy, each.directory(), marker, horizon);
+        }
       }
     }
     for (String directory : begun) {
-      if (policy.expireMillis() > 0 && !uploading(bucket, directory)) {
-        letGo(bucket, policy, directory, horizon);
-      }
+      expire(bucket, policy, directory, Optional.empty(), horizon);
+    }
+  }
+
+  /**
+   * What came behind its marker may be of a checkpoint that is being written anew in place. So it
+   * stays until one more are newer than are kept: while one is written, another may become
+   * complete.
+   *
+   * @param spare the newest that is not kept
+   */
+  private static boolean over(Generation object, Checkpoint of, Checkpoint spare) {
+    return object.value() <= of.generation().value()
+        || object.value() < spare.generation().value()
+        || !Rule.POLICY_ANEW.holds();
+  }
+
+  /**
+   * A directory goes when its newest object has had its time; a long upload is no abandoned one.
+   */
+  private void expire(
+      Bucket bucket,
+      PrefixPolicy policy,
+      String directory,
+      Optional<Generation> marker,
+      long horizonMillis) {
+    if (policy.expireMillis() > 0 && !uploading(bucket, directory)) {
+      letGo(bucket, policy, directory, marker, object -> object.modifiedMillis() <= horizonMillis);
     }
   }
 
@@ -259,8 +306,18 @@ public final class Retention {
         objects.stream().mapToLong(each -> each.generation().value()).max().orElseThrow());
   }
 
-  /** A directory goes when all of it is in the cache only, and was published by then. */
-  private void letGo(Bucket bucket, PrefixPolicy policy, String directory, long horizonMillis) {
+  /**
+   * A directory goes when all of it is in the cache only and had its time; returns whether it went.
+   *
+   * @param marker which the directory was judged by; empty: it had none
+   * @param over whether an object had its time
+   */
+  private boolean letGo(
+      Bucket bucket,
+      PrefixPolicy policy,
+      String directory,
+      Optional<Generation> marker,
+      Predicate<ObjectHead> over) {
     var newest = new long[1];
     boolean whole =
         pages(
@@ -269,23 +326,27 @@ public final class Retention {
             "",
             page -> {
               for (ObjectHead object : page.objects()) {
-                if (!gone(object, horizonMillis)) {
+                if (object.flush() != FlushState.CACHE_ONLY || !over.test(object)) {
                   return false;
                 }
                 newest[0] = Math.max(newest[0], object.generation().value());
               }
               return true;
             });
-    if (whole && newest[0] > 0) {
-      int count = letGo(bucket, policy, directory, new Generation(newest[0]));
-      if (count > 0) {
-        LOG.info("let go {}/{}: {} objects that were in no store", bucket.name(), directory, count);
-      }
+    if (!whole || newest[0] == 0) {
+      return false;
     }
-  }
-
-  private static boolean gone(ObjectHead object, long horizonMillis) {
-    return object.flush() == FlushState.CACHE_ONLY && object.modifiedMillis() <= horizonMillis;
+    // Another marker that comes from here on is newer than all that was seen, and nothing goes.
+    Optional<Generation> still =
+        stat(bucket, directory + policy.marker()).map(ObjectHead::generation);
+    if (!still.equals(marker) && Rule.POLICY_ANEW.holds()) {
+      return false;
+    }
+    int count = letGo(bucket, policy, directory, new Generation(newest[0]));
+    if (count > 0) {
+      LOG.info("let go {}/{}: {} objects that were in no store", bucket.name(), directory, count);
+    }
+    return count > 0;
   }
 
   private int letGo(Bucket bucket, PrefixPolicy policy, String path, Generation upTo) {
@@ -317,7 +378,9 @@ public final class Retention {
         page -> {
           for (ObjectHead object : page.objects()) {
             // A key that ends with '/' would name all that is below it.
-            if (gone(object, horizon) && !object.key().endsWith("/")) {
+            if (object.flush() == FlushState.CACHE_ONLY
+                && object.modifiedMillis() <= horizon
+                && !object.key().endsWith("/")) {
               count[0] += letGo(bucket, policy, object.key(), object.generation());
             }
           }
@@ -373,7 +436,6 @@ public final class Retention {
     };
   }
 
-  /** A long upload is no abandoned one. */
   private boolean uploading(Bucket bucket, String directory) {
     NamespaceAnswer answer =
         plane.query(

@@ -59,6 +59,8 @@ final class RetentionTest {
   private long sequence = 1;
   private Predicate<NamespaceCommand> unheard = command -> false;
   private Runnable beforeCommand = () -> {};
+  private Runnable beforeList = () -> {};
+  private String listed = "";
   private int deletions;
 
   private final class Plane implements ControlPlane {
@@ -114,6 +116,10 @@ final class RetentionTest {
 
     @Override
     public NamespaceAnswer query(NamespaceQuery query) {
+      if (query instanceof NamespaceQuery.ListAll list && list.prefix().equals(listed)) {
+        listed = "";
+        beforeList.run();
+      }
       try (SortedMap.View view = map.view()) {
         return machine.query(view, query);
       }
@@ -277,7 +283,7 @@ final class RetentionTest {
   }
 
   @Test
-  void whatIsAddedToACheckpointMeanwhileIsNotLost() {
+  void whatIsAddedToACheckpointIsNotLostAndGoesWhenOneMoreIsComplete() {
     policy(1, 0, 0);
     checkpoint("a");
     checkpoint("b");
@@ -285,7 +291,87 @@ final class RetentionTest {
     look();
     assertThat(keys()).contains("run/a/late", "run/a/rank-0", "run/a/" + MARKER);
     look();
-    assertThat(checkpoints()).containsExactly("run/b/");
+    assertThat(checkpoints()).containsExactly("run/a/", "run/b/");
+    checkpoint("c");
+    look();
+    assertThat(checkpoints()).containsExactly("run/a/", "run/c/");
+    checkpoint("d");
+    look();
+    assertThat(checkpoints()).containsExactly("run/d/");
+  }
+
+  @Test
+  void whatIsWrittenAnewInPlaceUnderItsOldMarkerIsNotLetGo() {
+    policy(1, 0, 0);
+    checkpoint("a");
+    checkpoint("b");
+    publish("run/a/rank-0", HELD);
+    look();
+    checkpoint("c"); // by another writer
+    look();
+    assertThat(checkpoints()).containsExactly("run/a/", "run/c/");
+    publish("run/a/deep/rank-1", HELD);
+    publish("run/a/" + MARKER, HELD);
+    look();
+    assertThat(keys()).containsExactly("run/a/" + MARKER, "run/a/deep/rank-1", "run/a/rank-0");
+  }
+
+  @Test
+  void whatWasBegunAnewBeforeTheOneBeforeItBecameCompleteIsNotLetGo() {
+    policy(1, 0, 0);
+    checkpoint("a");
+    publish("run/b/rank-0", HELD);
+    publish("run/a/rank-0", HELD);
+    publish("run/b/" + MARKER, HELD);
+    look();
+    assertThat(checkpoints()).containsExactly("run/a/", "run/b/");
+    publish("run/a/" + MARKER, HELD);
+    look();
+    assertThat(checkpoints()).containsExactly("run/a/");
+  }
+
+  @Test
+  void aMarkerThatIsWrittenAnewSinceItWasJudgedIsTheNewest() {
+    policy(1, 0, 0);
+    checkpoint("a");
+    checkpoint("b");
+    listed = "run/a/";
+    beforeList = () -> publish("run/a/" + MARKER, HELD);
+    look();
+    assertThat(checkpoints()).containsExactly("run/a/", "run/b/");
+    look();
+    assertThat(checkpoints()).containsExactly("run/a/");
+  }
+
+  @Test
+  void aMarkerThatIsWrittenAnewSinceItWasJudgedDoesNotExpireOnAnotherLeadersClock() {
+    policy(0, 0, 1_000);
+    checkpoint("a");
+    checkpoint("b");
+    env.pass(1_000);
+    listed = "run/a/";
+    beforeList =
+        () -> {
+          env.pass(-1_000);
+          publish("run/a/" + MARKER, HELD);
+          env.pass(1_000);
+        };
+    look();
+    assertThat(checkpoints()).containsExactly("run/a/", "run/b/");
+  }
+
+  @Test
+  void whatIsWrittenAnewByALongUploadDoesNotExpire() {
+    policy(0, 0, 1_000);
+    checkpoint("a");
+    checkpoint("b");
+    publish("run/a/rank-0", HELD);
+    plane.apply(
+        new NamespaceCommand.CreateUpload(
+            BUCKET, "run/a/deep/rank-1", ObjectMetadata.NONE, 600_000));
+    env.pass(1_000);
+    look();
+    assertThat(checkpoints()).containsExactly("run/a/", "run/b/");
   }
 
   @Test
@@ -338,6 +424,29 @@ final class RetentionTest {
     publish("run/a/latest", HELD);
     look();
     assertThat(flush()).as("behind its marker").containsExactly("run/a/latest");
+  }
+
+  @Test
+  void whatIsOverwrittenInAnOlderCheckpointThatIsInTheStoreGoesThereAgain() {
+    policy(1, 1, 0);
+    for (String name : List.of("a", "b", "c")) {
+      checkpoint(name);
+    }
+    look();
+    flush();
+    look();
+    flush();
+    assertThat(state("run/a/" + MARKER)).isEqualTo(FlushState.FLUSHED);
+    publish("run/a/rank-0", HELD);
+    assertThat(flush()).as("it is deleted there").containsExactly("run/a/rank-0");
+    publish("run/b/rank-0", HELD);
+    var worker = new Retention(env, () -> true, plane);
+    for (int i = 0; i < 3; i++) {
+      worker.round();
+    }
+    assertThat(flush()).containsExactly("run/a/rank-0", "run/b/rank-0");
+    assertThat(state("run/a/rank-0")).isEqualTo(FlushState.FLUSHED);
+    assertThat(state("run/b/rank-0")).isEqualTo(FlushState.FLUSHED);
   }
 
   @Test
