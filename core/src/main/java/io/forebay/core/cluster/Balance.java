@@ -50,11 +50,12 @@ public final class Balance {
     }
 
     long room() {
-      return volume.capacityBytes() - bytes;
+      return Math.max(0, volume.capacityBytes() - bytes);
     }
 
-    long of(GroupId group) {
-      return groups.getOrDefault(group, 0L);
+    /** What is missing of a group, by what whoever is in sync holds of it. */
+    long lacks(GroupId group, Map<GroupId, Long> sizes) {
+      return Math.max(0, sizes.getOrDefault(group, 0L) - groups.getOrDefault(group, 0L));
     }
   }
 
@@ -127,44 +128,76 @@ public final class Balance {
 
   /**
    * Another volume for a member that catches up where there is no room for what it lacks; the
-   * emptiest that has room for the group. Empty when every member that catches up has room.
+   * emptiest that has room for the group, beside what it still gets of others. Empty when as many
+   * members as shall be are in sync or have room: the others stay until they are not needed.
    *
-   * @param held of volumes, by group, what may not be evicted; others are left out
+   * @param held of volumes, by group, what may not be evicted; others neither give nor take
    */
   public static Optional<ClusterCommand.MoveMember> instead(
       ClusterImage image, Map<VolumeId, ? extends Map<GroupId, Long>> held) {
+    Map<GroupId, Long> sizes = sizes(image, held);
     List<Load> loads = loads(image, held);
     loads.sort(Comparator.comparingDouble(Load::fill));
+    var byVolume = new TreeMap<VolumeId, Load>();
+    loads.forEach(load -> byVolume.put(load.volume().id(), load));
+    var lacking = new TreeMap<VolumeId, Long>();
     for (Group group : image.groups()) {
-      long bytes =
-          loads.stream()
-              .filter(load ->
-                  group
-                      .member(load.volume().id())
-                      .filter(member -> member.state() == MemberState.IN_SYNC)
-                      .isPresent())
-              .mapToLong(load -> load.of(group.id()))
-              .max()
-              .orElse(0);
-      for (Load full : loads) {
-        boolean stuck =
-            GroupRules.catchesUp(group, full.volume().id())
-                && bytes - full.of(group.id()) > full.room();
+      for (Load load : catchingUp(group, byVolume)) {
+        lacking.merge(load.volume().id(), load.lacks(group.id(), sizes), Long::sum);
+      }
+    }
+    Set<VolumeId> staying = GroupRules.staying(image);
+    for (Group group : image.groups()) {
+      List<VolumeId> stuck =
+          catchingUp(group, byVolume).stream()
+              .filter(load -> load.lacks(group.id(), sizes) > load.room())
+              .map(load -> load.volume().id())
+              .toList();
+      long others =
+          group.writers().stream()
+              .map(Member::volume)
+              .filter(volume -> staying.contains(volume) && !stuck.contains(volume))
+              .count();
+      if (others >= group.family().replicas()) {
+        continue;
+      }
+      long bytes = sizes.getOrDefault(group.id(), 0L);
+      for (VolumeId full : stuck) {
         Optional<Load> empty =
             loads.stream()
                 .filter(load ->
-                    stuck
-                        && bytes <= load.room()
-                        && GroupRules.fits(image, group, full.volume().id(), load.volume().id()))
+                    bytes <= load.room() - lacking.getOrDefault(load.volume().id(), 0L)
+                        && GroupRules.fits(image, group, full, load.volume().id()))
                 .findFirst();
         if (empty.isPresent()) {
           return empty.map(load ->
-              new ClusterCommand.MoveMember(
-                  group.id(), group.epoch(), full.volume().id(), load.volume().id()));
+              new ClusterCommand.MoveMember(group.id(), group.epoch(), full, load.volume().id()));
         }
       }
     }
     return Optional.empty();
+  }
+
+  /** What those in sync hold of each group, also where they are to leave. */
+  private static Map<GroupId, Long> sizes(
+      ClusterImage image, Map<VolumeId, ? extends Map<GroupId, Long>> held) {
+    var sizes = new TreeMap<GroupId, Long>();
+    for (Group group : image.groups()) {
+      for (Member member : group.in(MemberState.IN_SYNC)) {
+        Map<GroupId, Long> groups = held.get(member.volume());
+        if (groups != null) {
+          sizes.merge(group.id(), groups.getOrDefault(group.id(), 0L), Math::max);
+        }
+      }
+    }
+    return sizes;
+  }
+
+  /** Of a group's members that catch up those that stay and are known. */
+  private static List<Load> catchingUp(Group group, Map<VolumeId, Load> loads) {
+    return group.in(MemberState.SYNCING).stream()
+        .flatMap(member -> Optional.ofNullable(loads.get(member.volume())).stream())
+        .toList();
   }
 
   /** Of all volumes that stay and of which it is known what they hold. */

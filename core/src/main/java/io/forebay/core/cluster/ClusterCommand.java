@@ -107,7 +107,8 @@ public sealed interface ClusterCommand {
    * Puts one volume into a group in another one's place: it catches up beside all present members,
    * and the other one leaves when it is in sync. Refused with STALE_EPOCH when the group is not the
    * one that the sender knows; GROUP_UNSAFE while any group of the cluster is not whole, and so
-   * while another one moves; INVALID_ARGUMENT where the volume may not be its member.
+   * while another one moves, unless the one to leave catches up itself; INVALID_ARGUMENT where the
+   * volume may not be its member.
    */
   @Tag(15)
   record MoveMember(GroupId group, Epoch epoch, VolumeId from, VolumeId to)

@@ -77,10 +77,12 @@ public final class ClusterMachine {
    *
    * @param index of the log entry; several commands may share one
    * @param wallMillis the leader's wall clock, as it stands in the entry
+   * @param level of the log ({@link io.forebay.core.rule.Level})
    * @param batch gets the changes; the caller writes it before it forgets the entry
    */
-  public ClusterResult apply(long index, long wallMillis, ClusterCommand command, Batch batch) {
-    state.begin(batch);
+  public ClusterResult apply(
+      long index, long wallMillis, int level, ClusterCommand command, Batch batch) {
+    state.begin(level, batch);
     ClusterResult result =
         switch (command) {
           case ClusterCommand.Initialize initialize -> initialize(initialize);
@@ -441,7 +443,8 @@ public final class ClusterMachine {
           ErrorCode.STALE_EPOCH,
           what + "it is not at " + command.epoch() + at(found.map(Group::epoch)));
     }
-    if (!GroupRules.catchesUp(found.get(), command.from()) && !GroupRules.whole(image)) {
+    if (!GroupRules.catchesUp(found.get(), command.from(), state.level())
+        && !GroupRules.whole(image)) {
       return refused(ErrorCode.GROUP_UNSAFE, what + "not every group has all its members in sync");
     }
     if (!GroupRules.mayReplace(image, found.get(), command.from(), command.to())) {

@@ -6,6 +6,7 @@ import io.forebay.core.id.GroupId;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.SortedMap;
 import java.nio.charset.StandardCharsets;
@@ -47,6 +48,7 @@ final class ClusterState {
   private final TreeMap<String, KeyGrants> grants = new TreeMap<>();
   private final TreeSet<NodeId> draining = new TreeSet<>();
   private Meta meta = new Meta(0, "", 0, 0);
+  private int level = Level.FIRST;
   private Batch batch = new Batch();
   private boolean changed;
 
@@ -78,8 +80,13 @@ final class ClusterState {
         });
   }
 
-  /** Where the changes of one command go. */
-  void begin(Batch target) {
+  /**
+   * Where the changes of one command go.
+   *
+   * @param logLevel by whose rules it is applied ({@link Level})
+   */
+  void begin(int logLevel, Batch target) {
+    level = logLevel;
     batch = target;
     changed = false;
   }
@@ -98,6 +105,11 @@ final class ClusterState {
               meta.lastBucket()));
     }
     return changed;
+  }
+
+  /** The level of the log at the present command. */
+  int level() {
+    return level;
   }
 
   ClusterImage image() {

@@ -5,6 +5,7 @@ import io.forebay.core.id.GroupId;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.rule.Level;
 import io.forebay.core.rule.Rule;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,11 +26,10 @@ import java.util.function.Predicate;
  *   (none) → SYNCING            replaces one that is lost or leaving, or one that moves
  *   any → (none)                enough others are IN_SYNC; or gone when the group revives
  *   SYNCING → (none)            it moves in beside one of its own domain, and another is away
- *                               or has no room, and another one takes its place
  * </pre>
  *
- * <p>A member that ever was IN_SYNC is never dropped before {@code replicas} others are: until then
- * it may hold the only other copy.
+ * <p>A member that takes or took writes is never dropped before {@code replicas} others are
+ * IN_SYNC: until then it may hold the only other copy.
  *
  * <p>What "remembered" is. Rule R12 remembers the IN_SYNC members of the last epoch that had
  * minInSync of them. A group takes writes with SYNCING members counted too ({@link
@@ -103,11 +103,16 @@ public final class GroupRules {
 
   /**
    * Takes a move back whose old and new member are of one domain when another member is away: the
-   * two would go on taking writes, with all copies in one domain. The new one holds nothing that
-   * the others had not to acknowledge, too.
+   * two would go on taking writes, with all copies in one domain. As many as shall be were in sync
+   * beside the new one until now, so they hold what it does. Where fewer were, it may have the only
+   * other copy: at {@link Level#MOVES} that was dropped, too. Before, nothing was.
    */
   private static List<Member> withoutDoubles(
       Group group, List<Member> members, ClusterState state) {
+    boolean enough = group.in(MemberState.IN_SYNC).size() >= group.family().replicas();
+    if (state.level() < Level.MOVES || (state.level() >= Level.KEPT && !enough)) {
+      return members;
+    }
     var domains = new TreeSet<String>();
     for (Member member : members) {
       if (member.state() == MemberState.IN_SYNC) {
@@ -255,14 +260,19 @@ public final class GroupRules {
   }
 
   /**
-   * Whether a volume catches up and was never in sync: nothing depends on what it holds, which the
-   * others had to acknowledge, too.
+   * Whether a volume catches up, so that another one may take its place at any time. Before {@link
+   * Level#KEPT}, which has it stay meanwhile, only one that was forgotten.
    */
-  static boolean catchesUp(Group group, VolumeId volume) {
+  static boolean catchesUp(Group group, VolumeId volume, int level) {
     return !group.reviving()
         && !group.in(MemberState.IN_SYNC).isEmpty()
-        && group.in(MemberState.SYNCING).stream().anyMatch(each -> each.volume().equals(volume))
-        && group.remembered().stream().noneMatch(each -> each.volume().equals(volume));
+        && syncing(group, volume)
+        && (level >= Level.KEPT
+            || group.remembered().stream().noneMatch(each -> each.volume().equals(volume)));
+  }
+
+  private static boolean syncing(Group group, VolumeId volume) {
+    return group.in(MemberState.SYNCING).stream().anyMatch(each -> each.volume().equals(volume));
   }
 
   /**
@@ -328,10 +338,13 @@ public final class GroupRules {
   }
 
   /**
-   * Takes a volume in where another one stands. One that {@link #catchesUp} goes at once; another
-   * becomes the last: so it is the one that {@link #trim} drops when the new one is in sync. Until
-   * then trim would drop the new one; that is how a move is taken back, and what becomes of it
-   * where a member goes and comes meanwhile.
+   * Takes a volume in where another one stands, which becomes the last: so it is the one that
+   * {@link #trim} drops when the new one is in sync. Until then trim would drop the new one; that
+   * is how a move is taken back, and what becomes of it where a member goes and comes meanwhile.
+   *
+   * <p>One that {@link #catchesUp} stays, too: it is one of those whose acknowledgements made
+   * writes safe (R2), and so may hold the only other copy. Before {@link Level#KEPT} it went at
+   * once.
    */
   static Group move(Group group, VolumeId from, VolumeId to, ClusterState state) {
     List<Member> members = new ArrayList<>();
@@ -341,7 +354,7 @@ public final class GroupRules {
               ? new Member(to, incarnation(to, state), MemberState.SYNCING, group.epoch())
               : member);
     }
-    if (Rule.MOVE_KEEPS.holds() && !catchesUp(group, from)) {
+    if (Rule.MOVE_KEEPS.holds() && (state.level() >= Level.KEPT || !syncing(group, from))) {
       members.add(group.member(from).orElseThrow());
     }
     return change(group, members, false);

@@ -26,8 +26,15 @@ public final class Level {
   /** Members of groups may be moved to other volumes. */
   public static final int MOVES = 5;
 
+  /**
+   * No copy is dropped for a move before as many as shall be are in sync: at {@link #MOVES} alone
+   * who caught up on a full disk was, and so was who moved within a failure domain when another
+   * member went away, whatever they held.
+   */
+  public static final int KEPT = 6;
+
   /** The newest that this program knows. */
-  public static final int NEWEST = MOVES;
+  public static final int NEWEST = KEPT;
 
   private Level() {}
 }

@@ -7,6 +7,7 @@ import io.forebay.core.id.GroupId;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.rule.Level;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -223,60 +224,112 @@ final class BalanceTest {
     assertThat(next()).isPresent();
   }
 
-  @Test
-  void whoCatchesUpWithoutRoomIsReplacedByOneThatHasSome() {
+  /** Three nodes with a third of their disks full, one of them away, and one that is empty. */
+  private Group catchingUp() {
     filled(3, 2, 0.3);
     register(4, "", DISK);
     cluster.expel("n3");
     cluster.done(new ClusterCommand.ReplaceLost(0));
-    Group group =
-        cluster.machine.image().groups().stream()
-            .filter(each -> !each.in(MemberState.SYNCING).isEmpty())
-            .findFirst()
-            .orElseThrow();
-    VolumeId joining = group.in(MemberState.SYNCING).getFirst().volume();
+    return joining();
+  }
+
+  private Group joining() {
+    return cluster.machine.image().groups().stream()
+        .filter(each -> !each.in(MemberState.SYNCING).isEmpty() && sizes.containsKey(each.id()))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** What volumes hold where one that catches up in a group has nothing of it, and no room. */
+  private Map<VolumeId, Map<GroupId, Long>> heldWithoutRoom(Group group, VolumeId joining) {
     Map<VolumeId, Map<GroupId, Long>> held = held();
-    assertThat(Balance.instead(cluster.machine.image(), held)).isEmpty();
     held.get(joining).put(group.id(), 0L);
-    assertThat(Balance.instead(cluster.machine.image(), held)).as("it has room").isEmpty();
     held.get(joining).put(new GroupId(9_999), DISK - 1);
-    ClusterCommand.MoveMember move = Balance.instead(cluster.machine.image(), held).orElseThrow();
-    assertThat(move.group()).isEqualTo(group.id());
-    assertThat(move.from()).isEqualTo(joining);
-    cluster.done(move);
-    assertThat(cluster.group(group.id()).member(joining)).isEmpty();
-    assertThat(cluster.group(group.id()).in(MemberState.IN_SYNC))
-        .isEqualTo(group.in(MemberState.IN_SYNC));
-    cluster.promote(group.id(), move.to().value());
-    assertThat(cluster.group(group.id()).in(MemberState.IN_SYNC)).hasSize(2);
+    return held;
+  }
+
+  private Optional<ClusterCommand.MoveMember> instead(Map<VolumeId, Map<GroupId, Long>> held) {
+    return Balance.instead(cluster.machine.image(), held);
   }
 
   @Test
-  void whoMayHoldTheOnlyOtherCopyIsNotReplacedForItsFullDisk() {
+  void whoCatchesUpWithoutRoomIsReplacedByOneThatHasSome() {
+    Group group = catchingUp();
+    VolumeId joining = group.in(MemberState.SYNCING).getFirst().volume();
+    Map<VolumeId, Map<GroupId, Long>> held = held();
+    assertThat(instead(held)).isEmpty();
+    held.get(joining).put(group.id(), 0L);
+    assertThat(instead(held)).as("it has room").isEmpty();
+    held = heldWithoutRoom(group, joining);
+    ClusterCommand.MoveMember move = instead(held).orElseThrow();
+    assertThat(move.group()).isEqualTo(group.id());
+    assertThat(move.from()).isEqualTo(joining);
+    cluster.done(move);
+    assertThat(cluster.state(group.id(), joining.value())).isEqualTo(MemberState.SYNCING);
+    assertThat(cluster.group(group.id()).in(MemberState.IN_SYNC))
+        .isEqualTo(group.in(MemberState.IN_SYNC));
+    assertThat(instead(held)).as("one takes its place, not many").isEmpty();
+    cluster.promote(group.id(), move.to().value());
+    assertThat(cluster.group(group.id()).in(MemberState.IN_SYNC)).hasSize(2);
+    assertThat(cluster.group(group.id()).member(joining)).isEmpty();
+  }
+
+  @Test
+  void whoTakesThePlaceHasRoomBesideWhatItStillGetsOfOthers() {
+    Group group = catchingUp();
+    VolumeId joining = group.in(MemberState.SYNCING).getFirst().volume();
+    VolumeId to = instead(heldWithoutRoom(group, joining)).orElseThrow().to();
+    long bytes = sizes.get(group.id());
+    Map<VolumeId, Map<GroupId, Long>> held = heldWithoutRoom(group, joining);
+    held.values().forEach(each -> each.remove(new GroupId(9_999)));
+    held.get(joining).put(new GroupId(9_999), DISK - 1);
+    // There is room for this group alone, and another one is on its way there.
+    long sum = held.get(to).values().stream().mapToLong(Long::longValue).sum();
+    held.get(to).put(new GroupId(9_998), DISK - sum - bytes);
+    assertThat(instead(held).map(ClusterCommand.MoveMember::to)).contains(to);
+    Group other =
+        cluster.machine.image().groups().stream()
+            .filter(each -> !each.id().equals(group.id()))
+            .filter(each ->
+                each.in(MemberState.SYNCING).stream()
+                    .anyMatch(member -> member.volume().equals(to)))
+            .findFirst()
+            .orElseThrow();
+    held.get(to).put(other.id(), 0L);
+    held.get(to).put(new GroupId(9_998), DISK - sum - bytes + sizes.get(other.id()));
+    assertThat(instead(held).filter(move -> move.group().equals(group.id()))).isEmpty();
+  }
+
+  @Test
+  void whatOnlyANodeThatIsBeingEmptiedHoldsCountsToo() {
+    filled(3, 1, 0.3);
+    cluster.done(new ClusterCommand.Drain(new NodeId("n1"), true));
+    cluster.done(new ClusterCommand.ReplaceLost(0));
+    Group group = joining();
+    VolumeId joining = group.in(MemberState.SYNCING).getFirst().volume();
+    ClusterCommand.MoveMember move = instead(heldWithoutRoom(group, joining)).orElseThrow();
+    assertThat(move.from()).isEqualTo(joining);
+  }
+
+  @Test
+  void whoMayHoldTheOnlyOtherCopyStaysBesideWhoTakesItsPlace() {
     for (int node = 1; node <= 4; node++) {
       register(node, "", DISK);
     }
     cluster.bucket(2, 2);
     cluster.expel("n3");
     register(3, "", DISK);
-    Group group =
-        cluster.machine.image().groups().stream()
-            .filter(each -> !each.in(MemberState.SYNCING).isEmpty())
-            .findFirst()
-            .orElseThrow();
+    cluster.machine.image().groups().forEach(each -> sizes.put(each.id(), DISK / 1_000));
+    Group group = joining();
     var joining = new VolumeId(3);
     assertThat(group.remembered()).anyMatch(member -> member.volume().equals(joining));
-    sizes.put(group.id(), DISK / 10);
-    Map<VolumeId, Map<GroupId, Long>> held = held();
-    held.get(joining).put(group.id(), 0L);
-    held.get(joining).put(new GroupId(9_999), DISK - 1);
-    assertThat(Balance.instead(cluster.machine.image(), held)).isEmpty();
-    assertThat(
-            cluster
-                .refused(
-                    new ClusterCommand.MoveMember(
-                        group.id(), group.epoch(), joining, new VolumeId(4)))
-                .code())
-        .isEqualTo(ErrorCode.GROUP_UNSAFE);
+    ClusterCommand.MoveMember move = instead(heldWithoutRoom(group, joining)).orElseThrow();
+    cluster.level = Level.MOVES;
+    assertThat(cluster.refused(move).code()).isEqualTo(ErrorCode.GROUP_UNSAFE);
+    cluster.level = Level.KEPT;
+    cluster.done(move);
+    assertThat(cluster.state(group.id(), 3)).isEqualTo(MemberState.SYNCING);
+    assertThat(cluster.group(group.id()).remembered())
+        .containsExactlyInAnyOrderElementsOf(group.remembered());
   }
 }

@@ -7,6 +7,7 @@ import io.forebay.core.id.GroupId;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.MemorySortedMap;
 import io.forebay.core.sorted.SortedMap;
@@ -20,6 +21,7 @@ final class ClusterFixture {
   ClusterMachine machine;
   long index;
   long wallMillis = 1_000_000;
+  int level = Level.NEWEST;
 
   ClusterFixture(int groupsPerVolume) {
     this.groupsPerVolume = groupsPerVolume;
@@ -35,7 +37,7 @@ final class ClusterFixture {
 
   ClusterResult apply(ClusterCommand command) {
     var batch = new Batch();
-    ClusterResult result = machine.apply(++index, wallMillis, command, batch);
+    ClusterResult result = machine.apply(++index, wallMillis, level, command, batch);
     map.write(batch);
     return result;
   }

@@ -10,6 +10,7 @@ import io.forebay.core.id.GroupId;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.rule.Level;
 import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
@@ -614,6 +615,96 @@ final class ClusterMachineTest {
     cluster.promote(FIRST, 2);
     assertThat(members(cluster, MemberState.IN_SYNC))
         .containsExactlyInAnyOrder(new VolumeId(1), new VolumeId(2));
+  }
+
+  /** Volume 1 is being emptied, and volume 3, in its rack, catches up; volume 2 is elsewhere. */
+  private static ClusterFixture drainingWithinARack() {
+    var cluster = new ClusterFixture(4);
+    cluster.registerIn("a", "rack1", 1, 1);
+    cluster.registerIn("b", "rack2", 1, 2);
+    cluster.bucket(2, 2);
+    cluster.registerIn("c", "rack1", 1, 3);
+    cluster.done(new ClusterCommand.Drain(new NodeId("a"), true));
+    cluster.done(new ClusterCommand.ReplaceLost(0));
+    assertThat(members(cluster, MemberState.SYNCING)).containsExactly(new VolumeId(3));
+    return cluster;
+  }
+
+  @Test
+  void logsOfBeforeMovesKeepWhoSharesADomainWhenAnotherMemberGoes() {
+    ClusterFixture cluster = drainingWithinARack();
+    cluster.level = Level.POLICIES;
+    cluster.expel("b");
+    assertThat(members(cluster, MemberState.SYNCING)).containsExactly(new VolumeId(3));
+    cluster = drainingWithinARack();
+    cluster.expel("b");
+    assertThat(members(cluster, MemberState.SYNCING)).isEmpty();
+  }
+
+  @Test
+  void whoSharesADomainAndMayHoldTheOnlyOtherCopyIsKeptWhenAnotherMemberGoes() {
+    for (int level : List.of(Level.MOVES, Level.KEPT)) {
+      ClusterFixture cluster = drainingWithinARack();
+      cluster.level = Level.POLICIES;
+      cluster.expel("b");
+      // What is written now volumes 1 and 3 have.
+      cluster.registerIn("b", "rack2", 1, 2);
+      assertThat(members(cluster, MemberState.SYNCING))
+          .containsExactly(new VolumeId(2), new VolumeId(3));
+      cluster.level = level;
+      cluster.expel("b");
+      assertThat(cluster.group(FIRST).member(new VolumeId(3)).isPresent())
+          .isEqualTo(level == Level.KEPT);
+    }
+  }
+
+  /** Volume 1 is in sync, and volume 2 catches up; volume 3 is free. */
+  private static ClusterFixture catchingUp() {
+    var cluster = new ClusterFixture(4);
+    cluster.register("a", 1);
+    cluster.register("b", 2);
+    cluster.bucket(2, 1);
+    cluster.register("c", 3);
+    cluster.expel("b");
+    cluster.register("b", 2);
+    assertThat(members(cluster, MemberState.SYNCING)).containsExactly(new VolumeId(2));
+    return cluster;
+  }
+
+  private static void moveFrom2To3(ClusterFixture cluster) {
+    cluster.done(
+        new ClusterCommand.MoveMember(
+            FIRST, cluster.group(FIRST).epoch(), new VolumeId(2), new VolumeId(3)));
+  }
+
+  @Test
+  void whoCatchesUpStaysBesideWhoTakesItsPlaceForItsCopyMayBeTheOnlyOther() {
+    ClusterFixture cluster = catchingUp();
+    // What is written now volumes 1 and 2 have.
+    moveFrom2To3(cluster);
+    assertThat(members(cluster, MemberState.SYNCING))
+        .containsExactly(new VolumeId(3), new VolumeId(2));
+    cluster.register("a", 4);
+    assertThat(cluster.group(FIRST).reviving()).isTrue();
+    assertThat(cluster.group(FIRST).members().stream().map(Member::volume))
+        .containsExactly(new VolumeId(3), new VolumeId(2));
+  }
+
+  @Test
+  void whoCatchesUpGoesWhenTheOneInItsPlaceIsInSync() {
+    ClusterFixture cluster = catchingUp();
+    moveFrom2To3(cluster);
+    cluster.promote(FIRST, 3);
+    assertThat(cluster.group(FIRST).members().stream().map(Member::volume))
+        .containsExactly(new VolumeId(1), new VolumeId(3));
+  }
+
+  @Test
+  void logsOfBeforeItWasKeptDropWhoCatchesUpAtOnce() {
+    ClusterFixture cluster = catchingUp();
+    cluster.level = Level.MOVES;
+    moveFrom2To3(cluster);
+    assertThat(members(cluster, MemberState.SYNCING)).containsExactly(new VolumeId(3));
   }
 
   @Test

@@ -144,7 +144,7 @@ final class ClusterWalkTest {
     } else if (choice < 98) {
       return salvage();
     } else if (choice < 99) {
-      return move();
+      return random.nextBoolean() ? move() : moveWhoCatchesUp();
     } else {
       return stale();
     }
@@ -171,8 +171,21 @@ final class ClusterWalkTest {
       }
     }
     Group group = anyGroup();
+    return move(group, group.members().get(random.nextInt(group.members().size())));
+  }
+
+  /** As where one that catches up has no room. */
+  private String moveWhoCatchesUp() {
+    for (Group group : cluster.machine.image().groups()) {
+      if (!group.in(MemberState.SYNCING).isEmpty() && !group.reviving()) {
+        return move(group, group.in(MemberState.SYNCING).getFirst());
+      }
+    }
+    return "nobody catches up";
+  }
+
+  private String move(Group group, Member from) {
     for (VolumeRecord volume : cluster.machine.image().volumes()) {
-      Member from = group.members().get(random.nextInt(group.members().size()));
       if (cluster.apply(
               new ClusterCommand.MoveMember(group.id(), group.epoch(), from.volume(), volume.id()))
           instanceof ClusterResult.Done) {

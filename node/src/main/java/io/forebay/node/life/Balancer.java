@@ -138,21 +138,22 @@ public final class Balancer {
           image.groups().stream().anyMatch(group -> !group.in(MemberState.SYNCING).isEmpty());
       if (joining && now - askedNanos >= PAUSE_NANOS) {
         askedNanos = now;
-        Balance.instead(image, held(up(image), Long.MAX_VALUE)).ifPresent(this::begin);
+        Balance.instead(image, held(there(image), Long.MAX_VALUE)).ifPresent(this::begin);
       }
     } else if (wholeSinceNanos.isEmpty()) {
       wholeSinceNanos = Optional.of(now);
       askedNanos = now;
     } else if (on && now - askedNanos >= PAUSE_NANOS && Rule.BALANCED.holds()) {
       askedNanos = now;
-      Balance.next(image, held(up(image), now - wholeSinceNanos.get()), restUntilNanos.keySet())
+      Balance.next(image, held(there(image), now - wholeSinceNanos.get()), restUntilNanos.keySet())
           .ifPresent(this::begin);
     }
   }
 
-  private static List<NodeId> up(ClusterImage image) {
+  /** Nodes that can say what they hold; also those that are being emptied. */
+  private static List<NodeId> there(ClusterImage image) {
     return image.nodes().stream()
-        .filter(node -> node.state() == NodeState.UP)
+        .filter(node -> node.state() != NodeState.DOWN)
         .map(NodeRecord::id)
         .toList();
   }
@@ -199,22 +200,15 @@ public final class Balancer {
     if (node.isEmpty()) {
       return 0;
     }
-    try {
-      Map<GroupId, Long> groups = held(List.of(node.get()), Long.MAX_VALUE).get(moving.to());
-      return groups == null ? 0 : groups.getOrDefault(moving.group().id(), 0L);
-    } catch (ForebayException silent) {
-      if (silent.code() == ErrorCode.CANCELLED) {
-        throw silent;
-      }
-      return 0;
-    }
+    Map<GroupId, Long> groups = held(List.of(node.get()), Long.MAX_VALUE).get(moving.to());
+    return groups == null ? 0 : groups.getOrDefault(moving.group().id(), 0L);
   }
 
   /**
-   * What the volumes of some nodes hold that may not be evicted, by group.
+   * What the volumes of some nodes hold that may not be evicted, by group; of those of nodes that
+   * do not answer nothing.
    *
    * @param youngerNanos volumes whose last look is not younger are left out
-   * @throws ForebayException when one of them does not answer
    */
   private Map<VolumeId, Map<GroupId, Long>> held(List<NodeId> nodes, long youngerNanos) {
     var outcomes = new ArrayList<Outcome<Reply>>();
@@ -223,16 +217,27 @@ public final class Balancer {
     }
     var held = new TreeMap<VolumeId, Map<GroupId, Long>>();
     for (Outcome<Reply> outcome : outcomes) {
-      if (outcome.await().message() instanceof ControlMessage.Held(var volumes)) {
-        for (ControlMessage.Held.OfVolume volume : volumes) {
-          if (volume.ageNanos() < youngerNanos) {
-            var groups = new TreeMap<GroupId, Long>();
-            volume.groups().forEach(each -> groups.put(each.group(), each.bytes()));
-            held.put(volume.volume(), groups);
-          }
+      for (ControlMessage.Held.OfVolume volume : answer(outcome)) {
+        if (volume.ageNanos() < youngerNanos) {
+          var groups = new TreeMap<GroupId, Long>();
+          volume.groups().forEach(each -> groups.put(each.group(), each.bytes()));
+          held.put(volume.volume(), groups);
         }
       }
     }
     return held;
+  }
+
+  private static List<ControlMessage.Held.OfVolume> answer(Outcome<Reply> outcome) {
+    try {
+      return outcome.await().message() instanceof ControlMessage.Held(var volumes)
+          ? volumes
+          : List.of();
+    } catch (ForebayException silent) {
+      if (silent.code() == ErrorCode.CANCELLED) {
+        throw silent;
+      }
+      return List.of();
+    }
   }
 }

@@ -116,7 +116,7 @@ public final class ClusterLog implements Commands {
       load(in);
     }
     ClusterResult result =
-        machine.orElseThrow().apply(position, wallMillis, COMMANDS.decode(command), out);
+        machine.orElseThrow().apply(position, wallMillis, level, COMMANDS.decode(command), out);
     show();
     return RESULTS.encode(result);
   }
@@ -146,7 +146,9 @@ public final class ClusterLog implements Commands {
   @Override
   public int check(byte[] command) {
     return switch (COMMANDS.decode(command)) {
-      case ClusterCommand.MoveMember _, ClusterCommand.CancelMove _ -> Level.MOVES;
+      // Logs hold it from MOVES on; what it did there may lose a copy, so nobody asks for it.
+      case ClusterCommand.MoveMember _ -> Level.KEPT;
+      case ClusterCommand.CancelMove _ -> Level.MOVES;
       default -> Level.FIRST;
     };
   }

@@ -22,6 +22,7 @@ import io.forebay.core.env.StillEnv;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.BucketId;
+import io.forebay.core.id.GroupId;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
@@ -39,6 +40,7 @@ import io.forebay.core.net.Message;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
 import io.forebay.core.rule.Broken;
+import io.forebay.core.rule.Level;
 import io.forebay.core.rule.Rule;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.MemorySortedMap;
@@ -64,6 +66,7 @@ final class BalancerTest {
   // By volume: when it was looked at last, and what has arrived of a group that moves there.
   private final Map<VolumeId, Long> lookedNanos = new TreeMap<>();
   private final TreeSet<NodeId> silent = new TreeSet<>();
+  private final TreeSet<VolumeId> full = new TreeSet<>();
   private long arrivedBytes;
   private long index;
 
@@ -95,7 +98,7 @@ final class BalancerTest {
   private final int filled; // the first so many groups hold something
 
   private ClusterResult apply(ClusterCommand command) {
-    return machine.apply(++index, env.wallMillis(), command, new Batch());
+    return machine.apply(++index, env.wallMillis(), Level.NEWEST, command, new Batch());
   }
 
   private void register(int node) {
@@ -197,6 +200,9 @@ final class BalancerTest {
           groups.add(new ControlMessage.Held.OfGroup(group.id(), arrivedBytes));
         }
       }
+      if (full.contains(volume)) {
+        groups.add(new ControlMessage.Held.OfGroup(new GroupId(9_999), DISK - 1));
+      }
       return groups;
     }
 
@@ -228,11 +234,7 @@ final class BalancerTest {
         collectorsLook();
       }
       if (second % 2 == 0) {
-        try {
-          balancer.look(machine.image());
-        } catch (ForebayException silence) {
-          assertThat(silent).isNotEmpty();
-        }
+        balancer.look(machine.image());
       }
     }
   }
@@ -356,5 +358,30 @@ final class BalancerTest {
     assertThat(plane.asked).isEmpty();
     pass(40);
     assertThat(moving()).hasSize(1);
+  }
+
+  @Test
+  void whoCatchesUpWithoutRoomIsReplacedThoughOfThoseInSyncOneIsSilentAndOneIsBeingEmptied() {
+    apply(new ClusterCommand.Drain(new NodeId("n3"), true));
+    apply(new ClusterCommand.ReplaceLost(0));
+    Group group =
+        machine.image().groups().stream()
+            .filter(each -> each.member(new VolumeId(3)).isPresent() && each.id().value() <= filled)
+            .findFirst()
+            .orElseThrow();
+    VolumeId joining = group.in(MemberState.SYNCING).getFirst().volume();
+    pass(20);
+    assertThat(plane.asked).isEmpty();
+    full.add(joining);
+    group.in(MemberState.IN_SYNC).stream()
+        .map(Member::volume)
+        .filter(volume -> !volume.equals(new VolumeId(3)))
+        .forEach(volume -> silent.add(new NodeId("n" + volume.value())));
+    pass(20);
+    assertThat(plane.asked)
+        .isNotEmpty()
+        .allSatisfy(
+            asked -> assertThat(((ClusterCommand.MoveMember) asked).from()).isEqualTo(joining));
+    assertThat(machine.image().group(group.id()).orElseThrow().in(MemberState.SYNCING)).hasSize(2);
   }
 }

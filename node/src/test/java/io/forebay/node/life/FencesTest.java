@@ -19,6 +19,7 @@ import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.core.net.ControlMessage;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.MemorySortedMap;
 import java.util.List;
@@ -53,7 +54,7 @@ class FencesTest {
   }
 
   private void apply(ClusterCommand command) {
-    assertThat(machine.apply(++index, env.wallMillis(), command, new Batch()))
+    assertThat(machine.apply(++index, env.wallMillis(), Level.NEWEST, command, new Batch()))
         .isInstanceOf(ClusterResult.Done.class);
   }
 

@@ -15,6 +15,7 @@ import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.core.net.Hop;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.MemorySortedMap;
 import java.util.ArrayList;
@@ -43,7 +44,7 @@ class GroupChooserTest {
     commands.addAll(List.of(more));
     long index = 0;
     for (ClusterCommand command : commands) {
-      machine.apply(++index, 1, command, new Batch());
+      machine.apply(++index, 1, Level.NEWEST, command, new Batch());
     }
     return new GroupChooser(env, machine::image, new NodeId("a"), suspects, paces);
   }
@@ -77,9 +78,10 @@ class GroupChooserTest {
     long index = 0;
     for (int node = 0; node <= nodes; node++) {
       if (node == nodes) {
-        machine.apply(++index, 1, new ClusterCommand.CreateBucket(bucket(family)), new Batch());
+        machine.apply(
+            ++index, 1, Level.NEWEST, new ClusterCommand.CreateBucket(bucket(family)), new Batch());
       }
-      machine.apply(++index, 1, registration("n" + node, node + 1), new Batch());
+      machine.apply(++index, 1, Level.NEWEST, registration("n" + node, node + 1), new Batch());
     }
     var env = new TestEnv();
     int newest = 0;

@@ -6,6 +6,7 @@ import io.forebay.core.cluster.ClusterMachine;
 import io.forebay.core.cluster.Group;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.id.GroupId;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.MemorySortedMap;
 import io.forebay.core.sorted.SortedMap;
@@ -87,7 +88,7 @@ final class Clusters {
   private static void apply(MemorySortedMap map, ClusterCommand command) {
     ClusterMachine machine = machine(map);
     var batch = new Batch();
-    machine.apply(0, WALL_MILLIS, command, batch);
+    machine.apply(0, WALL_MILLIS, Level.NEWEST, command, batch);
     map.write(batch);
   }
 

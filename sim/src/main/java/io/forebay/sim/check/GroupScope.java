@@ -116,6 +116,11 @@ final class GroupScope implements Scope<GroupScope.World> {
   private static final Case.World MOVED =
       world("two members, one moves, one loses power", new Size(3, 2, 1, 0, 0, 1, 0, false, 1));
 
+  private static final Case.World CATCHING_UP =
+      world(
+          "two members, one catches up and moves, one is wiped",
+          new Size(3, 1, 1, 0, 0, 0, 1, true, 1));
+
   /** What is explored. */
   static final Case CASE =
       new Case(
@@ -124,6 +129,7 @@ final class GroupScope implements Scope<GroupScope.World> {
           List.of(
               BEHIND,
               MOVED,
+              CATCHING_UP,
               world(
                   "two members, one moves, one suspected wrongly",
                   new Size(3, 2, 1, 0, 1, 0, 0, false, 1)),
@@ -154,7 +160,8 @@ final class GroupScope implements Scope<GroupScope.World> {
               new Case.Mutation(Rule.R11, WIPED),
               new Case.Mutation(Rule.R12, SUSPECTED),
               new Case.Mutation(Rule.R12_UNION, DARK),
-              new Case.Mutation(Rule.MOVE_KEEPS, MOVED)));
+              new Case.Mutation(Rule.MOVE_KEEPS, MOVED),
+              new Case.Mutation(Rule.MOVE_KEEPS, CATCHING_UP)));
 
   private static final int MOST = 6_000_000;
   private static final long GRACE_MILLIS = 1_000; // is never over: only what is gone is replaced
