@@ -14,7 +14,8 @@ import java.util.random.RandomGenerator;
 /**
  * Breaks things, one after the other and some at once, and mends them again. A disk is taken, or
  * loses what was not synced, only while every chunk that has to be kept has a copy on another
- * member of its group: otherwise a loss would be legal, and nothing could be said about it.
+ * member of its group, or has lost fewer than acknowledged it: otherwise a loss would be legal, and
+ * nothing could be said about it.
  */
 final class Faults {
   private static final long SECOND = 1_000_000_000L;
@@ -232,6 +233,7 @@ final class Faults {
     List<ChunkId> some = judge.mayRot(judge.idOf(cluster.disk(victim)));
     for (int i = random.nextInt(1, 5); i > 0 && !some.isEmpty(); i--) {
       ChunkId chunk = some.get(random.nextInt(some.size()));
+      judge.destroying(chunk);
       cluster.disk(victim).corrupt(chunk);
       world.log().add(world.nanoTime(), chunk + " rots at n" + victim);
     }

@@ -81,6 +81,7 @@ final class Judge {
     final int lengthBytes;
     final int crc32c;
     final TreeSet<Copy> copies = new TreeSet<>();
+    int destroyed; // copies, by faults
 
     Chunk(int lengthBytes, int crc32c) {
       this.lengthBytes = lengthBytes;
@@ -580,7 +581,9 @@ final class Judge {
       violation("R11: nobody is in sync for those who catch up in " + group);
     }
     if (before != null && group.in(MemberState.IN_SYNC).size() < group.family().replicas()) {
-      for (Member member : before.in(MemberState.IN_SYNC)) {
+      List<Member> inSync = before.in(MemberState.IN_SYNC);
+      boolean enough = inSync.size() >= group.family().replicas();
+      for (Member member : enough ? inSync : before.writers()) {
         if (group.member(member.volume()).isEmpty()
             && clusterLog.image().volume(member.volume()).isPresent()) {
           violation(member.volume() + " leaves before enough others are in sync in " + group);
@@ -718,8 +721,9 @@ final class Judge {
   }
 
   /**
-   * Whether a disk may be lost: what it holds and has to be kept is held by another member too, and
-   * no group is left without any disk that it knew (which an operator would have to salvage).
+   * Whether a disk may be lost: what it holds and has to be kept is held by another member too, or
+   * fewer copies were destroyed than acknowledged it; and no group is left without any disk that it
+   * knew (which an operator would have to salvage).
    */
   boolean mayLose(VolumeId volume) {
     for (Group group : groups.values()) {
@@ -738,11 +742,43 @@ final class Judge {
     List<ChunkState> states = states(all.stream().map(StoredChunk::id).toList());
     for (int i = 0; i < all.size(); i++) {
       Group group = groups.get(all.get(i).group());
-      if (keep(states.get(i)) && group != null && holders(group, all.get(i).id(), volume) == 0) {
+      ChunkId id = all.get(i).id();
+      if (keep(states.get(i))
+          && group != null
+          && holders(group, id, volume) == 0
+          && !isPromised(group.id(), id)) {
         return false;
       }
     }
     return true;
+  }
+
+  /**
+   * Whether a chunk must survive the loss of one copy more, whoever may have another one: it was
+   * acknowledged by more than were destroyed since, or are on disks that were turned out.
+   */
+  private boolean isPromised(GroupId group, ChunkId id) {
+    TreeMap<ChunkId, Extent> all = named.get(group);
+    Extent extent = all == null ? null : all.get(id);
+    Group then = extent == null ? null : records.get(new GroupEpoch(group, extent.epoch()));
+    Chunk chunk = chunks.get(id);
+    if (then == null || chunk == null) {
+      return false;
+    }
+    long out =
+        disks.entrySet().stream()
+            .filter(each -> image().volume(each.getKey()).isEmpty())
+            .filter(each -> each.getValue().find(id).isPresent())
+            .count();
+    return chunk.destroyed + out + 1 < Math.min(then.writers().size(), then.family().replicas());
+  }
+
+  /** A fault is about to take or to damage a copy. */
+  void destroying(ChunkId id) {
+    Chunk chunk = chunks.get(id);
+    if (chunk != null) {
+      chunk.destroyed++;
+    }
   }
 
   /** What a disk holds and may be evicted (rule G6). */

@@ -18,6 +18,7 @@ import io.forebay.core.namespace.NamespaceMachine;
 import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.SortedMap;
 import io.forebay.core.volume.MemoryVolume;
+import io.forebay.core.volume.StoredChunk;
 import io.forebay.node.Node;
 import io.forebay.node.NodeConfig;
 import io.forebay.node.Voter;
@@ -255,6 +256,7 @@ final class SimCluster {
   void replaceDisk(int index) {
     VolumeId old = judge.idOf(disks.get(index));
     long id = random.nextBoolean() ? 1_000 + formats : old.value();
+    disks.get(index).all().forEach(chunk -> judge.destroying(chunk.id()));
     disks.set(index, format(id));
     if (id != old.value()) {
       judge.removeDisk(old);
@@ -266,7 +268,15 @@ final class SimCluster {
     int oneOf = random.nextInt(1, 6);
     return disks
         .get(index)
-        .powerCut(++boots, chunk -> random.nextInt(oneOf) == 0, torn -> random.nextBoolean());
+        .powerCut(++boots, chunk -> loses(chunk, oneOf), torn -> random.nextBoolean());
+  }
+
+  private boolean loses(StoredChunk chunk, int oneOf) {
+    boolean lost = random.nextInt(oneOf) == 0;
+    if (lost) {
+      judge.destroying(chunk.id());
+    }
+    return lost;
   }
 
   /** A dead node comes back on its disk. */
