@@ -43,6 +43,9 @@ public final class Balance {
   /** A group that is on its way, as the image shows it. */
   public record Moving(Group group, VolumeId from, VolumeId to) {}
 
+  /** A group that cannot revive: one of its volumes has no room for what others hold of it. */
+  public record Cramped(GroupId group, VolumeId volume, long lackingBytes, long roomBytes) {}
+
   /** A volume, and what it holds that may not be evicted. */
   private record Load(VolumeRecord volume, Map<GroupId, Long> groups, long bytes) {
     double fill() {
@@ -53,7 +56,7 @@ public final class Balance {
       return Math.max(0, volume.capacityBytes() - bytes);
     }
 
-    /** What is missing of a group, by what whoever is in sync holds of it. */
+    /** What is missing of a group, by what others hold of it. */
     long lacks(GroupId group, Map<GroupId, Long> sizes) {
       return Math.max(0, sizes.getOrDefault(group, 0L) - groups.getOrDefault(group, 0L));
     }
@@ -138,8 +141,7 @@ public final class Balance {
     Map<GroupId, Long> sizes = sizes(image, held);
     List<Load> loads = loads(image, held);
     loads.sort(Comparator.comparingDouble(Load::fill));
-    var byVolume = new TreeMap<VolumeId, Load>();
-    loads.forEach(load -> byVolume.put(load.volume().id(), load));
+    Map<VolumeId, Load> byVolume = byVolume(loads);
     var lacking = new TreeMap<VolumeId, Long>();
     for (Group group : image.groups()) {
       for (Load load : catchingUp(group, byVolume)) {
@@ -158,7 +160,7 @@ public final class Balance {
               .map(Member::volume)
               .filter(volume -> staying.contains(volume) && !stuck.contains(volume))
               .count();
-      if (others >= group.family().replicas()) {
+      if (others >= group.family().replicas() || group.reviving()) {
         continue;
       }
       long bytes = sizes.getOrDefault(group.id(), 0L);
@@ -178,12 +180,42 @@ public final class Balance {
     return Optional.empty();
   }
 
-  /** What those in sync hold of each group, also where they are to leave. */
+  /**
+   * Groups that wait for an operator, or for deletions: no other volume can take part (rule R12).
+   *
+   * @param held as for {@link #instead}
+   */
+  public static List<Cramped> cramped(
+      ClusterImage image, Map<VolumeId, ? extends Map<GroupId, Long>> held) {
+    Map<GroupId, Long> sizes = sizes(image, held);
+    Map<VolumeId, Load> byVolume = byVolume(loads(image, held));
+    var cramped = new ArrayList<Cramped>();
+    for (Group group : image.groups()) {
+      for (Load load : group.reviving() ? catchingUp(group, byVolume) : List.<Load>of()) {
+        long lacking = load.lacks(group.id(), sizes);
+        if (lacking > load.room()) {
+          cramped.add(new Cramped(group.id(), load.volume().id(), lacking, load.room()));
+        }
+      }
+    }
+    return cramped;
+  }
+
+  private static Map<VolumeId, Load> byVolume(List<Load> loads) {
+    var byVolume = new TreeMap<VolumeId, Load>();
+    loads.forEach(load -> byVolume.put(load.volume().id(), load));
+    return byVolume;
+  }
+
+  /**
+   * What those in sync hold of each group, also where they are to leave; of one that revives what
+   * the member holds that has most.
+   */
   private static Map<GroupId, Long> sizes(
       ClusterImage image, Map<VolumeId, ? extends Map<GroupId, Long>> held) {
     var sizes = new TreeMap<GroupId, Long>();
     for (Group group : image.groups()) {
-      for (Member member : group.in(MemberState.IN_SYNC)) {
+      for (Member member : group.reviving() ? group.members() : group.in(MemberState.IN_SYNC)) {
         Map<GroupId, Long> groups = held.get(member.volume());
         if (groups != null) {
           sizes.merge(group.id(), groups.getOrDefault(group.id(), 0L), Math::max);

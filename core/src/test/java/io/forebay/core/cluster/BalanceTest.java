@@ -332,4 +332,22 @@ final class BalanceTest {
     assertThat(cluster.group(group.id()).remembered())
         .containsExactlyInAnyOrderElementsOf(group.remembered());
   }
+
+  @Test
+  void aGroupThatCannotReviveForAFullDiskIsNamed() {
+    filled(2, 2, 0.3);
+    cluster.expel("n1");
+    cluster.expel("n2");
+    cluster.registerIn("n1", "", 2, 1);
+    cluster.registerIn("n2", "", 2, 2);
+    Group group = joining();
+    assertThat(group.reviving()).isTrue();
+    long bytes = sizes.get(group.id());
+    Map<VolumeId, Map<GroupId, Long>> held = heldWithoutRoom(group, new VolumeId(2));
+    assertThat(Balance.cramped(cluster.machine.image(), held))
+        .containsExactly(new Balance.Cramped(group.id(), new VolumeId(2), bytes, 0));
+    assertThat(instead(held)).as("no other volume can take part").isEmpty();
+    held.get(new VolumeId(2)).put(group.id(), bytes);
+    assertThat(Balance.cramped(cluster.machine.image(), held)).isEmpty();
+  }
 }

@@ -37,9 +37,10 @@ import org.slf4j.LoggerFactory;
  * {@link Balance} chooses it from what all nodes say that they hold. The volume that takes a group
  * in catches up by re-sync, within its bounds.
  *
- * <p>While anything is not whole nothing begins, and what is on its way is taken back. So is what
- * gets on no more. But whoever catches up on a volume that has no room for what it lacks is
- * replaced by one that has, for that group would wait for ever.
+ * <p>While anything is not whole nothing begins. What is on its way is taken back when that lasts,
+ * or at once where the volume is to take in what lacks a copy; and when it gets on no more. But
+ * whoever catches up on a volume that has no room for what it lacks is replaced by one that has,
+ * for that group would wait for ever.
  *
  * <p>What nodes say counts only if they have looked since the last change: a volume that has just
  * given a group away still has its chunks, and one that has taken it in did not count them. So
@@ -55,6 +56,8 @@ public final class Balancer {
   // they
   // are large, and of what is clean nothing is seen.
   private static final long STALLED_NANOS = 3_600_000_000_000L;
+  // A node that restarts takes less, and before that nothing is copied for lost volumes by default.
+  private static final long AWAY_NANOS = 120_000_000_000L;
   private static final long REST_NANOS = 3_600_000_000_000L;
 
   /**
@@ -82,6 +85,8 @@ public final class Balancer {
   private Optional<Long> wholeSinceNanos = Optional.empty();
   private long askedNanos; // or whole since
   private Optional<Watched> watched = Optional.empty();
+  private List<Balance.Cramped> cramped = List.of();
+  private Optional<Long> lackingSinceNanos = Optional.empty(); // while something moves
   private final Map<VolumeId, Long> restUntilNanos = new TreeMap<>();
 
   /**
@@ -132,15 +137,19 @@ public final class Balancer {
       return;
     }
     watched = Optional.empty();
+    lackingSinceNanos = Optional.empty();
     if (!GroupRules.whole(image)) {
       wholeSinceNanos = Optional.empty();
       boolean joining =
           image.groups().stream().anyMatch(group -> !group.in(MemberState.SYNCING).isEmpty());
       if (joining && now - askedNanos >= PAUSE_NANOS) {
         askedNanos = now;
-        Balance.instead(image, held(there(image), Long.MAX_VALUE)).ifPresent(this::begin);
+        Map<VolumeId, Map<GroupId, Long>> held = held(there(image), Long.MAX_VALUE);
+        sayCramped(Balance.cramped(image, held));
+        Balance.instead(image, held).ifPresent(this::begin);
       }
     } else if (wholeSinceNanos.isEmpty()) {
+      cramped = List.of();
       wholeSinceNanos = Optional.of(now);
       askedNanos = now;
     } else if (on && now - askedNanos >= PAUSE_NANOS && Rule.BALANCED.holds()) {
@@ -158,6 +167,22 @@ public final class Balancer {
         .toList();
   }
 
+  private void sayCramped(List<Balance.Cramped> found) {
+    for (Balance.Cramped each : found) {
+      if (cramped.stream()
+          .noneMatch(before ->
+              before.group().equals(each.group()) && before.volume().equals(each.volume()))) {
+        LOG.warn(
+            "{} cannot revive: {} has no room for {} bytes that it lacks, but for {}",
+            each.group(),
+            each.volume(),
+            each.lackingBytes(),
+            each.roomBytes());
+      }
+    }
+    cramped = found;
+  }
+
   private void begin(ClusterCommand.MoveMember move) {
     wholeSinceNanos = Optional.empty();
     if (plane.cluster(move) instanceof ClusterResult.Done) {
@@ -169,11 +194,17 @@ public final class Balancer {
   /** Takes a move back that others have to wait for, or that does not get on. */
   private void watch(ClusterImage image, Balance.Moving moving) {
     GroupId group = moving.group().id();
-    if (!GroupRules.wholeBesides(image, group)) {
-      giveUp(moving, "other groups have to be made whole first");
-      return;
-    }
     long now = env.nanoTime();
+    if (GroupRules.wholeBesides(image, group)) {
+      lackingSinceNanos = Optional.empty();
+    } else {
+      long since = lackingSinceNanos.orElse(now);
+      lackingSinceNanos = Optional.of(since);
+      if (now - since >= AWAY_NANOS || isNeeded(image, moving)) {
+        giveUp(moving, "other groups have to be made whole first");
+        return;
+      }
+    }
     long arrived = arrived(image, moving);
     Optional<Watched> before =
         watched.filter(each -> each.group().equals(group) && each.to().equals(moving.to()));
@@ -183,6 +214,14 @@ public final class Balancer {
       restUntilNanos.put(moving.to(), now + REST_NANOS);
       giveUp(moving, "nothing has arrived for " + STALLED_NANOS / 1_000_000_000 + " s");
     }
+  }
+
+  /** Whether the volume that takes a group in is to take another one in that lacks a copy. */
+  private static boolean isNeeded(ClusterImage image, Balance.Moving moving) {
+    return image.groups().stream()
+        .filter(group -> !group.id().equals(moving.group().id()))
+        .flatMap(group -> group.in(MemberState.SYNCING).stream())
+        .anyMatch(member -> member.volume().equals(moving.to()));
   }
 
   private void giveUp(Balance.Moving moving, String why) {

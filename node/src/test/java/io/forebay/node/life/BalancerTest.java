@@ -304,16 +304,24 @@ final class BalancerTest {
     assertThat(plane.asked).isEmpty();
   }
 
-  @Test
-  void whatMovesIsTakenBackWhenAnotherGroupLosesACopy() {
-    pass(40);
+  /** A node that has no part in what moves. */
+  private int bystander() {
     Group group = moving().getFirst().group();
     int other = 1;
     while (group.member(new VolumeId(other)).isPresent()) {
       other++;
     }
-    expel(other);
-    pass(4);
+    return other;
+  }
+
+  @Test
+  void whatMovesIsTakenBackWhenAnotherGroupLacksACopyForLong() {
+    pass(40);
+    Group group = moving().getFirst().group();
+    expel(bystander());
+    pass(115);
+    assertThat(moving()).hasSize(1);
+    pass(10);
     assertThat(moving()).isEmpty();
     assertThat(machine.image().group(group.id()).orElseThrow().members())
         .hasSize(2)
@@ -321,6 +329,46 @@ final class BalancerTest {
     assertThat(balancer.counters()).isEqualTo(new Balancer.Counters(1, 1));
     pass(300);
     assertThat(balancer.counters().begun()).isEqualTo(1);
+  }
+
+  @Test
+  void whatMovesGoesOnWhileNodesRestartOneAfterTheOther() {
+    pass(40);
+    Group group = moving().getFirst().group();
+    int other = bystander();
+    for (int i = 0; i < 5; i++) {
+      expel(other);
+      pass(60);
+      register(other);
+      for (Group each : machine.image().groups()) {
+        each.member(new VolumeId(other))
+            .filter(member -> member.state() == MemberState.SYNCING)
+            .ifPresent(member ->
+                apply(new ClusterCommand.Promote(each.id(), member.volume(), member.joinEpoch())));
+      }
+      pass(60);
+    }
+    assertThat(moving()).hasSize(1);
+    assertThat(moving().getFirst().group().id()).isEqualTo(group.id());
+    assertThat(balancer.counters()).isEqualTo(new Balancer.Counters(1, 0));
+  }
+
+  @Test
+  void whatMovesIsTakenBackAtOnceWhereItsVolumeIsToTakeInALostOne() {
+    pass(40);
+    expel(bystander());
+    pass(10);
+    assertThat(moving()).hasSize(1);
+    apply(new ClusterCommand.ReplaceLost(0));
+    assertThat(
+            machine.image().groups().stream()
+                .filter(each ->
+                    each.in(MemberState.SYNCING).stream()
+                        .anyMatch(member -> member.volume().equals(new VolumeId(NODES + 1))))
+                .count())
+        .isGreaterThan(1);
+    pass(4);
+    assertThat(moving()).isEmpty();
   }
 
   @Test
