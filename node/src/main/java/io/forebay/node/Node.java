@@ -29,6 +29,7 @@ import io.forebay.node.life.Balancer;
 import io.forebay.node.life.Coordinator;
 import io.forebay.node.life.Fenced;
 import io.forebay.node.life.NodeAgent;
+import io.forebay.node.life.OwnFill;
 import io.forebay.node.read.ChunkReader;
 import io.forebay.node.read.ManifestReader;
 import io.forebay.node.read.ReadMemory;
@@ -65,6 +66,7 @@ public final class Node implements AutoCloseable {
   private final Lease lease;
   private final Fill fill;
   private final Replica replica;
+  private final OwnFill ownFill;
   private final ChunkSender sender;
   private final Session session;
   private final ManifestReader manifests;
@@ -124,7 +126,9 @@ public final class Node implements AutoCloseable {
     this.fill = new Fill(env, config.capacity());
     this.replica =
         new Replica(env, this.volumes, plane, pool, memoryTier, lease, doubts, fill, recency);
-    this.sender = new ChunkSender(env, network, plane, config.capacity().waitNanos());
+    this.ownFill = new OwnFill(env, network, plane::image, fill);
+    this.sender =
+        new ChunkSender(env, network, plane, ownFill::fuller, config.capacity().waitNanos());
     this.session = new Session(env, plane, network.self());
     ChunkReader chunks =
         new ChunkReader(env, network, this.volumes, plane, pool, memoryTier, doubts, recency);
@@ -212,6 +216,7 @@ public final class Node implements AutoCloseable {
     run("repair", repair::run);
     scrubbers.forEach(each -> run("scrub", each::run));
     run("collector", collector::run);
+    run("own fill", ownFill::run);
     run("session", session::report);
     return agent.ready();
   }

@@ -11,18 +11,14 @@ import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.NodeState;
 import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.core.env.Env;
-import io.forebay.core.env.Outcome;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.core.log.ControlPlane;
-import io.forebay.core.net.ControlMessage;
 import io.forebay.core.net.Network;
-import io.forebay.core.net.Reply;
 import io.forebay.core.rule.Rule;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -49,7 +45,6 @@ import org.slf4j.LoggerFactory;
 public final class Balancer {
   private static final Logger LOG = LoggerFactory.getLogger(Balancer.class);
   private static final long LOOK_NANOS = 2_000_000_000L;
-  private static final long ASK_NANOS = 700_000_000L;
   // Of a thousand nodes some hundred kilobytes come back.
   private static final long PAUSE_NANOS = 10_000_000_000L;
   // What has arrived is seen when its node has looked over its disks, which takes minutes where
@@ -75,7 +70,7 @@ public final class Balancer {
   private record Watched(GroupId group, VolumeId to, long bytes, long sinceNanos) {}
 
   private final Env env;
-  private final Network network;
+  private final HeldQuery query;
   private final BooleanSupplier leads;
   private final ControlPlane plane;
   private final boolean on;
@@ -95,7 +90,7 @@ public final class Balancer {
    */
   public Balancer(Env env, Network network, BooleanSupplier leads, ControlPlane plane, boolean on) {
     this.env = env;
-    this.network = network;
+    this.query = new HeldQuery(network);
     this.leads = leads;
     this.plane = plane;
     this.on = on;
@@ -144,7 +139,7 @@ public final class Balancer {
           image.groups().stream().anyMatch(group -> !group.in(MemberState.SYNCING).isEmpty());
       if (joining && now - askedNanos >= PAUSE_NANOS) {
         askedNanos = now;
-        Map<VolumeId, Map<GroupId, Long>> held = held(there(image), Long.MAX_VALUE);
+        Map<VolumeId, Map<GroupId, Long>> held = query.all(there(image), Long.MAX_VALUE);
         sayCramped(Balance.cramped(image, held));
         Balance.instead(image, held).ifPresent(this::begin);
       }
@@ -154,7 +149,9 @@ public final class Balancer {
       askedNanos = now;
     } else if (on && now - askedNanos >= PAUSE_NANOS && Rule.BALANCED.holds()) {
       askedNanos = now;
-      Balance.next(image, held(there(image), now - wholeSinceNanos.get()), restUntilNanos.keySet())
+      Map<VolumeId, Map<GroupId, Long>> held =
+          query.all(there(image), now - wholeSinceNanos.get());
+      Balance.next(image, held, restUntilNanos.keySet())
           .ifPresent(this::begin);
     }
   }
@@ -239,44 +236,8 @@ public final class Balancer {
     if (node.isEmpty()) {
       return 0;
     }
-    Map<GroupId, Long> groups = held(List.of(node.get()), Long.MAX_VALUE).get(moving.to());
+    Map<GroupId, Long> groups =
+        query.all(List.of(node.get()), Long.MAX_VALUE).get(moving.to());
     return groups == null ? 0 : groups.getOrDefault(moving.group().id(), 0L);
-  }
-
-  /**
-   * What the volumes of some nodes hold that may not be evicted, by group; of those of nodes that
-   * do not answer nothing.
-   *
-   * @param youngerNanos volumes whose last look is not younger are left out
-   */
-  private Map<VolumeId, Map<GroupId, Long>> held(List<NodeId> nodes, long youngerNanos) {
-    var outcomes = new ArrayList<Outcome<Reply>>();
-    for (NodeId node : nodes) {
-      outcomes.add(network.call(node, new ControlMessage.AskHeld(), Optional.empty(), ASK_NANOS));
-    }
-    var held = new TreeMap<VolumeId, Map<GroupId, Long>>();
-    for (Outcome<Reply> outcome : outcomes) {
-      for (ControlMessage.Held.OfVolume volume : answer(outcome)) {
-        if (volume.ageNanos() < youngerNanos) {
-          var groups = new TreeMap<GroupId, Long>();
-          volume.groups().forEach(each -> groups.put(each.group(), each.bytes()));
-          held.put(volume.volume(), groups);
-        }
-      }
-    }
-    return held;
-  }
-
-  private static List<ControlMessage.Held.OfVolume> answer(Outcome<Reply> outcome) {
-    try {
-      return outcome.await().message() instanceof ControlMessage.Held(var volumes)
-          ? volumes
-          : List.of();
-    } catch (ForebayException silent) {
-      if (silent.code() == ErrorCode.CANCELLED) {
-        throw silent;
-      }
-      return List.of();
-    }
   }
 }

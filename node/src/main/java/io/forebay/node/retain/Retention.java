@@ -103,6 +103,7 @@ public final class Retention {
   /** Carries policies out for as long as this voter leads; until interrupted. */
   public void run() {
     long pause = LOOK_NANOS;
+    String said = "";
     while (true) {
       env.sleep(pause);
       pause = LOOK_NANOS;
@@ -118,6 +119,10 @@ public final class Retention {
         }
         // Not the leader any more, no majority, or the namespace's leader is of an older version:
         // whoever leads next looks again.
+        if (!failure.getMessage().equals(said)) {
+          said = failure.getMessage();
+          LOG.warn("policies are not carried out now, but tried again: {}", said);
+        }
       }
       pause = Math.clamp(PAUSES * (env.nanoTime() - began), LOOK_NANOS, MAX_PAUSE_NANOS);
     }

@@ -8,7 +8,9 @@ import io.forebay.core.id.VolumeId;
 import io.forebay.core.log.ControlPlane;
 import io.forebay.core.net.Network;
 import java.util.Map;
+import java.util.SortedSet;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
 
 /** What all chunks of a node that are on their way share. */
 public final class ChunkSender {
@@ -28,16 +30,22 @@ public final class ChunkSender {
   private final AtomicLong rehomed = new AtomicLong();
 
   /**
+   * @param fuller this node's volumes that are clearly fuller than others: they do not come first
    * @param roomWaitNanos for how long writers of buckets with a store wait for room, on full disks
    *     and within a quota, while none is made
    */
-  public ChunkSender(Env env, Network network, ControlPlane plane, long roomWaitNanos) {
+  public ChunkSender(
+      Env env,
+      Network network,
+      ControlPlane plane,
+      Supplier<SortedSet<VolumeId>> fuller,
+      long roomWaitNanos) {
     this.env = env;
     this.network = network;
     this.plane = plane;
     this.suspects = new Suspects(env);
     this.paces = new Paces(env, network.self());
-    this.chooser = new GroupChooser(env, plane::image, network.self(), suspects, paces);
+    this.chooser = new GroupChooser(env, plane::image, network.self(), fuller, suspects, paces);
     this.rooms = new RoomQueue(env, roomWaitNanos);
     this.haste = new FlushHaste(env, plane);
     this.quotas = new QuotaGate(env, plane, roomWaitNanos, haste);

@@ -13,18 +13,20 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 
 /**
- * Chooses the group for each chunk: full-strength groups with a volume of this node first; then
- * others, which come first where each of those has a slow volume; weaker ones only where no full
- * one exists (rule R10). Among equals the one whose nodes have least to do for this one, times how
- * much longer they take than others ({@link Paces}), so that a node which others write to just now
- * gets less from here (blind turns leave a quarter of the NICs idle while all nodes write); and of
- * these the next in a shuffled order, so that loads differ by at most one (plain hashing loads some
- * 3.5 to 5 times as much).
+ * Chooses the group for each chunk: full-strength groups with a volume of this node first, unless
+ * that is clearly fuller than others' volumes, where it is one among all; then others, which come
+ * first where each of those has a slow volume; weaker ones only where no full one exists (rule
+ * R10). Among equals the one whose nodes have least to do for this one, times how much longer they
+ * take than others ({@link Paces}), so that a node which others write to just now gets less from
+ * here (blind turns leave a quarter of the NICs idle while all nodes write); and of these the next
+ * in a shuffled order, so that loads differ by at most one (plain hashing loads some 3.5 to 5 times
+ * as much).
  */
 final class GroupChooser {
   /**
@@ -40,11 +42,13 @@ final class GroupChooser {
 
   private record Way(Group group, List<Hop> chain) {}
 
-  private record Stripe(long version, List<Way> local, List<Way> full, List<Way> weak) {}
+  private record Stripe(
+      long version, SortedSet<VolumeId> fuller, List<Way> local, List<Way> full, List<Way> weak) {}
 
   private final Env env;
   private final Supplier<ClusterImage> images;
   private final NodeId self;
+  private final Supplier<SortedSet<VolumeId>> fuller;
   private final Suspects suspects;
   private final Paces paces;
   private final ReentrantLock lock = new ReentrantLock();
@@ -53,10 +57,16 @@ final class GroupChooser {
   private long turn; // guarded by lock
 
   GroupChooser(
-      Env env, Supplier<ClusterImage> images, NodeId self, Suspects suspects, Paces paces) {
+      Env env,
+      Supplier<ClusterImage> images,
+      NodeId self,
+      Supplier<SortedSet<VolumeId>> fuller,
+      Suspects suspects,
+      Paces paces) {
     this.env = env;
     this.images = images;
     this.self = self;
+    this.fuller = fuller;
     this.suspects = suspects;
     this.paces = paces;
   }
@@ -64,7 +74,7 @@ final class GroupChooser {
   /** A group of the family that takes writes now; empty when there is none. */
   Optional<Choice> choose(Family family) {
     ClusterImage image = images.get();
-    Stripe stripe = stripe(family, image);
+    Stripe stripe = stripe(family, image, fuller.get());
     Optional<Choice> slow = Optional.empty();
     for (List<Way> tier :
         paces.compares()
@@ -203,11 +213,11 @@ final class GroupChooser {
     return ordered;
   }
 
-  private Stripe stripe(Family family, ClusterImage image) {
+  private Stripe stripe(Family family, ClusterImage image, SortedSet<VolumeId> passed) {
     lock.lock();
     try {
       Stripe known = stripes.get(family);
-      if (known != null && known.version() == image.version()) {
+      if (known != null && known.version() == image.version() && known.fuller().equals(passed)) {
         return known;
       }
       var local = new ArrayList<Way>();
@@ -226,7 +236,8 @@ final class GroupChooser {
         var way = new Way(group, chain.get());
         if (!group.fullStrength()) {
           weak.add(way);
-        } else if (way.chain().getFirst().node().equals(self)) {
+        } else if (way.chain().getFirst().node().equals(self)
+            && !passed.contains(way.chain().getFirst().volume())) {
           local.add(way);
         } else {
           full.add(way);
@@ -235,7 +246,7 @@ final class GroupChooser {
       shuffle(local);
       shuffle(full);
       shuffle(weak);
-      var stripe = new Stripe(image.version(), local, full, weak);
+      var stripe = new Stripe(image.version(), passed, local, full, weak);
       stripes.put(family, stripe);
       return stripe;
     } finally {

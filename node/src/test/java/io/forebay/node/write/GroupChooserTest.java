@@ -19,7 +19,10 @@ import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.MemorySortedMap;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 
 class GroupChooserTest {
@@ -28,6 +31,7 @@ class GroupChooserTest {
   private final Env env = new TestEnv();
   private final Suspects suspects = new Suspects(env);
   private final Paces paces = new Paces(env, new NodeId("n0"));
+  private SortedSet<VolumeId> fuller = new TreeSet<>();
 
   private GroupChooser chooser(Family family, ClusterCommand... more) {
     ClusterMachine machine;
@@ -46,7 +50,7 @@ class GroupChooserTest {
     for (ClusterCommand command : commands) {
       machine.apply(++index, 1, Level.NEWEST, command, new Batch());
     }
-    return new GroupChooser(env, machine::image, new NodeId("a"), suspects, paces);
+    return new GroupChooser(env, machine::image, new NodeId("a"), () -> fuller, suspects, paces);
   }
 
   private static ClusterCommand.RegisterNode registration(String node, long volume) {
@@ -92,6 +96,7 @@ class GroupChooserTest {
               env,
               machine::image,
               new NodeId("n" + writer),
+              Collections::emptySortedSet,
               new Suspects(env),
               new Paces(env, new NodeId("n" + writer)));
       for (int i = 0; i < 200; i++) {
@@ -114,6 +119,29 @@ class GroupChooserTest {
             .isBetween(0.5, 1.5);
       }
     }
+  }
+
+  @Test
+  void thisNodesVolumeIsOneAmongAllWhileItIsFullerThanOthers() {
+    var family = new Family(2, 2, Durability.REPLICATED);
+    GroupChooser chooser = chooser(family);
+    assertThat(chunksHere(chooser, family)).isEqualTo(600);
+    fuller = new TreeSet<>(List.of(new VolumeId(1)));
+    assertThat(chunksHere(chooser, family))
+        .as("half of them, with two of four")
+        .isBetween(270, 330);
+    fuller = new TreeSet<>(List.of(new VolumeId(2)));
+    assertThat(chunksHere(chooser, family)).as("another one is fuller").isEqualTo(600);
+  }
+
+  /** Of 600 chunks. */
+  private static int chunksHere(GroupChooser chooser, Family family) {
+    int here = 0;
+    for (int i = 0; i < 600; i++) {
+      GroupChooser.Choice choice = chooser.choose(family).orElseThrow();
+      here += choice.chain().getFirst().node().equals(new NodeId("a")) ? 1 : 0;
+    }
+    return here;
   }
 
   @Test
