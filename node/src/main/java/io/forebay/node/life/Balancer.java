@@ -149,10 +149,8 @@ public final class Balancer {
       askedNanos = now;
     } else if (on && now - askedNanos >= PAUSE_NANOS && Rule.BALANCED.holds()) {
       askedNanos = now;
-      Map<VolumeId, Map<GroupId, Long>> held =
-          query.all(there(image), now - wholeSinceNanos.get());
-      Balance.next(image, held, restUntilNanos.keySet())
-          .ifPresent(this::begin);
+      Map<VolumeId, Map<GroupId, Long>> held = query.all(there(image), now - wholeSinceNanos.get());
+      Balance.next(image, held, restUntilNanos.keySet()).ifPresent(this::begin);
     }
   }
 
@@ -236,8 +234,7 @@ public final class Balancer {
     if (node.isEmpty()) {
       return 0;
     }
-    Map<GroupId, Long> groups =
-        query.all(List.of(node.get()), Long.MAX_VALUE).get(moving.to());
+    Map<GroupId, Long> groups = query.all(List.of(node.get()), Long.MAX_VALUE).get(moving.to());
     return groups == null ? 0 : groups.getOrDefault(moving.group().id(), 0L);
   }
 }

@@ -49,7 +49,12 @@ public final class OwnFill {
       new AtomicReference<>(Collections.emptySortedSet());
 
   public OwnFill(Env env, Network network, Supplier<ClusterImage> images, Fill fill) {
-    this(env, network.self(), images, fill, nodes -> new HeldQuery(network).all(nodes, Long.MAX_VALUE));
+    this(
+        env,
+        network.self(),
+        images,
+        fill,
+        nodes -> new HeldQuery(network).all(nodes, Long.MAX_VALUE));
   }
 
   /**

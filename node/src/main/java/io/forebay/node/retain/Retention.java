@@ -119,8 +119,8 @@ public final class Retention {
         }
         // Not the leader any more, no majority, or the namespace's leader is of an older version:
         // whoever leads next looks again.
-        if (!failure.getMessage().equals(said)) {
-          said = failure.getMessage();
+        if (!failure.toString().equals(said)) {
+          said = failure.toString();
           LOG.warn("policies are not carried out now, but tried again: {}", said);
         }
       }
