@@ -207,7 +207,11 @@ public final class Checkpoint {
                 }));
       }
       if (store.isPresent()) {
-        ends.add(spawn("trainer", () -> clients.train(places.getFirst(), until)));
+        Place place = places.getFirst();
+        boolean sends = judge.policies().sends(place.id(), KeySpace.TRAINED);
+        for (int i = 0; i < (sends ? 1 : 2); i++) {
+          ends.add(spawn("trainer", () -> clients.train(place, sends, until)));
+        }
       }
       if (joins && round == 1) {
         join();

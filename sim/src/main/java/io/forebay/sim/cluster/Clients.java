@@ -7,6 +7,7 @@ import java.util.random.RandomGenerator;
 /** Clients that do by chance what clients do, and a trainer who writes checkpoints. */
 final class Clients {
   private static final long SECOND = 1_000_000_000L;
+  private static final int AGAIN = 5; // of so many checkpoints some are written anew
 
   private final SimEnv client;
   private final RandomGenerator random;
@@ -89,14 +90,23 @@ final class Clients {
     }
   }
 
-  /** A trainer writes checkpoints, one after the other; one of which a file fails is given up. */
-  void train(Place place, long until) {
+  /**
+   * A trainer writes checkpoints, one after the other; one of which a file fails is given up.
+   *
+   * @param sends whether some of them go to the store; it then overwrites a file of older ones at
+   *     times, else it writes them anew in place
+   */
+  void train(Place place, boolean sends, long until) {
     while (operations.asked() < until && judge.sound()) {
       client.sleep(random.nextLong(SECOND));
-      String directory = KeySpace.TRAINED + nextStep++ + "/";
+      boolean again = nextStep > AGAIN && random.nextInt(3) == 0;
+      long step = again ? nextStep - random.nextInt(1, AGAIN) : nextStep++;
+      String directory = KeySpace.TRAINED + step + "/";
+      // What an upload holds is known by its key, so each key has one.
       boolean written =
           file(place, directory + "0", false)
-              && file(place, directory + "1/1", random.nextBoolean())
+              && !(again && sends)
+              && file(place, directory + "1/1", !again && random.nextBoolean())
               && file(place, directory + KeySpace.MARKER, false);
       int node = random.nextInt(cluster.size());
       if (written && cluster.runs(node)) {

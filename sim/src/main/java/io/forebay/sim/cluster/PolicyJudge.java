@@ -29,7 +29,11 @@ final class PolicyJudge {
   // leader, shift numbers by one or two.
   private static final int SLIPS = 2;
 
-  private record Checkpoint(String directory, ObjectHead marker) {}
+  private record Checkpoint(String directory, ObjectHead marker) {
+    long generation() {
+      return marker.generation().value();
+    }
+  }
 
   /** A complete one, when it became so. */
   private record Completed(String marker, long generation) {}
@@ -59,6 +63,11 @@ final class PolicyJudge {
         .flatMap(policy -> policy.checkpointOf(key).map(directory -> directory + policy.marker()));
   }
 
+  /** Whether some of the checkpoints below a prefix go to the store. */
+  boolean sends(BucketId bucket, String prefix) {
+    return policyOf(bucket, prefix).filter(policy -> policy.flushEvery() > 0).isPresent();
+  }
+
   /** What an object is said to be; superseded ones, too, for as long as readers may have them. */
   private Optional<ObjectHead> head(BucketId bucket, String key) {
     long generation = judge.history().generation(bucket, key);
@@ -86,6 +95,29 @@ final class PolicyJudge {
                     .isPresent());
   }
 
+  /**
+   * So many as are kept are newer than all of it; one more if it holds anything newer than its
+   * marker, for it may be being written anew in place.
+   */
+  private boolean isSpare(
+      BucketId bucket,
+      PrefixPolicy policy,
+      List<Checkpoint> complete,
+      Checkpoint checkpoint,
+      List<String> files) {
+    long newest =
+        files.stream().mapToLong(key -> judge.history().generation(bucket, key)).max().orElse(0);
+    long newer = complete.stream().filter(each -> each.generation() > newest).count();
+    int kept = policy.keepLast() + (newest > checkpoint.generation() ? 1 : 0);
+    return policy.keepLast() > 0 && newer >= kept;
+  }
+
+  private boolean isUploading(BucketId bucket, String directory) {
+    return judge.query(new NamespaceQuery.ListUploads(bucket, directory, "", Optional.empty(), 1))
+            instanceof NamespaceAnswer.Uploads(var uploads, var _)
+        && !uploads.isEmpty();
+  }
+
   /** Those that are complete now, the newest first. */
   private List<Checkpoint> complete(BucketId bucket, PrefixPolicy policy) {
     var found = new ArrayList<Checkpoint>();
@@ -95,9 +127,7 @@ final class PolicyJudge {
         head(bucket, marker).ifPresent(head -> found.add(new Checkpoint(directory, head)));
       }
     }
-    found.sort(
-        Comparator.comparingLong((Checkpoint each) -> each.marker().generation().value())
-            .reversed());
+    found.sort(Comparator.comparingLong(Checkpoint::generation).reversed());
     return found;
   }
 
@@ -163,8 +193,8 @@ final class PolicyJudge {
     if (newer == 0) {
       judge.violation("policy: the newest complete checkpoint was let go, " + gone);
     }
-    if (newer < command.by().keepLast() && !ranOut) {
-      judge.violation("policy: with " + newer + " newer ones was let go " + gone);
+    if (!isSpare(bucket, command.by(), complete, gone, files) && !ranOut) {
+      judge.violation("policy: it was to stay, or was being written anew, and was let go: " + gone);
     }
     if (due(command.by(), gone)) {
       judge.violation("policy: it was to go to the store, and was let go: " + gone);
@@ -190,7 +220,9 @@ final class PolicyJudge {
     }
     if (marker(bucket, key).filter(key::equals).isPresent()) {
       for (String file : files(bucket, directory.get())) {
-        if (!isStored(bucket, file)) {
+        long generation = judge.history().generation(bucket, file);
+        boolean behind = checkpoint.filter(each -> generation > each.generation()).isPresent();
+        if (!behind && !isStored(bucket, file)) {
           judge.violation("policy: the store got " + key + " before " + file);
         }
       }
@@ -227,18 +259,16 @@ final class PolicyJudge {
         files.stream()
             .filter(key -> !isStored(bucket, key))
             .forEach(key -> found.add("the store has not got " + key));
-      } else if (newer >= policy.keepLast() && policy.keepLast() > 0) {
+      } else if (isSpare(bucket, policy, complete, each, files)) {
         found.add(newer + " are newer, and it is still there: " + each);
-      } else if (newer > 0 && ranOut(bucket, policy, files)) {
+      } else if (newer > 0
+          && ranOut(bucket, policy, files)
+          && !isUploading(bucket, each.directory())) {
         found.add("it has run out, and is still there: " + each);
       }
     }
     for (String directory : begun) {
-      boolean uploading =
-          judge.query(new NamespaceQuery.ListUploads(bucket, directory, "", Optional.empty(), 1))
-                  instanceof NamespaceAnswer.Uploads(var uploads, var _)
-              && !uploads.isEmpty();
-      if (!uploading && ranOut(bucket, policy, files(bucket, directory))) {
+      if (!isUploading(bucket, directory) && ranOut(bucket, policy, files(bucket, directory))) {
         found.add("it was begun and has run out, and is still there: " + directory);
       }
     }
