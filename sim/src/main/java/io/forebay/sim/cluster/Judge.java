@@ -580,13 +580,20 @@ final class Judge {
         && !group.reviving()) {
       violation("R11: nobody is in sync for those who catch up in " + group);
     }
-    if (before != null && group.in(MemberState.IN_SYNC).size() < group.family().replicas()) {
+    if (before != null
+        && group.epoch().value() == before.epoch().value() + 1 // else some were not seen
+        && group.in(MemberState.IN_SYNC).size() < group.family().replicas()) {
       List<Member> inSync = before.in(MemberState.IN_SYNC);
       boolean enough = inSync.size() >= group.family().replicas();
       for (Member member : enough ? inSync : before.writers()) {
         if (group.member(member.volume()).isEmpty()
             && clusterLog.image().volume(member.volume()).isPresent()) {
-          violation(member.volume() + " leaves before enough others are in sync in " + group);
+          violation(
+              member.volume()
+                  + " leaves "
+                  + before
+                  + " before enough others are in sync in "
+                  + group);
         }
       }
     }
