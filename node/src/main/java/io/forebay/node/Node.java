@@ -211,7 +211,7 @@ public final class Node implements AutoCloseable {
     balancer.ifPresent(each -> run("balancer", each::run));
     retention.ifPresent(each -> run("retention", each::run));
     leasedLog.ifPresent(each -> run("leases", each::run));
-    levels.ifPresent(each -> run("levels", each::run));
+    levels.ifPresent(each -> each.loops().forEach(loop -> run("level", loop)));
     run("resync", resync::run);
     run("repair", repair::run);
     scrubbers.forEach(each -> run("scrub", each::run));

@@ -48,20 +48,23 @@ public final class Levels {
   }
 
   /**
-   * Looks until all logs are at the level that this voter knows: it will not know more.
+   * What is to run, each for itself until it returns: one log does not wait for another one's
+   * answer, for what is published meanwhile is of the lower level for ever.
+   */
+  public List<Runnable> loops() {
+    return logs.stream().<Runnable>map(log -> () -> run(log)).toList();
+  }
+
+  /**
+   * Looks until the log is at the level that this voter knows: it will not know more.
    *
    * @throws ForebayException CANCELLED
    */
-  public void run() {
-    while (true) {
+  private void run(LogService log) {
+    while (log.level() < known) {
       try {
-        if (lowest() >= known) {
-          return;
-        }
-        for (LogService log : logs) {
-          if (log.leadership().self()) {
-            raise(log);
-          }
+        if (log.leadership().self()) {
+          raise(log);
         }
       } catch (ForebayException failure) {
         if (failure.code() == ErrorCode.CANCELLED) {

@@ -108,7 +108,7 @@ class LevelsTest {
         "levels",
         () -> {
           try {
-            levels.run();
+            levels.loops().getFirst().run();
           } catch (ForebayException end) {
             assertThat(end.code()).isEqualTo(ErrorCode.CANCELLED);
           }
