@@ -170,9 +170,8 @@ public final class Retention {
       Checkpoint each = counted.get(i);
       int newer = counted.size() - 1 - i;
       if (policy.flushEvery() > 0 && each.number() % policy.flushEvery() == 0) {
-        // Also what came behind the marker: of the newest ones at once, of the others, each of
-        // which
-        // costs a listing, in turn.
+        // Also what came behind the marker: of the newest ones at once; of the others in turn, for
+        // each costs a listing.
         if (each.held()
             || newer < Math.max(1, policy.keepLast())
             || (Rule.POLICY_TURN.holds() && i == looks % counted.size())) {
