@@ -108,6 +108,7 @@ public final class Balancer {
       if (!leads.getAsBoolean()) {
         wholeSinceNanos = Optional.empty();
         watched = Optional.empty();
+        lackingSinceNanos = Optional.empty();
         continue;
       }
       try {

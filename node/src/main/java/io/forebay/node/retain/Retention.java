@@ -113,6 +113,7 @@ public final class Retention {
       long began = env.nanoTime();
       try {
         round();
+        said = "";
       } catch (ForebayException failure) {
         if (failure.code() == ErrorCode.CANCELLED) {
           throw failure;
