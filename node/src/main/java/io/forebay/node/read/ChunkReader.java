@@ -105,8 +105,8 @@ public final class ChunkReader {
   }
 
   /**
-   * As {@link #read}, from other nodes only: what this one has is not good, or not there. Nobody
-   * waits for it, so it asks nobody a second time while the first answer may be on its way.
+   * As {@link #read}, from other nodes only: what this one has is not good, or not there. No client
+   * waits for it, so each node is waited for longer: asking again only adds to a slow way.
    */
   public Bytes readElsewhere(
       ChunkId chunk, GroupId group, Epoch acknowledged, int offset, int length) {
