@@ -23,7 +23,6 @@ import io.forebay.core.rule.Rule;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.IntStream;
 
 /**
  * One chunk on its way to every member of one group, at one epoch (rule R2).
@@ -61,9 +60,6 @@ final class ChunkSend {
   private static final long WHOLE_NANOS = 600_000_000_000L;
   // All may be slow: then the chunk has to go where it is.
   private static final int MOST_LATE = 2;
-  // Clearly behind is by a part of the chunk, or by half a window.
-  private static final int BEHIND_PART = 4;
-  private static final int BEHIND_BYTES = 2 << 20;
   // So many volumes without room, one after the other, are taken for all.
   private static final int MANY_FULL = 16;
   private static final long ADMITTED_NANOS = 5_000_000L;
@@ -95,12 +91,10 @@ final class ChunkSend {
     final long untilNanos;
     final long patienceNanos;
     long stoodNanos; // at most, without progress
-    final int[] behindLooks; // how often each hop was clearly behind the one before it
-    int looks;
-    final boolean[] whole; // which hops were seen to have all of it
-    int fedBytes;
+    final HopWatch watch;
     final BoundedQueue<Optional<Slice>> waiting; // empty: that was the last
     boolean broken;
+    boolean left; // by a member, which is what broke it
     boolean over;
 
     Flight(
@@ -111,12 +105,12 @@ final class ChunkSend {
         ChunkUpload upload,
         int load,
         long untilNanos,
-        long patienceNanos) {
+        long patienceNanos,
+        HopWatch watch) {
       this.load = load;
       this.untilNanos = untilNanos;
       this.patienceNanos = patienceNanos;
-      this.behindLooks = new int[choice.chain().size()];
-      this.whole = new boolean[choice.chain().size()];
+      this.watch = watch;
       this.waiting = new BoundedQueue<>(env, maxLengthBytes + 1); // slices have at least a byte
       this.id = id;
       this.choice = choice;
@@ -181,7 +175,8 @@ final class ChunkSend {
         upload,
         load,
         untilNanos,
-        sender.patience().nanos(silent));
+        sender.patience().nanos(silent),
+        new HopWatch(sender.env(), sender.self(), choice.chain(), upload, sender.paces().rates()));
   }
 
   /** Bytes taken so far. */
@@ -224,7 +219,7 @@ final class ChunkSend {
             return done.get();
           }
           ticket.dropped(open.id);
-          if (isOutOfTime(open)) {
+          if (isOutOfTime(open) || open.left) {
             // It went on until then, which for a first try includes what the client took.
             deadlineNanos = sender.env().nanoTime() + GIVE_UP_NANOS;
           }
@@ -351,22 +346,50 @@ final class ChunkSend {
   private void feed(Flight open, boolean carefully) {
     boolean first = true;
     for (Optional<Slice> next = open.waiting.take(); next.isPresent(); next = open.waiting.take()) {
-      if (unfit(open) || isLate(open)) {
-        return;
-      }
       Slice slice = next.get();
-      long since = sender.env().nanoTime();
-      if (!open.upload.write(slice.bytes(), slice.crc32c(), since + open.patienceNanos)) {
-        giveUpSilent(open);
+      if (!sent(open, slice)) {
         return;
       }
-      open.stoodNanos = Math.max(open.stoodNanos, sender.env().nanoTime() - since);
-      open.fedBytes += slice.bytes().length();
       if (carefully && first && !allHave(open, slice.bytes().length())) {
         return;
       }
       first = false;
     }
+  }
+
+  /** Sends a slice; false when the try is given up, or is to be. */
+  private boolean sent(Flight open, Slice slice) {
+    if (unfit(open) || isLate(open)) {
+      return false;
+    }
+    long since = sender.env().nanoTime();
+    long until = since + open.patienceNanos;
+    while (true) {
+      long probe = Math.min(sender.env().nanoTime() + PROBE_NANOS, until);
+      if (open.upload.write(slice.bytes(), slice.crc32c(), probe)) {
+        open.stoodNanos = Math.max(open.stoodNanos, sender.env().nanoTime() - since);
+        open.watch.fed(slice.bytes().length());
+        return true;
+      }
+      open.watch.look(lengthBytes);
+      if (isLeft(open)) {
+        return false;
+      }
+      if (open.upload.ended() || probe == until) {
+        giveUpSilent(open);
+        return false;
+      }
+    }
+  }
+
+  /** Whether a member has been put out: then the others would take the chunk for nothing. */
+  private boolean isLeft(Flight open) {
+    if (sender.chooser().stands(open.choice)) {
+      return false;
+    }
+    open.broken = true;
+    open.left = true;
+    return true;
   }
 
   /** Waits until every member has so many bytes; false when that is not to be. */
@@ -421,7 +444,7 @@ final class ChunkSend {
           .paces()
           .took(
               open.choice.chain(),
-              behind(open),
+              open.watch.behind(),
               sender.env().nanoTime() - all.sinceNanos(),
               all.bytes(),
               load(open));
@@ -456,14 +479,15 @@ final class ChunkSend {
     long progress = -1;
     long since = sender.env().nanoTime();
     while (true) {
-      if (finished.awaitUntil(sender.env().nanoTime() + PROBE_NANOS)) {
+      boolean over = finished.awaitUntil(sender.env().nanoTime() + PROBE_NANOS);
+      open.watch.look(lengthBytes);
+      if (over) {
         try {
           return finished.get();
         } catch (ForebayException failure) {
           return open.upload.acknowledgedSoFar();
         }
       }
-      tellWhole(open);
       long now = open.upload.acknowledgedBytes();
       long stored =
           open.upload.acknowledgedSoFar().hops().stream()
@@ -472,9 +496,9 @@ final class ChunkSend {
       long seen = now * (ChunkPut.MAX_HOPS + 1) + stored;
       long stood = sender.env().nanoTime() - since;
       open.stoodNanos = Math.max(open.stoodNanos, stood);
-      if (isLate(open)) {
+      if (isLate(open) || isLeft(open)) {
         ChunkAck ack = open.upload.acknowledgedSoFar();
-        open.upload.abort("others are quicker");
+        open.upload.abort(open.left ? "a member is out" : "others are quicker");
         return ack;
       }
       if (seen != progress) {
@@ -485,17 +509,6 @@ final class ChunkSend {
         ChunkAck ack = open.upload.acknowledgedSoFar();
         open.upload.abort("no progress for " + stood / 1_000_000 + " ms");
         return ack;
-      }
-    }
-  }
-
-  /** Who has all of it is not silent, though the chunk may never be acknowledged. */
-  private void tellWhole(Flight open) {
-    List<Integer> progress = open.upload.progressBytes();
-    for (int i = 0; i < Math.min(progress.size(), open.whole.length); i++) {
-      if (!open.whole[i] && progress.get(i) >= lengthBytes) {
-        open.whole[i] = true;
-        sender.paces().has(open.choice.chain().get(i));
       }
     }
   }
@@ -518,43 +531,18 @@ final class ChunkSend {
     return Math.max(open.load, sender.chooser().load(open.choice));
   }
 
-  /**
-   * Sees who is clearly behind the hop before it, for that is who holds things up: those after it
-   * have what it sends on, and those before it are ahead by a window.
-   */
-  private void look(Flight open) {
-    List<Integer> progress = open.upload.progressBytes();
-    int clearly = Math.min(lengthBytes / BEHIND_PART, BEHIND_BYTES);
-    int before = open.fedBytes;
-    open.looks++;
-    for (int i = 0; i < Math.min(progress.size(), open.behindLooks.length); i++) {
-      open.behindLooks[i] += before - progress.get(i) >= clearly ? 1 : 0;
-      before = progress.get(i);
-    }
-  }
-
-  /** Members that were seen behind most of the time; all where none was. */
-  private static List<Hop> behind(Flight open) {
-    List<Hop> behind =
-        IntStream.range(0, open.behindLooks.length)
-            .filter(hop -> 2 * open.behindLooks[hop] > open.looks)
-            .mapToObj(open.choice.chain()::get)
-            .toList();
-    return behind.isEmpty() ? open.choice.chain() : behind;
-  }
-
   /** Whether the try takes so long that another group is better; it is then given up. */
   private boolean isLate(Flight open) {
     Optional<Owed> all = owed;
     if (open.load == 0 || all.isEmpty()) {
       return false;
     }
-    look(open);
+    open.watch.compare(lengthBytes);
     if (late == MOST_LATE) {
       return false;
     }
     long took = sender.env().nanoTime() - all.get().sinceNanos();
-    if (!sender.paces().late(behind(open), took, all.get().bytes(), load(open))) {
+    if (!sender.paces().late(open.watch.behind(), took, all.get().bytes(), load(open))) {
       return false;
     }
     late++;
@@ -584,7 +572,9 @@ final class ChunkSend {
         }
       }
       if (!have(open, hop) && !sendTo(open, hop)) {
-        sender.suspects().add(hop.node());
+        if (sender.chooser().stands(open.choice)) {
+          sender.suspects().add(hop.node());
+        }
         return false;
       }
     }
@@ -642,37 +632,14 @@ final class ChunkSend {
         upload.abort("no progress");
         return false;
       }
+      single.watch.fed(slice.bytes().length());
     }
     return await(single, upload.finish(lengthBytes, crc32c)).allStored();
   }
 
   private void suspectWhoLags(Flight open) {
-    if (isOutOfTime(open)) {
-      return; // which says nothing of anybody
-    }
-    List<Integer> progress = open.upload.progressBytes();
-    List<HopAck> hops = open.upload.acknowledgedSoFar().hops();
-    // Who is furthest behind the hop before it, and has not answered, is what holds things up: a
-    // slow member has those after it behind, too, but only by what it has not passed on yet.
-    int lagging = -1;
-    int furthest = -1;
-    int before = open.fedBytes;
-    for (int i = 0; i < Math.min(hops.size(), progress.size()); i++) {
-      HopAck.Status status = hops.get(i).status();
-      if (status == HopAck.Status.REFUSED || status == HopAck.Status.STALE_EPOCH) {
-        return; // an answer, and the reason why nothing goes on
-      }
-      int gap = before - progress.get(i);
-      if (status == HopAck.Status.UNREACHED && gap > furthest) {
-        furthest = gap;
-        lagging = i;
-      }
-      before = progress.get(i);
-    }
-    if (lagging >= 0 && !open.choice.chain().get(lagging).node().equals(sender.self())) {
-      Hop hop = open.choice.chain().get(lagging);
-      sender.suspects().add(hop.node());
-      sender.paces().silent(hop.volume(), open.patienceNanos);
+    if (!isOutOfTime(open)) { // which says nothing of anybody
+      open.watch.furthestBehind().ifPresent(hop -> sender.suspects().add(hop.node()));
     }
   }
 

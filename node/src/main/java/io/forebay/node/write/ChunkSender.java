@@ -44,7 +44,7 @@ public final class ChunkSender {
     this.network = network;
     this.plane = plane;
     this.suspects = new Suspects(env);
-    this.paces = new Paces(env, network.self());
+    this.paces = new Paces(env);
     this.chooser = new GroupChooser(env, plane::image, network.self(), fuller, suspects, paces);
     this.rooms = new RoomQueue(env, roomWaitNanos);
     this.haste = new FlushHaste(env, plane);

@@ -100,6 +100,19 @@ final class GroupChooser {
     return Optional.empty();
   }
 
+  /** Whether every member of a choice still takes writes of its group, as far as is known here. */
+  boolean stands(Choice choice) {
+    return images
+        .get()
+        .group(choice.group().id())
+        .filter(group ->
+            choice.chain().stream()
+                .allMatch(hop ->
+                    group.writers().stream()
+                        .anyMatch(member -> member.volume().equals(hop.volume()))))
+        .isPresent();
+  }
+
   /**
    * A chunk goes this way from now on, until {@link #end}.
    *

@@ -1,7 +1,6 @@
 package io.forebay.node.write;
 
 import io.forebay.core.env.Env;
-import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.core.net.Hop;
 import io.forebay.core.rule.Rule;
@@ -44,15 +43,11 @@ final class Paces {
   private static final long HALF_NANOS = 15_000_000_000L; // what was measured counts half then
   private static final long FORGET_NANOS = 60_000_000_000L;
   // To put a node out takes more than to pass it by, which costs nothing and is undone by itself.
-  private static final int SAID_TIMES = 8;
+  static final int SAID_TIMES = 8;
   private static final long SAID_LEAST_NANOS = 500_000_000L;
   private static final long SAID_NANOS = 10_000_000_000L;
-  // As long as a lease: whoever is dead is out then.
-  private static final long SILENT_NANOS = 1_000_000_000L;
-  // One of so many volumes. Where more let tries stand it is this node, or the load.
-  private static final int MOST_SILENT_PART = 3;
-  // Longer than a node is avoided by who suspects it: two tries may be as far apart.
-  private static final long SILENT_SAID_NANOS = 6_000_000_000L;
+  // One of so many volumes. Where more hold chunks up it is this node, or the load.
+  private static final int MOST_HELD_PART = 3;
   private static final long LATE_NANOS = 1_000_000_000L;
   // Re-homes for lateness: one for so many chunks that were acknowledged, and six in any case, as
   // many as a body has under way. A load that makes everything late is not doubled by it.
@@ -70,9 +65,6 @@ final class Paces {
    */
   private record Sample(long nanosPerKib, long nanos) {}
 
-  /** Tries that a volume let stand, with none between them that it took. */
-  private record Silence(long sinceNanos, long lastNanos, long longestNanos) {}
-
   private static final class Measured {
     final ArrayDeque<Sample> samples = new ArrayDeque<>();
     long atNanos;
@@ -83,12 +75,9 @@ final class Paces {
   }
 
   private final Env env;
-  private final NodeId self;
+  private final LinkRates rates;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<VolumeId, Measured> volumes = new TreeMap<>(); // guarded by lock
-  private final Map<VolumeId, Silence> silences = new TreeMap<>(); // guarded by lock
-  // When volumes of other nodes had all of a chunk, last. Guarded by lock.
-  private final Map<VolumeId, Long> tookNanos = new TreeMap<>();
   // In nanoseconds per KiB, the median; empty while few are known. Guarded by lock, which is told
   // when it has to be found anew.
   private Optional<Long> usual = Optional.empty();
@@ -97,9 +86,9 @@ final class Paces {
   private boolean compare; // guarded by lock
   private long comparedNanos; // guarded by lock
 
-  Paces(Env env, NodeId self) {
+  Paces(Env env) {
     this.env = env;
-    this.self = self;
+    this.rates = new LinkRates(env);
     this.comparedNanos = env.nanoTime() - COMPARE_EVERY_NANOS;
   }
 
@@ -116,7 +105,6 @@ final class Paces {
     try {
       chunks = Math.min(chunks + 1, MAX_REHOMES * CHUNKS_FOR_EACH);
       compare |= nanos >= COMPARE_AFTER_NANOS;
-      chain.forEach(this::has);
       if (bytes >= LEAST_BYTES) {
         long cost = cost(nanos, bytes, load);
         count(isUnusual(cost) ? behind : chain, new Sample(cost, nanos));
@@ -126,41 +114,9 @@ final class Paces {
     }
   }
 
-  /** A member has all of a chunk, whatever the others of its chain have. */
-  void has(Hop hop) {
-    lock.lock();
-    try {
-      silences.remove(hop.volume());
-      if (!hop.node().equals(self)) {
-        tookNanos.put(hop.volume(), env.nanoTime());
-      }
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** A try was given up, for the volume made no progress for so long. */
-  void silent(VolumeId volume, long nanos) {
-    lock.lock();
-    try {
-      long now = env.nanoTime();
-      silences.values().removeIf(each -> isOver(each, now));
-      tookNanos.values().removeIf(at -> now - at > FORGET_NANOS);
-      // Another try may have gone through meanwhile: then it was the way that this one took.
-      long since = Math.max(now - nanos, tookNanos.getOrDefault(volume, now - nanos));
-      silences.merge(
-          volume,
-          new Silence(since, now, now - since),
-          (old, next) ->
-              new Silence(
-                  old.sinceNanos(), now, Math.max(old.longestNanos(), next.longestNanos())));
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  private static boolean isOver(Silence silence, long now) {
-    return now - silence.lastNanos() >= SILENT_SAID_NANOS;
+  /** What links take while they hold chunks up. */
+  LinkRates rates() {
+    return rates;
   }
 
   private boolean isUnusual(long cost) {
@@ -272,15 +228,9 @@ final class Paces {
     }
   }
 
-  /** Else nobody takes anything from this node, and it is the one that is slow. */
-  private boolean anotherTook(VolumeId volume, long sinceNanos) {
-    return tookNanos.entrySet().stream()
-        .anyMatch(each -> !each.getKey().equals(volume) && each.getValue() - sinceNanos >= 0);
-  }
-
   /**
-   * Volumes that all of the last few chunks have found much slower than others, or that take none
-   * at all while others do, in the last few seconds: what they take for a MiB, in microseconds, at
+   * Volumes that all of the last few chunks have found much slower than others, or that hold chunks
+   * up ({@link LinkRates}), in the last few seconds: what they take for a MiB, in microseconds, at
    * least. What is less, or older, is nobody's word against them.
    */
   Map<VolumeId, Long> slow() {
@@ -297,14 +247,9 @@ final class Paces {
           slow.put(volume, best.nanosPerKib() * 1_024 / 1_000);
         }
       });
-      silences.values().removeIf(each -> isOver(each, now));
-      if (silences.size() <= Math.max(1, volumes.size() / MOST_SILENT_PART)) {
-        silences.forEach((volume, silence) -> {
-          if (silence.lastNanos() - silence.sinceNanos() >= SILENT_NANOS
-              && anotherTook(volume, silence.sinceNanos())) {
-            slow.merge(volume, silence.longestNanos() / 1_000, Math::max);
-          }
-        });
+      Map<VolumeId, Long> held = rates.slow();
+      if (held.size() <= Math.max(1, volumes.size() / MOST_HELD_PART)) {
+        held.forEach((volume, micros) -> slow.merge(volume, micros, Math::max));
       }
       return slow;
     } finally {

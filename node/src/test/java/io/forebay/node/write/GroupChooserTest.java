@@ -30,7 +30,7 @@ class GroupChooserTest {
 
   private final Env env = new TestEnv();
   private final Suspects suspects = new Suspects(env);
-  private final Paces paces = new Paces(env, new NodeId("n0"));
+  private final Paces paces = new Paces(env);
   private SortedSet<VolumeId> fuller = new TreeSet<>();
 
   private GroupChooser chooser(Family family, ClusterCommand... more) {
@@ -98,7 +98,7 @@ class GroupChooserTest {
               new NodeId("n" + writer),
               Collections::emptySortedSet,
               new Suspects(env),
-              new Paces(env, new NodeId("n" + writer)));
+              new Paces(env));
       for (int i = 0; i < 200; i++) {
         for (Hop hop : chooser.choose(family).orElseThrow().chain()) {
           newest += hop.node().equals(new NodeId("n" + nodes)) ? 1 : 0;
@@ -268,5 +268,24 @@ class GroupChooserTest {
     took(2, 3, 150);
     assertThat(paces.times(new VolumeId(2))).isGreaterThan(1);
     assertThat(chooser.choose(family).orElseThrow().chain()).hasSize(3);
+  }
+
+  @Test
+  void aChoiceStandsWhileAllItsMembersTakeWrites() {
+    var family = new Family(2, 2, Durability.REPLICATED);
+    var chooser = chooser(family);
+    var expel =
+        new ClusterCommand.ExpelNodes(
+            List.of(new ClusterCommand.ExpelNodes.Run(new NodeId("d"), 5)));
+    var later = chooser(family, expel);
+    int left = 0;
+    for (int i = 0; i < 50; i++) {
+      GroupChooser.Choice choice = chooser.choose(family).orElseThrow();
+      boolean hasIt = others(choice).contains("d");
+      left += hasIt ? 1 : 0;
+      assertThat(chooser.stands(choice)).isTrue();
+      assertThat(later.stands(choice)).isEqualTo(!hasIt);
+    }
+    assertThat(left).isBetween(1, 49);
   }
 }

@@ -8,6 +8,7 @@ import io.forebay.core.id.VolumeId;
 import io.forebay.core.net.Hop;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -16,7 +17,7 @@ class PacesTest {
   private static final long CHUNK = 4 << 20;
 
   private final StillEnv env = new StillEnv();
-  private final Paces paces = new Paces(env, new NodeId("n0"));
+  private final Paces paces = new Paces(env);
 
   private static List<Hop> chain(int... volumes) {
     return IntStream.of(volumes)
@@ -76,72 +77,35 @@ class PacesTest {
     assertThat(paces.slow()).isEmpty();
   }
 
-  /** A try was given up, for the volume let it stand for so long, while another took one. */
-  private void silent(long millis, int volume) {
-    env.pass(millis);
-    chain(1).forEach(paces::has);
-    paces.silent(new VolumeId(volume), millis * MILLI);
+  /** A chunk waited for each of these volumes, beside what the first took at once. */
+  private void held(int... volumes) {
+    paces.rates().took(new VolumeId(1), env.nanoTime() - 10 * MILLI, CHUNK);
+    for (int i = 0; i < 11; i++) {
+      env.pass(100);
+      for (int volume : volumes) {
+        paces
+            .rates()
+            .held(Optional.empty(), new VolumeId(volume), 100 * MILLI, (i + 1) * 100 * MILLI, 0);
+      }
+    }
+    paces.rates().took(new VolumeId(1), env.nanoTime() - 10 * MILLI, CHUNK);
   }
 
   @Test
-  void whoLetsTriesStandForASecondIsSaidUntilItTakesOne() {
+  void whoHoldsChunksUpForASecondIsSaid() {
     chunk(60, 1, 2, 3);
-    silent(500, 3);
-    assertThat(paces.slow()).isEmpty();
-    silent(1_000, 3);
-    assertThat(paces.slow()).containsExactly(Map.entry(new VolumeId(3), 1_000_000L));
-    chunk(2_000, 1, 2, 3);
-    assertThat(paces.slow()).isEmpty();
-  }
-
-  @Test
-  void whatStoodFarApartOrLongAgoIsNotSaid() {
-    chunk(60, 1, 2, 3);
-    silent(500, 3);
-    env.pass(6_000);
-    silent(500, 3);
-    assertThat(paces.slow()).isEmpty();
-    silent(1_000, 3);
-    assertThat(paces.slow()).isNotEmpty();
+    held(3);
+    assertThat(paces.slow()).containsExactly(Map.entry(new VolumeId(3), 1_100_000L));
     env.pass(6_000);
     assertThat(paces.slow()).isEmpty();
   }
 
   @Test
-  void whoHadAllOfAnotherChunkMeanwhileIsNotSilent() {
-    chunk(60, 1, 2, 3);
-    env.pass(600);
-    chain(2, 3).forEach(paces::has);
-    env.pass(600);
-    chain(2).forEach(paces::has);
-    paces.silent(new VolumeId(3), 1_200 * MILLI);
-    assertThat(paces.slow()).isEmpty();
-    env.pass(500);
-    chain(2).forEach(paces::has);
-    paces.silent(new VolumeId(3), 500 * MILLI);
-    assertThat(paces.slow()).isEqualTo(Map.of(new VolumeId(3), 600_000L));
-    chain(3).forEach(paces::has);
-    assertThat(paces.slow()).isEmpty();
-  }
-
-  @Test
-  void whoseChunksNobodyTakesSaysNothingOfOthers() {
-    chunk(60, 1, 2, 3);
-    env.pass(1_100);
-    paces.has(new Hop(new NodeId("n0"), new VolumeId(7))); // its own
-    paces.silent(new VolumeId(3), 1_000 * MILLI);
-    assertThat(paces.slow()).isEmpty();
-    chain(2).forEach(paces::has);
-    assertThat(paces.slow()).containsOnlyKeys(new VolumeId(3));
-  }
-
-  @Test
-  void whoSeesMoreThanAThirdStandSaysNothingOfThem() {
+  void whoseChunksStandAtMoreThanAThirdSaysNothingOfThem() {
     chunk(60, 1, 2, 3, 4, 5, 6);
-    silent(1_000, 5);
-    silent(1_000, 6);
-    assertThat(paces.slow().keySet()).containsExactly(new VolumeId(5), new VolumeId(6));
-    silent(100, 4);
+    held(5, 6);
+    assertThat(paces.slow()).containsOnlyKeys(new VolumeId(5), new VolumeId(6));
+    held(4, 5, 6);
     assertThat(paces.slow()).isEmpty();
   }
 
