@@ -21,6 +21,7 @@ final class HopWatch {
   private static final int BEHIND_BYTES = 2 << 20;
   // A try that is looked at later was not the one that stood: this node did.
   private static final long MOST_LOOK_NANOS = 200_000_000L;
+  private static final long WINDOW_NANOS = 200_000_000L;
   // By its first bytes a hop is judged, before it is held up by those behind it: an eighth of a
   // window, too few of which to tell a speed are none.
   private static final int FIRST_BYTES = 512 << 10;
@@ -41,6 +42,8 @@ final class HopWatch {
   private long fedSinceNanos;
   private long fedFirstNanos; // took so long to send the first bytes
   private boolean tookFirst;
+  private long windowNanos; // began then
+  private int windowBytes; // had so many then
 
   HopWatch(Env env, NodeId self, List<Hop> chain, ChunkUpload upload, LinkRates rates) {
     this.env = env;
@@ -97,6 +100,14 @@ final class HopWatch {
     long now = env.nanoTime();
     List<Integer> progress = upload.progressBytes();
     seeFirst(progress);
+    if (now - windowNanos >= WINDOW_NANOS && first < progress.size()) {
+      int took = progress.get(first);
+      if (windowNanos >= fedSinceNanos && took > windowBytes) {
+        rates.tookAtLeast(chain.get(first).volume(), windowNanos, took - windowBytes);
+      }
+      windowNanos = now;
+      windowBytes = took;
+    }
     int waits = last(progress, Math.max(1, clearly(lengthBytes)));
     waits = waits < 0 ? last(progress, 1) : waits;
     if (waits != waitedFor || now - lastNanos > MOST_LOOK_NANOS) {

@@ -6,9 +6,10 @@ import java.util.ArrayDeque;
 import java.util.Comparator;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Predicate;
 
 /**
  * How quickly members take what waits for them, link by link, as this node's writers see it: who
@@ -76,8 +77,13 @@ final class LinkRates {
     }
   }
 
-  /** What a member took from this node itself, of one chunk. */
-  private record Took(VolumeId volume, long sinceNanos, long untilNanos, double bytesPerNano) {}
+  /**
+   * What a member took from this node itself, of one chunk.
+   *
+   * @param all whether that is what it could take
+   */
+  private record Took(
+      VolumeId volume, long sinceNanos, long untilNanos, double bytesPerNano, boolean all) {}
 
   private final Env env;
   private final ReentrantLock lock = new ReentrantLock();
@@ -130,21 +136,31 @@ final class LinkRates {
    * what it waited for.
    */
   void took(VolumeId volume, long sinceNanos, long bytes) {
+    took(volume, sinceNanos, bytes, true);
+  }
+
+  /** The same where others may have held it up: it is as quick as that, if not quicker. */
+  void tookAtLeast(VolumeId volume, long sinceNanos, long bytes) {
+    took(volume, sinceNanos, bytes, false);
+  }
+
+  private void took(VolumeId volume, long sinceNanos, long bytes, boolean all) {
     lock.lock();
     try {
       long now = env.nanoTime();
-      var took = new Took(volume, sinceNanos, now, (double) bytes / Math.max(1, now - sinceNanos));
-      recent.add(took);
+      double rate = (double) bytes / Math.max(1, now - sinceNanos);
+      if (!all && rate < usual / QUICK_PART) {
+        return;
+      }
+      recent.add(new Took(volume, sinceNanos, now, rate, all));
       while (recent.size() > KEPT || now - recent.element().untilNanos() >= KEPT_NANOS) {
         recent.remove();
       }
-      usual =
-          recent.stream()
-              .mapToDouble(Took::bytesPerNano)
-              .sorted()
-              .skip(recent.size() / 2)
-              .findFirst()
-              .orElse(0);
+      if (all) {
+        double[] rates =
+            recent.stream().filter(Took::all).mapToDouble(Took::bytesPerNano).sorted().toArray();
+        usual = rates[rates.length / 2];
+      }
     } finally {
       lock.unlock();
     }
@@ -163,17 +179,16 @@ final class LinkRates {
     try {
       long now = env.nanoTime();
       held.values().removeIf(link -> link.excessNanos == 0 || isOver(link, now));
-      var latest = new TreeMap<VolumeId, Took>();
-      recent.forEach(took -> latest.put(took.volume(), took));
+      var doubted = new TreeSet<VolumeId>();
       held.forEach((link, each) -> {
         if (link.from().isEmpty() && each.excessNanos >= DOUBTED_NANOS) {
-          latest.remove(link.to());
+          doubted.add(link.to());
         }
       });
       var slow = new TreeMap<VolumeId, Long>();
       held.forEach((link, each) -> {
         if (each.excessNanos >= HELD_NANOS && each.longestNanos >= LEAST_LONGEST_NANOS) {
-          blamed(link, each, latest)
+          blamed(link, each, doubted)
               .ifPresent(volume -> {
                 long micros = (long) ((1 << 20) / each.bytesPerNano() / 1_000);
                 slow.merge(volume, Math.min(micros, each.nanos / 1_000), Math::max);
@@ -189,26 +204,26 @@ final class LinkRates {
   /**
    * Whose fault it is that a link takes too little: never of whom a chunk was quick meanwhile.
    *
-   * @param latest what those that hold up nothing themselves took from here
+   * @param doubted who holds chunks up itself, and is no measure for others
    */
-  private Optional<VolumeId> blamed(Link link, Held held, Map<VolumeId, Took> latest) {
-    double quick = Math.max(usual / QUICK_PART, TIMES * held.bytesPerNano());
-    Predicate<Took> isQuick =
-        took -> took.sinceNanos() - held.sinceNanos >= 0 && took.bytesPerNano() >= quick;
-    Predicate<VolumeId> wasQuick =
-        volume -> recent.stream().filter(isQuick).anyMatch(took -> took.volume().equals(volume));
+  private Optional<VolumeId> blamed(Link link, Held held, Set<VolumeId> doubted) {
+    double least = Math.max(usual / QUICK_PART, TIMES * held.bytesPerNano());
+    var quick = new TreeSet<VolumeId>();
+    recent.stream()
+        .filter(took -> took.sinceNanos() - held.sinceNanos >= 0 && took.bytesPerNano() >= least)
+        .forEach(took -> quick.add(took.volume()));
     if (link.from().isEmpty()) {
-      return latest.values().stream().anyMatch(isQuick) && !wasQuick.test(link.to())
+      return !quick.contains(link.to()) && quick.stream().anyMatch(each -> !doubted.contains(each))
           ? Optional.of(link.to())
           : Optional.empty();
     }
     VolumeId from = link.from().get();
-    if (wasQuick.test(from) == wasQuick.test(link.to())) {
+    if (quick.contains(from) == quick.contains(link.to())) {
       return Optional.empty();
     }
-    VolumeId quickOne = wasQuick.test(from) ? from : link.to();
-    return Optional.ofNullable(latest.get(quickOne))
-        .filter(isQuick)
-        .map(_ -> quickOne.equals(from) ? link.to() : from);
+    VolumeId quickOne = quick.contains(from) ? from : link.to();
+    return doubted.contains(quickOne)
+        ? Optional.empty()
+        : Optional.of(quickOne.equals(from) ? link.to() : from);
   }
 }

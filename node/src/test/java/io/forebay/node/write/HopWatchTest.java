@@ -133,6 +133,26 @@ class HopWatchTest {
     assertThat(rates.slow()).containsOnlyKeys(new VolumeId(3));
   }
 
+  /** No new chunk is needed to see that: this one goes on there. */
+  @Test
+  void whoGoesOnTakingIsTheMeasureForWhoStands() {
+    goesThrough(3);
+    var standing = new Upload();
+    HopWatch stands = sent(standing);
+    standing.has(CHUNK, 0, 0);
+    var other = new Upload();
+    var goesOn =
+        new HopWatch(env, SELF, List.of(CHAIN.get(0), CHAIN.get(2), CHAIN.get(1)), other, rates);
+    goesOn.fed(32 * CHUNK);
+    for (int i = 1; i <= 20; i++) {
+      env.pass(50);
+      other.has(32 * CHUNK, i * CHUNK, 0);
+      goesOn.look(32 * CHUNK);
+      stands.look(CHUNK);
+    }
+    assertThat(rates.slow()).containsOnlyKeys(new VolumeId(2));
+  }
+
   @Test
   void whatWaitedForItsClientSaysNothingOfASpeed() {
     var upload = new Upload();

@@ -145,6 +145,21 @@ class LinkRatesTest {
     assertThat(rates.slow()).isEmpty();
   }
 
+  /** It may have been held up by others meanwhile. */
+  @Test
+  void whatWasTakenAtLeastIsASignOfBeingWellAndNoMeasureOfWhatIsUsual() {
+    took(GOOD, 50);
+    wait(Optional.empty(), BAD, 9, 0);
+    for (int i = 0; i < 20; i++) {
+      rates.tookAtLeast(GOOD, env.nanoTime() - 200 * MILLI, MIB / 20); // a twentieth of usual
+    }
+    assertThat(rates.slow()).isEmpty();
+    rates.tookAtLeast(GOOD, env.nanoTime() - 100 * MILLI, MIB);
+    assertThat(rates.slow()).containsOnlyKeys(BAD);
+    rates.tookAtLeast(BAD, env.nanoTime() - 100 * MILLI, MIB);
+    assertThat(rates.slow()).isEmpty();
+  }
+
   @Test
   void waitsWithCalmBetweenThemDoNotAddUp() {
     for (int i = 0; i < 10; i++) {
