@@ -21,7 +21,7 @@ class LinkRatesTest {
   private void wait(Optional<VolumeId> from, VolumeId to, int tenths, long bytes) {
     for (int i = 0; i < tenths; i++) {
       env.pass(100);
-      rates.held(from, to, 100 * MILLI, (i + 1) * 100 * MILLI, bytes);
+      rates.held(from, to, 100 * MILLI, (i + 1) * 100L * MILLI, bytes);
     }
   }
 
@@ -97,8 +97,8 @@ class LinkRatesTest {
     took(GOOD, 50);
     for (int i = 0; i < 8; i++) {
       env.pass(100);
-      rates.held(Optional.empty(), BAD, 100 * MILLI, (i + 3) * 100 * MILLI, 0);
-      rates.held(Optional.empty(), GOOD, 100 * MILLI, (i + 1) * 100 * MILLI, 0);
+      rates.held(Optional.empty(), BAD, 100 * MILLI, (i + 3) * 100L * MILLI, 0);
+      rates.held(Optional.empty(), GOOD, 100 * MILLI, (i + 1) * 100L * MILLI, 0);
     }
     assertThat(rates.slow()).isEmpty();
   }
@@ -108,7 +108,7 @@ class LinkRatesTest {
     for (int i = 0; i < 7; i++) {
       env.pass(100);
       for (int chunk = 0; chunk < 6; chunk++) {
-        rates.held(Optional.empty(), BAD, 100 * MILLI, (i + 1) * 100 * MILLI, 0);
+        rates.held(Optional.empty(), BAD, 100 * MILLI, (i + 1) * 100L * MILLI, 0);
       }
     }
     took(GOOD, 10);

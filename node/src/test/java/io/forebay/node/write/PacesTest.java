@@ -85,7 +85,7 @@ class PacesTest {
       for (int volume : volumes) {
         paces
             .rates()
-            .held(Optional.empty(), new VolumeId(volume), 100 * MILLI, (i + 1) * 100 * MILLI, 0);
+            .held(Optional.empty(), new VolumeId(volume), 100 * MILLI, (i + 1) * 100L * MILLI, 0);
       }
     }
     paces.rates().took(new VolumeId(1), env.nanoTime() - 10 * MILLI, CHUNK);
