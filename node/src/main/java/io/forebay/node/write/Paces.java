@@ -43,7 +43,7 @@ final class Paces {
   private static final long HALF_NANOS = 15_000_000_000L; // what was measured counts half then
   private static final long FORGET_NANOS = 60_000_000_000L;
   // To put a node out takes more than to pass it by, which costs nothing and is undone by itself.
-  static final int SAID_TIMES = 8;
+  private static final int SAID_TIMES = 8;
   private static final long SAID_LEAST_NANOS = 500_000_000L;
   private static final long SAID_NANOS = 10_000_000_000L;
   // One of so many volumes. Where more hold chunks up it is this node, or the load.
