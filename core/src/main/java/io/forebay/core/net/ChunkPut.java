@@ -19,8 +19,8 @@ public record ChunkPut(
     Durability durability,
     int maxLengthBytes,
     List<Hop> chain) {
-  /** The longest chain. */
-  public static final int MAX_HOPS = 8;
+  /** The longest chain: seven members that leave, seven that come, and some that are back. */
+  public static final int MAX_HOPS = 16;
 
   public ChunkPut {
     chain = List.copyOf(chain);

@@ -246,14 +246,7 @@ public abstract class NetworkContract {
   void aStaleEpochIsRefusedWithTheNewerRecord() {
     SlabPool pool = pool();
     List<Store> stores = stores();
-    stores.get(1).newer =
-        new Group(
-            new GroupId(1),
-            new Family(2, 2, Durability.REPLICATED),
-            new Epoch(9),
-            List.of(),
-            List.of(),
-            false);
+    stores.get(1).newer = epochNine();
     ChunkUpload upload = end(0).upload(put(CHUNK, 1, List.of(0, 1, 2)), soon());
     Sent sent = send(upload, pool, 3);
     ChunkAck ack = sent.finish(upload).await();
@@ -267,14 +260,7 @@ public abstract class NetworkContract {
   void aRefusalByTheFirstHopEndsTheUploadAtOnce() {
     SlabPool pool = pool();
     List<Store> stores = stores();
-    stores.get(1).newer =
-        new Group(
-            new GroupId(1),
-            new Family(2, 2, Durability.REPLICATED),
-            new Epoch(9),
-            List.of(),
-            List.of(),
-            false);
+    stores.get(1).newer = epochNine();
     ChunkUpload upload = end(0).upload(put(CHUNK, 1, List.of(1, 2)), soon());
     Bytes slice = slab(pool, 1, SLICE_BYTES);
     int crc = slice.crc32c();
@@ -285,6 +271,31 @@ public abstract class NetworkContract {
     assertThat(upload.ended()).isTrue();
     assertThat(statuses(upload.finish(0, 0).await()))
         .containsExactly(Status.STALE_EPOCH, Status.UNREACHED);
+    awaitAllFree(pool);
+  }
+
+  @Test
+  void aRefusalBehindIsKnownBeforeTheChunkIsWhole() {
+    SlabPool pool = pool();
+    List<Store> stores = stores();
+    int sequence = 0;
+    int aborted = 0;
+    for (List<Integer> chain : List.of(List.of(0, 1), List.of(0, 1, 2), List.of(1, 2))) {
+      Store refusing = stores.get(chain.getLast());
+      refusing.newer = epochNine();
+      var id = new ChunkId(new SessionId(8), ++sequence);
+      ChunkUpload upload = end(0).upload(put(id, 1, chain), soon());
+      Sent sent = send(upload, pool, 1);
+      awaitUntil(() -> statuses(upload.acknowledgedSoFar()).getLast().equals(Status.STALE_EPOCH));
+      assertThat(upload.ended()).isFalse();
+      sent.more(upload, pool, 20); // several windows: nobody waits for the one that refused
+      upload.abort("of no use");
+      aborted += chain.size() - 1;
+      int all = aborted;
+      awaitUntil(() -> stores.stream().mapToInt(store -> store.aborted.get()).sum() == all);
+      refusing.newer = null;
+    }
+    assertThat(stores).allMatch(store -> store.committed.isEmpty());
     awaitAllFree(pool);
   }
 
@@ -411,6 +422,16 @@ public abstract class NetworkContract {
   }
 
   // What the tests share.
+
+  private static Group epochNine() {
+    return new Group(
+        new GroupId(1),
+        new Family(2, 2, Durability.REPLICATED),
+        new Epoch(9),
+        List.of(),
+        List.of(),
+        false);
+  }
 
   private List<Store> stores() {
     return IntStream.range(0, 3)

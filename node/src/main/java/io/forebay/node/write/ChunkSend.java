@@ -50,8 +50,9 @@ final class ChunkSend {
   private record Owed(long sinceNanos, long bytes) {}
 
   private static final long PROBE_NANOS = 50_000_000L;
-  // Between two attempts that suspicion alone speaks against.
-  private static final long SUSPECT_NANOS = 700_000_000L;
+  // From when a chunk came to stand until it is sent where suspicion alone speaks against it.
+  private static final long SUSPECT_NANOS = 1_200_000_000L;
+  private static final long MOST_SUSPECT_NANOS = 700_000_000L; // of it after a try
   // Re-homing goes on for so long before the write fails by name; two elections and a detection fit
   // in. A client that takes longer to bring a chunk keeps no member's buffers meanwhile: the chunk
   // is sent anew when it is whole.
@@ -62,6 +63,8 @@ final class ChunkSend {
   private static final int MOST_LATE = 2;
   // So many volumes without room, one after the other, are taken for all.
   private static final int MANY_FULL = 16;
+  // Of the pause between two tries that are refused: an election takes seconds.
+  private static final int MOST_DOUBLINGS = 2;
   private static final long ADMITTED_NANOS = 5_000_000L;
 
   private final ChunkSender sender;
@@ -208,6 +211,7 @@ final class ChunkSend {
       fed.ifPresent(Outcome::await);
       String why = "no group of this family takes writes";
       int full = 0;
+      int refused = 0; // tries, the last ones, and not for room
       while (true) {
         if (flight.isPresent()) {
           Flight open = flight.get();
@@ -225,6 +229,7 @@ final class ChunkSend {
           }
           why = lastRefusal(open);
           full += lacksRoom(open) ? 1 : 0;
+          refused = isRefused(open) && !lacksRoom(open) ? refused + 1 : 0;
         }
         if (sender.env().nanoTime() >= deadlineNanos) {
           throw new ForebayException(
@@ -262,7 +267,7 @@ final class ChunkSend {
         if (flight.isPresent() && place.isEmpty()) {
           sender.countRehome();
           // Every group may refuse at once: then this is a loop, and must not be a hot one.
-          sender.env().sleep(PROBE_NANOS / 2);
+          sender.env().sleep((PROBE_NANOS / 2) << Math.clamp(refused - 1, 0, MOST_DOUBLINGS));
         }
         ChunkId id =
             flight
@@ -298,10 +303,13 @@ final class ChunkSend {
   /**
    * While every group has a member that is suspected, an attempt would leave copies on the others
    * and no acknowledgement, for re-sync and garbage collection to carry: the cluster's word on the
-   * suspect is waited for, for a while, since the suspicion may be wrong.
+   * suspect is waited for, for a while, since the suspicion may be wrong. A try that stood for long
+   * was that while: what the next one's members take may be the word that the cluster waits for.
    */
   private Optional<GroupChooser.Choice> choose() {
-    long until = Math.min(deadlineNanos, sender.env().nanoTime() + SUSPECT_NANOS);
+    long stood = flight.map(open -> open.stoodNanos).orElse(0L);
+    long wait = Math.min(SUSPECT_NANOS - stood, MOST_SUSPECT_NANOS);
+    long until = Math.min(deadlineNanos, sender.env().nanoTime() + wait);
     while (true) {
       Optional<GroupChooser.Choice> choice = sender.chooser().choose(family);
       if (choice.isEmpty() || !choice.get().suspect() || sender.env().nanoTime() >= until) {
@@ -359,7 +367,12 @@ final class ChunkSend {
 
   /** Sends a slice; false when the try is given up, or is to be. */
   private boolean sent(Flight open, Slice slice) {
-    if (unfit(open) || isLate(open)) {
+    if (isRefused(open)) {
+      // The client may take long, and what the others hold meanwhile is of no use.
+      open.upload.abort("a member refused the chunk");
+      return false;
+    }
+    if (isLate(open)) {
       return false;
     }
     long since = sender.env().nanoTime();
@@ -376,6 +389,7 @@ final class ChunkSend {
         return false;
       }
       if (open.upload.ended() || probe == until) {
+        open.stoodNanos = Math.max(open.stoodNanos, sender.env().nanoTime() - since);
         giveUpSilent(open);
         return false;
       }
@@ -396,7 +410,7 @@ final class ChunkSend {
   private boolean allHave(Flight open, int bytes) {
     long until = sender.env().nanoTime() + open.patienceNanos;
     while (open.upload.progressBytes().stream().anyMatch(has -> has < bytes)) {
-      if (unfit(open) || open.upload.ended()) {
+      if (isRefused(open) || open.upload.ended()) {
         return false;
       }
       if (sender.env().nanoTime() >= until) {
@@ -418,8 +432,13 @@ final class ChunkSend {
     }
   }
 
-  private static boolean unfit(Flight open) {
-    return open.upload.acknowledgedSoFar().hops().stream().anyMatch(HopAck::unfit);
+  /** Whether a member has said what no other can make good. */
+  private static boolean isRefused(Flight open) {
+    return open.upload.acknowledgedSoFar().hops().stream()
+        .anyMatch(hop ->
+            hop.unfit()
+                || hop.status() == HopAck.Status.REFUSED
+                || hop.status() == HopAck.Status.STALE_EPOCH);
   }
 
   private static boolean lacksRoom(Flight open) {
@@ -428,7 +447,7 @@ final class ChunkSend {
 
   private Optional<Acknowledged> complete(Flight open) {
     ChunkAck ack;
-    if (open.broken || unfit(open)) {
+    if (open.broken || isRefused(open)) {
       // Not finished where a disk has refused it: the others would keep a copy that nobody names.
       ack = open.upload.acknowledgedSoFar();
       open.upload.abort("no progress");
@@ -496,9 +515,10 @@ final class ChunkSend {
       long seen = now * (ChunkPut.MAX_HOPS + 1) + stored;
       long stood = sender.env().nanoTime() - since;
       open.stoodNanos = Math.max(open.stoodNanos, stood);
-      if (isLate(open) || isLeft(open)) {
+      if (isLate(open) || isLeft(open) || isRefused(open)) {
+        open.broken = true; // those that are not refused would be sent it once more
         ChunkAck ack = open.upload.acknowledgedSoFar();
-        open.upload.abort(open.left ? "a member is out" : "others are quicker");
+        open.upload.abort(open.left ? "a member is out" : "the chunk goes elsewhere");
         return ack;
       }
       if (seen != progress) {
@@ -552,6 +572,9 @@ final class ChunkSend {
 
   /** Rule R2 after a broken chain: the members of the same epoch, each for itself. */
   private boolean completeDirectly(Flight open, ChunkAck ack) {
+    if (isLeft(open)) {
+      return false;
+    }
     for (int i = 0; i < ack.hops().size(); i++) {
       HopAck hopAck = ack.hops().get(i);
       Hop hop = open.choice.chain().get(i);
@@ -634,7 +657,9 @@ final class ChunkSend {
       }
       single.watch.fed(slice.bytes().length());
     }
-    return await(single, upload.finish(lengthBytes, crc32c)).allStored();
+    boolean stored = await(single, upload.finish(lengthBytes, crc32c)).allStored();
+    open.left |= single.left;
+    return stored;
   }
 
   private void suspectWhoLags(Flight open) {

@@ -7,6 +7,7 @@ import io.forebay.core.cluster.Member;
 import io.forebay.core.env.Env;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.net.ChunkPut;
 import io.forebay.core.net.Hop;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -33,7 +34,7 @@ final class GroupChooser {
    * Where a chunk goes.
    *
    * @param chain the members that must acknowledge: this node's own first, then those with least to
-   *     do, for the last one sends nothing on
+   *     do, for the last one sends nothing on; suspects at the end, where they hold nobody else up
    * @param suspect whether a node among them is suspected of being dead: there was no group
    *     without. A volume that is full or broken has answered, and an attempt costs nothing there
    * @param unfit whether a volume among them did not take a chunk a moment ago, likewise
@@ -222,7 +223,11 @@ final class GroupChooser {
       return chain;
     }
     var ordered = new ArrayList<>(chain);
-    ordered.subList(own, ordered.size()).sort(Comparator.comparingInt(this::load));
+    ordered
+        .subList(own, ordered.size())
+        .sort(
+            Comparator.comparing((Hop hop) -> suspects.contains(hop.node()))
+                .thenComparingInt(this::load));
     return ordered;
   }
 
@@ -243,7 +248,7 @@ final class GroupChooser {
           continue;
         }
         Optional<List<Hop>> chain = chain(owners, self, group);
-        if (chain.isEmpty()) {
+        if (chain.isEmpty() || chain.get().size() > ChunkPut.MAX_HOPS) {
           continue;
         }
         var way = new Way(group, chain.get());

@@ -163,8 +163,8 @@ final class HopWatch {
   }
 
   /**
-   * Who is furthest behind the hop before it, and has not answered; empty where a refusal is the
-   * reason why nothing goes on, or where it is this node.
+   * Who is furthest behind the hop before it, and has not answered, the last of equals; empty where
+   * a refusal is the reason why nothing goes on, or where it is this node.
    */
   Optional<Hop> furthestBehind() {
     List<Integer> progress = upload.progressBytes();
@@ -178,7 +178,9 @@ final class HopWatch {
         return Optional.empty();
       }
       int gap = before - progress.get(i);
-      if (status == HopAck.Status.UNREACHED && gap > furthest) {
+      // When windows are full, a hop that cannot send on is as far behind as the next one.
+      boolean further = gap > furthest || (gap == furthest && gap > 0);
+      if (status == HopAck.Status.UNREACHED && further) {
         furthest = gap;
         lagging = i;
       }

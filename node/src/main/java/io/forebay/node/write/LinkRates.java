@@ -34,12 +34,16 @@ final class LinkRates {
   // For so long all in all, but about as long as a lease: whoever is dead is out then.
   private static final long HELD_NANOS = 800_000_000L;
   private static final long MOST_HELD_NANOS = 2_000_000_000L;
-  // One chunk at least has to have waited for so long in one go.
-  private static final long LEAST_LONGEST_NANOS = 500_000_000L;
+  // One chunk at least has to have waited for so long in one go: a try of the least patience, half
+  // a second, is looked at less than ten times.
+  private static final long LEAST_LONGEST_NANOS = 400_000_000L;
   // Who holds chunks up for so long is no measure for others.
   private static final long DOUBTED_NANOS = 300_000_000L;
   // What was long ago, with nobody waiting since, counts less: by so much of that time.
   private static final int FADES_PART = 4;
+  // After a pause of so long a wait is another one, if no more than this is left of those before.
+  private static final long PAUSE_NANOS = 200_000_000L;
+  private static final long LEFT_NANOS = 100_000_000L;
   private static final long KEPT_NANOS = 6_000_000_000L;
   private static final int KEPT = 64;
 
@@ -108,20 +112,20 @@ final class LinkRates {
     try {
       long now = env.nanoTime();
       Held link = held.computeIfAbsent(new Link(from, to), any -> new Held());
-      if (link.excessNanos == 0 || isOver(link, now)) {
+      long idle = Math.max(0, now - nanos - link.lastNanos);
+      long left = link.excessNanos - idle / FADES_PART;
+      if (left <= (idle >= PAUSE_NANOS ? LEFT_NANOS : 0) || isOver(link, now)) {
         link.sinceNanos = now - nanos;
         link.lastNanos = now - nanos;
-        link.excessNanos = 0;
+        left = 0;
         link.nanos = 0;
         link.bytes = 0;
         link.longestNanos = 0;
       }
-      long idle = Math.max(0, now - nanos - link.lastNanos);
       // Chunks that wait side by side do not make it longer.
       long more = Math.max(0, now - Math.max(now - nanos, link.lastNanos));
       long due = bytes == 0 ? 0 : usual == 0 ? MOST_HELD_NANOS : (long) (TIMES * bytes / usual);
-      link.excessNanos =
-          Math.clamp(link.excessNanos + more - due - idle / FADES_PART, 0, MOST_HELD_NANOS);
+      link.excessNanos = Math.clamp(left + more - due, 0, MOST_HELD_NANOS);
       link.nanos += more;
       link.bytes += bytes;
       link.lastNanos = now;

@@ -11,9 +11,14 @@ import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.TestEnv;
 import io.forebay.core.id.BucketId;
+import io.forebay.core.id.ChunkId;
+import io.forebay.core.id.Epoch;
+import io.forebay.core.id.GroupId;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.id.SessionId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.net.ChunkPut;
 import io.forebay.core.net.Hop;
 import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
@@ -211,6 +216,22 @@ class GroupChooserTest {
     assertThat(chooser.choose(family).orElseThrow().suspect()).isTrue();
   }
 
+  @Test
+  void whereAllGroupsHaveASuspectItIsTheLastAndHoldsNobodyElseUp() {
+    var family = new Family(4, 2, Durability.REPLICATED);
+    GroupChooser chooser = chooser(family);
+    for (String node : List.of("b", "c", "d")) {
+      suspects.add(new NodeId(node));
+      for (int i = 0; i < 10; i++) {
+        GroupChooser.Choice choice = chooser.choose(family).orElseThrow();
+        chooser.begin(choice);
+        assertThat(choice.suspect()).isTrue();
+        assertThat(others(choice)).hasSize(3).last().isEqualTo(node);
+      }
+      suspects.clear(new NodeId(node));
+    }
+  }
+
   /** Chunks to these two took so long. */
   private void took(int one, int other, long millis) {
     List<Hop> chain =
@@ -287,5 +308,42 @@ class GroupChooserTest {
       assertThat(later.stands(choice)).isEqualTo(!hasIt);
     }
     assertThat(left).isBetween(1, 49);
+  }
+
+  @Test
+  void aGroupOfSevenIsWrittenToWhileTwoOfItsMembersLeave() {
+    ClusterMachine machine;
+    try (var view = new MemorySortedMap().view()) {
+      machine = new ClusterMachine(view);
+    }
+    var family = new Family(7, 2, Durability.REPLICATED);
+    var commands = new ArrayList<ClusterCommand>();
+    for (int i = 0; i < 9; i++) {
+      commands.add(registration("n" + i, i + 1));
+    }
+    commands.add(new ClusterCommand.CreateBucket(bucket(family)));
+    commands.add(new ClusterCommand.Drain(new NodeId("n0"), true));
+    commands.add(new ClusterCommand.Drain(new NodeId("n1"), true));
+    commands.add(new ClusterCommand.ReplaceLost(0));
+    long index = 0;
+    for (ClusterCommand command : commands) {
+      machine.apply(++index, 1, Level.NEWEST, command, new Batch());
+    }
+    assertThat(machine.image().groups()).anyMatch(group -> group.writers().size() == 9);
+    var chooser =
+        new GroupChooser(env, machine::image, new NodeId("n2"), () -> fuller, suspects, paces);
+    for (int i = 0; i < 50; i++) {
+      List<Hop> chain = chooser.choose(family).orElseThrow().chain();
+      assertThat(
+              new ChunkPut(
+                      new ChunkId(new SessionId(1), 1),
+                      new GroupId(1),
+                      new Epoch(1),
+                      family.durability(),
+                      1,
+                      chain)
+                  .chain())
+          .isEqualTo(chain);
+    }
   }
 }

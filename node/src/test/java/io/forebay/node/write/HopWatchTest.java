@@ -121,6 +121,19 @@ class HopWatchTest {
     assertThat(watch.furthestBehind()).contains(CHAIN.get(1));
   }
 
+  /** It has taken all that its window holds, and has nothing to send on with. */
+  @Test
+  void ofTwoThatAreAsFarBehindTheLastOneIsToBlame() {
+    var upload = new Upload();
+    HopWatch watch = sent(upload);
+    upload.has(CHUNK, CHUNK / 2, 0);
+    assertThat(watch.furthestBehind()).contains(CHAIN.get(2));
+    upload.has(CHUNK, 0, 0);
+    assertThat(watch.furthestBehind()).contains(CHAIN.get(1));
+    upload.has(CHUNK, CHUNK, CHUNK);
+    assertThat(watch.furthestBehind()).as("none is behind").isEmpty();
+  }
+
   /** Its window is full, for the last one takes nothing. */
   @Test
   void whoIsHeldUpByTheHopBehindItIsNotSlow() {

@@ -118,7 +118,7 @@ class LinkRatesTest {
   @Test
   void whatHoldsManyChunksUpForAMomentEachIsNotSlow() {
     for (int i = 0; i < 20; i++) {
-      wait(Optional.empty(), BAD, 4, 0);
+      wait(Optional.empty(), BAD, 3, 0);
       took(GOOD, 10);
     }
     assertThat(rates.slow()).isEmpty();
@@ -143,6 +143,30 @@ class LinkRatesTest {
     took(BAD, 50);
     wait(Optional.empty(), BAD, 12, 0);
     assertThat(rates.slow()).isEmpty();
+  }
+
+  /** Though a little is left of an earlier wait. */
+  @Test
+  void whatWasQuickBeforeItStoppedClearsNobody() {
+    took(GOOD, 50);
+    wait(Optional.empty(), BAD, 1, 0);
+    took(BAD, 50);
+    env.pass(200);
+    wait(Optional.empty(), BAD, 9, 0);
+    took(GOOD, 50);
+    assertThat(rates.slow()).containsOnlyKeys(BAD);
+  }
+
+  /** Tries of the least patience, two after one another, as a busy node has them. */
+  @Test
+  void whoStopsIsSlowThoughEachTryIsGivenUpAfterHalfASecond() {
+    for (long look = 1; look <= 18; look++) {
+      env.pass(50);
+      long waited = ((look - 1) % 9 + 1) * 50 * MILLI;
+      rates.held(Optional.empty(), BAD, 50 * MILLI, waited, 0);
+    }
+    took(GOOD, 50);
+    assertThat(rates.slow()).containsOnlyKeys(BAD);
   }
 
   /** It may have been held up by others meanwhile. */

@@ -17,7 +17,7 @@ public enum FrameType {
   /** The next slice of an upload. */
   SLICE(6, 64, Limits.PAYLOAD_BYTES),
   /** How many slices the sender may have sent in all, and how far each hop is. */
-  CREDIT(7, 64, 0),
+  CREDIT(7, 128, 0),
   /** All slices were sent. */
   FINISH(8, 64, 0),
   /** What became of a chunk; with the flag {@link FrameHeader#LAST} the stream ends. */

@@ -25,8 +25,9 @@ import org.jspecify.annotations.Nullable;
  *   next hops:   WAITING → OPEN → FINISHED → DONE           (broken, refused: straight to DONE)
  * </pre>
  *
- * The last acknowledgement goes out when both are DONE. What breaks one side leaves the other to
- * complete, except that a refusal here keeps the chunk from the hops behind.
+ * The last acknowledgement goes out when both are DONE; that a hop behind refuses the chunk, or has
+ * lost it, is said at once. What breaks one side leaves the other to complete, except that a
+ * refusal here keeps the chunk from the hops behind.
  *
  * <p>Not thread-safe, and not re-entrant: an effect must not call an event method before it
  * returned ({@link RelayHop} sees to that).
@@ -321,14 +322,17 @@ public final class Relay {
         boolean heard = hop.status() != HopAck.Status.UNREACHED;
         if (hop.volume().equals(volume) && (heard || last) && !hop.equals(known[i])) {
           known[i] = hop;
-          news |= heard;
+          // Of a last word only that the chunk is stored may wait for this disk's.
+          news |= heard && !(last && hop.status() == HopAck.Status.STORED);
         }
       }
     }
     if (last) {
       endNext("not named in the next hop's acknowledgement");
-    } else if (news) {
-      upstream.acknowledge(soFar(), false);
+    }
+    if (news && !(last && localState == LocalState.DONE)) { // else it goes out with the last, below
+      upstream.acknowledge(
+          soFar(), false); // before the grant, so that whoever waits for that knows
     }
     advance();
   }

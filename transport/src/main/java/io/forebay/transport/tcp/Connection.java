@@ -621,7 +621,7 @@ final class Connection extends ChannelInboundHandlerAdapter implements FrameDeco
                 run(() -> upload.begin(network.relay(from, put, granted, upload)), () -> {}));
     upload.claimed(claim);
     if (incoming.size() > MAX_UPLOADS || !network.request(claim)) {
-      refuse(upload, put, "too many uploads wait for buffers here");
+      refuse(upload, put, ErrorCode.BUSY + ": too many uploads wait for buffers here");
     }
   }
 

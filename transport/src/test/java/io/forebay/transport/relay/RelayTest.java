@@ -239,6 +239,83 @@ final class RelayTest {
     assertThat(world.statuses()).containsExactly(Status.STORED, Status.STORED, Status.UNREACHED);
   }
 
+  /** Of two hops, by the first, which therefore sends nothing on. */
+  private static ChunkAck refused() {
+    return new ChunkAck(
+        List.of(
+            new HopAck(volume(1), Status.REFUSED, Optional.empty(), "NO_SPACE: full"),
+            HopAck.unreached(volume(2), "the hop before refused the chunk")));
+  }
+
+  @Test
+  void aRefusalBehindIsPassedOnAtOnceAndTheLocalCopyGoesOn() {
+    var world = world(3);
+    world.sendSlices(1);
+    world.relay.nextAcknowledged(refused(), true);
+    assertThat(world.partial).isNotNull();
+    assertThat(world.partial.hops())
+        .extracting(HopAck::status)
+        .containsExactly(Status.UNREACHED, Status.REFUSED, Status.UNREACHED);
+    assertThat(world.lasts).isZero();
+    world.sendSlices(1);
+    assertThat(world.log).contains("write 1").doesNotContain("send 1");
+    world.writtenAndSent(0);
+    world.relay.localWritten(1, Optional.empty());
+    world.finish();
+    world.relay.localCommitted(HopAck.stored(volume(0)));
+    assertThat(world.statuses()).containsExactly(Status.STORED, Status.REFUSED, Status.UNREACHED);
+    assertThat(Collections.frequency(world.log, "partial")).isEqualTo(1);
+    assertThat(pool.available()).isEqualTo(pool.count());
+  }
+
+  @Test
+  void whoeverWaitsForAGrantLearnsOfTheRefusalFirst() {
+    var world = new World(3, true);
+    world.relay.begin();
+    world.relay.admitted();
+    world.sendSlices(WINDOW);
+    for (int i = 0; i < WINDOW; i++) {
+      world.relay.localWritten(i, Optional.empty());
+    }
+    assertThat(world.granted).as("the next hop has granted nothing").isEqualTo(WINDOW);
+    world.relay.nextAcknowledged(refused(), true);
+    assertThat(world.log).containsSubsequence("partial", "credit " + 2 * WINDOW);
+    world.relay.abort("test over");
+  }
+
+  @Test
+  void whatIsStoredBehindAndABreakWaitForThisDisksWord() {
+    var stored = world(2);
+    stored.sendSlices(1);
+    stored.writtenAndSent(0);
+    stored.finish();
+    stored.relay.nextAcknowledged(new ChunkAck(List.of(HopAck.stored(volume(1)))), true);
+    assertThat(stored.partial).isNull();
+    stored.relay.localCommitted(HopAck.stored(volume(0)));
+    assertThat(stored.requireLast().allStored()).isTrue();
+
+    var broken = world(2);
+    broken.relay.nextBroken("connection reset");
+    assertThat(broken.partial).isNull();
+    broken.relay.abort("test over");
+  }
+
+  @Test
+  void aRefusalFurtherBehindDoesNotStopTheHopsBetween() {
+    var world = world(3);
+    world.relay.nextAcknowledged(
+        new ChunkAck(
+            List.of(
+                HopAck.unreached(volume(1), "not yet"),
+                new HopAck(volume(2), Status.REFUSED, Optional.empty(), "NO_SPACE: full"))),
+        false);
+    assertThat(world.partial).isNotNull();
+    assertThat(world.partial.hops().get(2).full()).isTrue();
+    world.sendSlices(1);
+    assertThat(world.log).contains("write 0", "send 0");
+    world.relay.abort("test over");
+  }
+
   @Test
   void anyOrderOfEventsKeepsTheBoundsAndReleasesEachSliceOnce() {
     for (long seed = 0; seed < 20_000; seed++) {
@@ -268,6 +345,14 @@ final class RelayTest {
       int fault = faulty ? random.nextInt(60) : 99;
       if (fault == 0 && world.opened && !nextEnded) {
         world.relay.nextBroken("broken");
+        nextEnded = true;
+      } else if (fault == 2 && world.opened && !nextEnded) {
+        world.relay.nextAcknowledged(
+            new ChunkAck(
+                List.of(
+                    new HopAck(
+                        volume(here ? 1 : 0), Status.REFUSED, Optional.empty(), "NO_SPACE: full"))),
+            true);
         nextEnded = true;
       } else if (fault == 1) {
         world.relay.abort("abort");
@@ -344,6 +429,12 @@ final class RelayTest {
     assertThat(world.lasts == 1 || aborted).isTrue();
     if (!faulty && world.lasts == 1) {
       assertThat(world.requireLast().allStored()).isTrue();
+    }
+    if (world.lasts == 1 && world.partial != null) {
+      for (HopAck said : world.partial.hops()) {
+        assertThat(said.status() == Status.UNREACHED || world.requireLast().hops().contains(said))
+            .isTrue();
+      }
     }
     for (int i = 0; i < Math.min(world.writes.size(), SLICES); i++) {
       assertThat(world.writes.get(i)).isEqualTo(i);
@@ -501,6 +592,7 @@ final class RelayTest {
       granted = grantedSlices;
       credited = creditedBytes;
       progress = progressBytes;
+      log.add("credit " + grantedSlices);
     }
 
     @Override
@@ -510,6 +602,7 @@ final class RelayTest {
         lasts++;
       } else {
         partial = ack;
+        log.add("partial");
       }
     }
   }
