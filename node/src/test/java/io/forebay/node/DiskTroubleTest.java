@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.ClusterResult;
 import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.NodeState;
@@ -246,6 +247,40 @@ class DiskTroubleTest {
         objects.verify(node, "after");
         objects.verify(node, "there");
       }
+    }
+  }
+
+  /** It is then in no group in sync, and still the only one that has what was written to it. */
+  @Test
+  void aVolumeThatCannotBeWrittenIsKeptWhereItIsTheOnlyOneAlsoWhenItsNodeWasOut() {
+    var bad = new MemoryVolume.Disk(new VolumeId(77), new Incarnation(77, 1), 1L << 30);
+    try (var cluster =
+        new NodeCluster(
+            3,
+            (env, node, directory) ->
+                node == 2
+                    ? new MemoryVolume(env, bad)
+                    : DiskVolume.open(
+                        env, directory, new DiskSettings(1L << 30, 64 << 20, 2, true)))) {
+      var objects = new TestObjects(cluster, 1, 1);
+      objects.write(2, "there", 6);
+      bad.breakWrites();
+      objects.write(2, "after", 6);
+      var plane = cluster.node(0).plane();
+      NodeRecord before = plane.image().node(cluster.node(2).id()).orElseThrow();
+      ClusterResult _ =
+          plane.cluster(
+              new ClusterCommand.ExpelNodes(
+                  List.of(new ClusterCommand.ExpelNodes.Run(before.id(), before.registration()))));
+      cluster.await(
+          "it is back",
+          () ->
+              plane.image().node(before.id()).stream()
+                  .anyMatch(node ->
+                      node.state() == NodeState.UP && node.registration() > before.registration()));
+      assertThat(plane.image().volume(bad(cluster))).isPresent();
+      objects.verify(0, "there");
+      objects.verify(0, "after");
     }
   }
 

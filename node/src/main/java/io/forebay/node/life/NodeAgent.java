@@ -156,17 +156,21 @@ public final class NodeAgent {
 
   /**
    * The volumes that take part. One that cannot be written is turned out, and the node lives; but
-   * not while it is the only one of a group that is in sync, for it can be read.
+   * not while nobody else of one of its groups is in sync, for it can be read: also where nobody is
+   * at all, after its node was out, it may be the only one that has all.
    */
   private List<Volume> partaking() {
     ClusterImage image = plane.image();
     return volumes.all().stream()
         .filter(volume ->
             volume.fault().isEmpty()
-                || image.groups().stream()
-                    .map(group -> group.in(MemberState.IN_SYNC))
-                    .anyMatch(inSync ->
-                        inSync.size() == 1 && inSync.getFirst().volume().equals(volume.id())))
+                // Who was turned out stays out.
+                || (image.volume(volume.id()).isPresent()
+                    && image.groups().stream()
+                        .filter(group -> group.member(volume.id()).isPresent())
+                        .anyMatch(group ->
+                            group.in(MemberState.IN_SYNC).stream()
+                                .allMatch(member -> member.volume().equals(volume.id())))))
         .toList();
   }
 
@@ -234,6 +238,7 @@ public final class NodeAgent {
           case ControlMessage.HeartbeatAck(long term, long version, var news) -> {
             take(news);
             if (plane.image().version() < registeredVersion) {
+              env.sleep(PAUSE_NANOS); // it was not told, which may stay so
               continue;
             }
             Optional<NodeRecord> self = plane.image().node(network.self());

@@ -281,12 +281,7 @@ public final class Resync {
   private void revive(Group group, Volume volume) {
     for (Member other : group.members()) {
       if (!other.volume().equals(volume.id())) {
-        NodeId node =
-            nodeOf(other.volume())
-                .orElseThrow(() ->
-                    new ForebayException(
-                        ErrorCode.UNAVAILABLE, other.volume() + " belongs to no node"));
-        pullAll(group, other.volume(), node, group.epoch(), volume);
+        pullAll(group, other.volume(), ownerOf(other.volume()), group.epoch(), volume);
       }
     }
     if (!group.members().getFirst().volume().equals(volume.id())) {
@@ -297,7 +292,7 @@ public final class Resync {
     for (Member other : group.members()) {
       if (!other.volume().equals(volume.id())) {
         var theirs = new TreeSet<ChunkId>();
-        list(group, other.volume(), nodeOf(other.volume()).orElseThrow(), group.epoch())
+        list(group, other.volume(), ownerOf(other.volume()), group.epoch())
             .forEach(chunk -> theirs.add(chunk.id()));
         var differing = new TreeSet<>(theirs);
         differing.addAll(mine);
@@ -323,6 +318,17 @@ public final class Resync {
       }
       after = Optional.of(page.getLast().id());
     }
+  }
+
+  /**
+   * Whose volume it is.
+   *
+   * @throws ForebayException UNAVAILABLE where it was turned out meanwhile
+   */
+  private NodeId ownerOf(VolumeId volume) {
+    return nodeOf(volume)
+        .orElseThrow(
+            () -> new ForebayException(ErrorCode.UNAVAILABLE, volume + " belongs to no node"));
   }
 
   private Optional<NodeId> nodeOf(VolumeId volume) {
