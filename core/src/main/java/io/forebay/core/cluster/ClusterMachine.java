@@ -32,7 +32,7 @@ public final class ClusterMachine {
   public static final int DEFAULT_GROUPS_PER_VOLUME = 32;
 
   private static final int MIN_GROUPS = 4;
-  private static final int MAX_GROUPS = 4096; // of a family: the image stays below a megabyte
+  private static final int MAX_GROUPS = 4096; // of a family: with most, a megabyte of the image
   private static final int MAX_NODES = 4096;
   private static final int MAX_VOLUMES_PER_NODE = 64;
   private static final int MAX_BUCKETS = 10_000;

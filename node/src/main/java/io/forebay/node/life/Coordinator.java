@@ -11,11 +11,8 @@ import io.forebay.core.id.NodeId;
 import io.forebay.core.log.ControlPlane;
 import io.forebay.core.log.Leadership;
 import io.forebay.core.log.LogService;
-import io.forebay.core.namespace.NamespaceAnswer;
 import io.forebay.core.namespace.NamespaceCommand;
-import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.namespace.NamespaceResult;
-import io.forebay.core.namespace.SessionEntry;
 import io.forebay.core.net.ControlMessage;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
@@ -25,6 +22,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What the leader of the cluster's log does beside logging: takes heartbeats, finds nodes whose
@@ -35,6 +34,8 @@ import java.util.concurrent.locks.ReentrantLock;
  * nobody.
  */
 public final class Coordinator {
+  private static final Logger LOG = LoggerFactory.getLogger(Coordinator.class);
+
   /** How long a heartbeat is good for; counted from its receipt here, from its sending there. */
   public static final long LEASE_NANOS = 1_000_000_000L;
 
@@ -43,7 +44,9 @@ public final class Coordinator {
   private static final long HOLD_NANOS = 200_000_000L;
   private static final long UPKEEP_NANOS = 1_000_000_000L;
   private static final int EXPIRE_AT_ONCE = 1_000;
-  private static final long SESSION_PATIENCE_MILLIS = 10_000;
+  // Beside the image, an answer is a few words.
+  private static final int MOST_NEWS_BYTES = Network.MAX_MESSAGE_BYTES - (64 << 10);
+  private static final long SAY_NANOS = 60_000_000_000L;
 
   private record Lease(long registration, long untilNanos) {}
 
@@ -55,9 +58,10 @@ public final class Coordinator {
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<NodeId, Lease> leases = new TreeMap<>(); // guarded by lock
   private final Fences fences; // guarded by lock
-  private final Map<NodeId, Long> downSinceMillis = new TreeMap<>(); // the loop's own
+  private final SessionReaper sessions; // the loop's own
   private long term = -1; // guarded by lock
   private long termSinceNanos; // guarded by lock
+  private Optional<Long> tooLargeSaidNanos = Optional.empty(); // guarded by lock
 
   /**
    * @param log of the cluster
@@ -71,6 +75,7 @@ public final class Coordinator {
     this.plane = plane;
     this.graceMillis = graceMillis;
     this.fences = new Fences(env);
+    this.sessions = new SessionReaper(env, plane);
   }
 
   /** Nodes that are out because they are slow; none unless this voter leads. */
@@ -101,16 +106,35 @@ public final class Coordinator {
       lock.unlock();
     }
     state.awaitNewer(heartbeat.knownVersion(), env.nanoTime() + HOLD_NANOS);
-    Optional<byte[]> news =
-        state
-            .news(heartbeat.knownVersion())
-            .filter(bytes -> bytes.length < Network.MAX_MESSAGE_BYTES / 2);
+    Optional<byte[]> all = state.news(heartbeat.knownVersion());
+    Optional<byte[]> news = all.filter(bytes -> bytes.length <= MOST_NEWS_BYTES);
+    if (news.isEmpty()) {
+      all.ifPresent(bytes -> sayTooLarge(heartbeat.node(), bytes.length));
+    }
     Optional<Fenced> slow = fenced(heartbeat);
     if (slow.isPresent()) {
       return Reply.of(new ControlMessage.Fenced(news, slow.get().sinceMillis(), slow.get().why()));
     }
     return Reply.of(
         new ControlMessage.HeartbeatAck(leadership.term(), state.image().version(), news));
+  }
+
+  private void sayTooLarge(NodeId node, int bytes) {
+    lock.lock();
+    try {
+      if (tooLargeSaidNanos.isPresent() && env.nanoTime() - tooLargeSaidNanos.get() < SAY_NANOS) {
+        return;
+      }
+      tooLargeSaidNanos = Optional.of(env.nanoTime());
+    } finally {
+      lock.unlock();
+    }
+    LOG.error(
+        "the cluster's image has {} bytes, and {} are the most that can be sent: node {} does not"
+            + " learn it, and takes no writes; delete buckets or access keys",
+        bytes,
+        MOST_NEWS_BYTES,
+        node);
   }
 
   private Optional<Fenced> fenced(ControlMessage.Heartbeat heartbeat) {
@@ -151,7 +175,7 @@ public final class Coordinator {
         fence();
         if (env.nanoTime() - upkeepNanos >= UPKEEP_NANOS) {
           upkeepNanos = env.nanoTime();
-          upkeep();
+          upkeep(leadership.term());
         }
       } catch (ForebayException failure) {
         if (failure.code() == ErrorCode.CANCELLED) {
@@ -216,7 +240,7 @@ public final class Coordinator {
     return Math.max(seen.untilNanos(), termSinceNanos + LEASE_NANOS);
   }
 
-  private void upkeep() {
+  private void upkeep(long term) {
     ClusterImage image = state.image();
     boolean draining = image.nodes().stream().anyMatch(node -> node.state() == NodeState.DRAINING);
     boolean lost = image.volumes().stream().anyMatch(volume -> volume.downSinceMillis() > 0);
@@ -237,7 +261,7 @@ public final class Coordinator {
         && count > 0) {
       expired = plane.namespace(new NamespaceCommand.ExpireTick(EXPIRE_AT_ONCE));
     }
-    endSessionsOfTheDead(image);
+    sessions.look(term, state.image(), this::isHeard);
   }
 
   private boolean isHeard(NodeRecord node) {
@@ -249,34 +273,6 @@ public final class Coordinator {
           && env.nanoTime() - lease.untilNanos() < 0;
     } finally {
       lock.unlock();
-    }
-  }
-
-  /**
-   * A node that is down does not publish any more: its session's leftovers become garbage (rule
-   * G2). One that is out and still heard of does.
-   */
-  private void endSessionsOfTheDead(ClusterImage image) {
-    long now = env.wallMillis();
-    for (NodeRecord node : image.nodes()) {
-      if (node.state() != NodeState.DOWN || isHeard(node)) {
-        downSinceMillis.remove(node.id());
-        continue;
-      }
-      long since = downSinceMillis.computeIfAbsent(node.id(), id -> now);
-      if (since == Long.MAX_VALUE || now - since < SESSION_PATIENCE_MILLIS) {
-        continue;
-      }
-      if (plane.query(new NamespaceQuery.Sessions())
-          instanceof NamespaceAnswer.OpenSessions(var sessions)) {
-        for (SessionEntry session : sessions) {
-          if (session.node().equals(node.id())) {
-            plane.namespace(new NamespaceCommand.CloseSession(session.session()));
-          }
-        }
-        plane.namespace(new NamespaceCommand.FlushAbandon(node.id()));
-        downSinceMillis.put(node.id(), Long.MAX_VALUE);
-      }
     }
   }
 }
