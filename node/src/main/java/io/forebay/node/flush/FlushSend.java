@@ -225,6 +225,8 @@ final class FlushSend {
               task.lengthBytes(),
               body -> verdict(request(() -> store.put(storeKey, body, options))));
     }
+    long partBytes = partBytes();
+    shared.stager().requireFits(Math.min(partBytes, task.lengthBytes()));
     String stamp = Long.toHexString(task.generation().value()) + "-" + task.attempt();
     String name = store.begin(storeKey, stamp, options);
     upload = Optional.of(name);
@@ -236,15 +238,19 @@ final class FlushSend {
     if (logged instanceof NamespaceResult.Refused refused) {
       throw refused.exception();
     }
-    List<String> tags = stageAll(name, source);
+    List<String> tags = stageAll(name, source, partBytes);
     return verdict(request(() -> store.commit(storeKey, name, tags, options)));
   }
 
-  private List<String> stageAll(String name, ManifestReader.Source source) {
+  private long partBytes() {
     long partBytes = shared.settings().partBytes();
     while ((task.lengthBytes() - 1) / partBytes >= store.limits().maxParts()) {
       partBytes *= 2;
     }
+    return partBytes;
+  }
+
+  private List<String> stageAll(String name, ManifestReader.Source source, long partBytes) {
     List<Extent> extents = extents();
     var outcomes = new ArrayList<Outcome<String>>();
     var tags = new ArrayList<String>();

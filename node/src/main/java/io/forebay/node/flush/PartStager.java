@@ -242,9 +242,33 @@ final class PartStager {
     }
   }
 
-  /** Does something with a stretch in memory: full slabs but the last, which it gives back. */
+  /**
+   * Refuses parts that would leave next to none of the pool's slabs to readers, or wait for more
+   * than there are.
+   *
+   * @throws ForebayException ENTITY_TOO_LARGE
+   */
+  void requireFits(long partBytes) {
+    long most = (long) pool.count() * pool.slabBytes() / 4 * 3;
+    if (partBytes > most) {
+      throw new ForebayException(
+          ErrorCode.ENTITY_TOO_LARGE,
+          "a part of "
+              + partBytes
+              + " bytes (the store takes a certain number of parts) does not fit into the "
+              + most
+              + " bytes that this node has for one: give the nodes more `memory`");
+    }
+  }
+
+  /**
+   * Does something with a stretch in memory: full slabs but the last, which it gives back.
+   *
+   * @throws ForebayException ENTITY_TOO_LARGE
+   */
   <T> T withBody(
       ManifestReader.Source source, long from, long length, Function<List<Bytes>, T> action) {
+    requireFits(length);
     var body = new ArrayList<Bytes>();
     memory.acquire(length);
     try {

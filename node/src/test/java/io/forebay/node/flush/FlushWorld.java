@@ -183,6 +183,16 @@ final class FlushWorld {
     return new Flusher(steps, new Peers("n" + node), new Plane(), reader, stores, SETTINGS);
   }
 
+  /** Has a stretch of an object of no bytes taken into a node's memory. */
+  void takeIntoMemory(long lengthBytes) {
+    new PartStager(steps, new Peers("n0"), new Plane(), reader, stores, SETTINGS)
+        .withBody(
+            reader.open(new Manifest.None(lengthBytes), Optional.empty()),
+            0,
+            lengthBytes,
+            List::size);
+  }
+
   /** Volumes of all nodes, which are one here: whoever is asked for a part has its bytes. */
   private List<VolumeRecord> holders() {
     var volumes = new ArrayList<VolumeRecord>();

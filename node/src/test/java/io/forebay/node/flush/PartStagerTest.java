@@ -1,8 +1,11 @@
 package io.forebay.node.flush;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.forebay.core.backing.MemoryObjectStore.Likeness;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.FlushState;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,6 +30,19 @@ class PartStagerTest {
     assertThat(world.storedBody(KEY)).hasValue(FlushWorld.body("long", 3_000));
     // Five parts go round among three holders, one of which is the node itself.
     assertThat(world.stagedElsewhere()).isBetween(3L, 4L);
+  }
+
+  /** Else it would wait for a buffer for ever, with all others in its hands. */
+  @Test
+  void aPartThatTakesAllBuffersIsRefusedByName() {
+    var world = new FlushWorld(1, 1, Likeness.PLAIN);
+    long buffers = 512 * 4096;
+    assertThatThrownBy(() -> world.takeIntoMemory(buffers))
+        .isInstanceOfSatisfying(
+            ForebayException.class,
+            failure -> assertThat(failure.code()).isEqualTo(ErrorCode.ENTITY_TOO_LARGE))
+        .hasMessageContaining(buffers + " bytes")
+        .hasMessageContaining("`memory`");
   }
 
   @ParameterizedTest
