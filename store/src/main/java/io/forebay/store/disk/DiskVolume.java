@@ -137,6 +137,8 @@ public final class DiskVolume implements Volume {
   // Of an earlier boot, not synced and not looked at yet: they may be torn. Guarded by lock.
   private final TreeMap<GroupId, TreeSet<ChunkId>> unsettled = new TreeMap<>();
   private final AtomicLong torn = new AtomicLong();
+  // Slots of torn chunks that are being cleared. Guarded by lock.
+  private final List<Outcome<Boolean>> clearing = new ArrayList<>();
   private volatile boolean closed;
 
   /**
@@ -340,6 +342,7 @@ public final class DiskVolume implements Volume {
       for (Optional<GroupId> next = firstUnsettled(); next.isPresent(); next = firstUnsettled()) {
         settle(next.get());
       }
+      awaitCleared();
       lock.lock();
       try {
         if (closed) {
@@ -360,9 +363,24 @@ public final class DiskVolume implements Volume {
     } catch (IOException failure) {
       LOG.error("{}", writeFault("the meta file", failure).getMessage());
     } catch (ForebayException ended) {
-      // Closed; the next start begins anew.
+      // Closed, or a slot could not be cleared; the next start begins anew.
       LOG.debug("volume {} was not settled: {}", id, ended.toString());
     }
+  }
+
+  /**
+   * Until no slot of a torn chunk is there any more: a later start takes what it finds for whole.
+   */
+  private void awaitCleared() {
+    List<Outcome<Boolean>> begun;
+    lock.lock();
+    try {
+      begun = List.copyOf(clearing);
+      clearing.clear();
+    } finally {
+      lock.unlock();
+    }
+    begun.forEach(Outcome::await);
   }
 
   private Optional<GroupId> firstUnsettled() {
@@ -423,13 +441,29 @@ public final class DiskVolume implements Volume {
   private void drop(Entry entry) {
     torn.incrementAndGet();
     take(entry);
-    clear(
-        entry.segment(),
-        entry.slot(),
-        entry.content().offsetBlocks(),
-        blocks(entry.content().chunk().lengthBytes()),
-        true,
-        () -> {});
+    clearing.add(
+        clear(
+            entry.segment(),
+            entry.slot(),
+            entry.content().offsetBlocks(),
+            blocks(entry.content().chunk().lengthBytes()),
+            true,
+            () -> {}));
+  }
+
+  /**
+   * A sync that succeeds after a failed one proves nothing: what the failed one covered may be
+   * gone.
+   *
+   * @throws ForebayException IO_ERROR
+   */
+  private void requireSound() {
+    String wrong = fault.get();
+    if (wrong != null) {
+      throw new ForebayException(
+          ErrorCode.IO_ERROR,
+          "volume " + id + " at " + directory + " is turned out since a write failed: " + wrong);
+    }
   }
 
   /** Whether there was such a one. With lock held. */
@@ -775,12 +809,7 @@ public final class DiskVolume implements Volume {
       if (closed) {
         throw closedVolume();
       }
-      String wrong = fault.get();
-      if (wrong != null) {
-        throw new ForebayException(
-            ErrorCode.IO_ERROR,
-            "volume " + id + " at " + directory + " is turned out since a write failed: " + wrong);
-      }
+      requireSound();
       if (usedBytes + (long) blocks * BLOCK_BYTES > capacityBytes) {
         throw noSpace(maxLengthBytes);
       }
@@ -1168,7 +1197,7 @@ public final class DiskVolume implements Volume {
    * @param slotWritten whether there may be anything to clear
    * @param ended done with lock held whatever happens
    */
-  private void clear(
+  private Outcome<Boolean> clear(
       Segment segment, int slot, int start, int blocks, boolean slotWritten, Runnable ended) {
     Outcome<Boolean> cleared =
         submitWrite(
@@ -1203,6 +1232,7 @@ public final class DiskVolume implements Volume {
                     slot,
                     segment.path,
                     wrong.toString())));
+    return cleared;
   }
 
   private void free(Segment segment, int slot, int start, int blocks) {
@@ -1642,6 +1672,7 @@ public final class DiskVolume implements Volume {
       try {
         if (durability == Durability.SYNCED) {
           segment.commits.sync().await();
+          requireSound();
         }
       } catch (ForebayException wrong) {
         abort();
@@ -1666,6 +1697,7 @@ public final class DiskVolume implements Volume {
         written.await();
         if (durability == Durability.SYNCED) {
           segment.commits.sync().await();
+          requireSound();
         }
       } catch (ForebayException wrong) {
         // Clears the slot, and must not overtake its writing when the wait was interrupted.

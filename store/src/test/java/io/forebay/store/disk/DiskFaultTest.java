@@ -287,6 +287,25 @@ final class DiskFaultTest {
     }
   }
 
+  /** What the failed one covered may be gone, though the next one succeeds. */
+  @Test
+  void noSyncCountsAfterOneThatFailed() {
+    try (DiskVolume volume = open()) {
+      ChunkAppender first = write(begin(volume, 1, MIB), 1, MIB);
+      ChunkAppender second = write(begin(volume, 2, MIB), 2, MIB);
+      disk.failsSyncs = true;
+      assertThat(failure(() -> first.commit(MIB, new Synthetic(1, 0, MIB).crc32c())).code())
+          .isEqualTo(ErrorCode.IO_ERROR);
+      disk.failsSyncs = false;
+      assertThat(failure(() -> second.commit(MIB, new Synthetic(2, 0, MIB).crc32c())).code())
+          .isEqualTo(ErrorCode.IO_ERROR);
+      assertThat(volume.find(id(2))).isEmpty();
+    }
+    try (DiskVolume volume = open()) {
+      assertThat(volume.list(GROUP, Optional.empty(), 9)).isEmpty();
+    }
+  }
+
   @Test
   void aReadThatFailsIsAnErrorAndNoReasonToTurnTheVolumeOut() {
     try (DiskVolume volume = open()) {
