@@ -84,6 +84,8 @@ final class RaftMachine extends BaseStateMachine {
   /** One that is under way. */
   private volatile @Nullable Dump dump;
 
+  private volatile boolean ending;
+
   RaftMachine(Env env, RocksSortedMap map, Machine machine, RaftVoter.Retention retention) {
     this.env = env;
     this.map = map;
@@ -357,7 +359,11 @@ final class RaftMachine extends BaseStateMachine {
     try (SortedMap.View view = map.current()) {
       answer = apply(entry, view, batch);
     }
-    map.write(batch, Optional.of(new RocksSortedMap.Applied(entry.getTerm(), entry.getIndex())));
+    try {
+      map.write(batch, Optional.of(new RocksSortedMap.Applied(entry.getTerm(), entry.getIndex())));
+    } catch (RuntimeException failure) {
+      throw stopping(failure);
+    }
     mapIndex = entry.getIndex();
     sinceSnapshot++;
     bytesSinceSnapshot += content.size();
@@ -374,10 +380,30 @@ final class RaftMachine extends BaseStateMachine {
           view,
           batch);
     } catch (RuntimeException failure) {
-      // Ratis would close this log and leave the rest of the node running.
-      Thread _ = env.spawn("voter that cannot go on", () -> rethrow(failure));
-      throw failure;
+      throw stopping(failure);
     }
+  }
+
+  /** The disk was full, or failed: Ratis would go on without a log, as its leader even. */
+  @Override
+  public void notifyLogFailed(Throwable cause, @Nullable LogEntryProto entry) {
+    RuntimeException _ =
+        stopping(
+            new ForebayException(
+                ErrorCode.IO_ERROR, "the control plane's log cannot be written: " + cause, cause));
+  }
+
+  /** The voter closes: what fails from here on is no news. */
+  void ends() {
+    ending = true;
+  }
+
+  /** Ratis would close this log and leave the rest of the node running: that ends instead. */
+  private RuntimeException stopping(RuntimeException failure) {
+    if (!ending) {
+      Thread _ = env.spawn("voter that cannot go on", () -> rethrow(failure));
+    }
+    return failure;
   }
 
   private static void rethrow(RuntimeException failure) {

@@ -88,6 +88,7 @@ public final class RaftVoter implements AutoCloseable {
   private final ClientId client = ClientId.randomId();
   private final AtomicLong calls = new AtomicLong();
   private final Map<String, GroupLog> logs = new TreeMap<>();
+  private final Map<String, RaftMachine> byGroup = new TreeMap<>();
 
   /**
    * Starts.
@@ -130,7 +131,6 @@ public final class RaftVoter implements AutoCloseable {
                         .setAddress(voter.getValue())
                         .build())
                 .toList();
-    var byGroup = new TreeMap<String, RaftMachine>();
     Path raft = directory.resolve("raft");
     try {
       Files.createDirectories(raft);
@@ -288,6 +288,10 @@ public final class RaftVoter implements AutoCloseable {
     RaftServerConfigKeys.Log.Appender.setRetryPolicy(
         properties, "10ms,10, 100ms,10, 250ms,1000000000");
     RaftServerConfigKeys.Log.Appender.setBufferByteLimit(properties, SizeInBytes.valueOf("4MB"));
+    // Well below what a message may have: the library's own is as much, so that the first part of a
+    // longer snapshot would never arrive.
+    RaftServerConfigKeys.Log.Appender.setSnapshotChunkSizeMax(
+        properties, SizeInBytes.valueOf("1MB"));
     RaftServerConfigKeys.Log.setSegmentCacheNumMax(properties, 2);
     RaftServerConfigKeys.Log.setPurgeUptoSnapshotIndex(properties, true);
     RaftServerConfigKeys.Log.setPurgeGap(
@@ -323,6 +327,7 @@ public final class RaftVoter implements AutoCloseable {
 
   @Override
   public void close() {
+    byGroup.values().forEach(RaftMachine::ends);
     try {
       server.close();
     } catch (IOException failure) {
