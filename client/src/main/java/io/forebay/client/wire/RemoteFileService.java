@@ -610,7 +610,15 @@ public final class RemoteFileService implements FileService {
         request(last.offset() + last.length());
       }
       Ahead first = ahead.remove();
-      Reply reply = first.outcome().await();
+      Reply reply;
+      try {
+        reply = first.outcome().await();
+      } catch (ForebayException failure) {
+        // Whoever tries again reads here, and what was asked for begins behind it.
+        ahead.addFirst(first);
+        dropAhead();
+        throw failure;
+      }
       expect(reply, FileMessage.Body.class);
       Bytes body =
           reply

@@ -845,7 +845,13 @@ public final class NodeFileService implements FileService {
     NamespaceAnswer.Found found =
         find(from, sourceKey).orElseThrow(() -> absent(sourceBucket, sourceKey));
     sourceConditions.check(found.object().info(sourceBucket));
-    if (from.family().equals(to.family()) && from.storeUrl().equals(to.storeUrl())) {
+    // What lies in the store only is no part of what never goes there: its bytes are copied.
+    boolean byReference =
+        from.family().equals(to.family())
+            && from.storeUrl().equals(to.storeUrl())
+            && (FlushPolicy.of(to, key).flushes()
+                || found.object().flush() == FlushState.CACHE_ONLY);
+    if (byReference) {
       NamespaceResult result =
           plane.namespace(
               new NamespaceCommand.PutPartCopy(
