@@ -68,20 +68,19 @@ public final class DataCommands {
     }
   }
 
-  /** Every key below a prefix that listings show, page by page. */
+  /** Every key below a prefix that listings show. */
   private static Stream<ObjectInfo> all(FileService files, String bucket, String prefix) {
-    return all(query -> files.list(bucket, query), prefix);
+    return pages(query -> files.list(bucket, query), prefix)
+        .flatMap(page -> page.objects().stream());
   }
 
-  private static Stream<ObjectInfo> all(Function<ListQuery, ListPage> list, String prefix) {
-    Stream<ObjectInfo> objects = Stream.of();
-    Optional<String> after = Optional.of("");
-    while (after.isPresent()) {
-      ListPage page = list.apply(new ListQuery(prefix, "", after.get(), ListQuery.MAX));
-      objects = Stream.concat(objects, page.objects().stream());
-      after = page.next();
-    }
-    return objects;
+  /** One page is held at a time, and the next one asked for when it is wanted. */
+  static Stream<ListPage> pages(Function<ListQuery, ListPage> list, String prefix) {
+    Function<String, ListPage> page =
+        after -> list.apply(new ListQuery(prefix, "", after, ListQuery.MAX));
+    return Stream.iterate(
+            Optional.of(page.apply("")), Optional::isPresent, last -> last.get().next().map(page))
+        .map(Optional::get);
   }
 
   /** {@code ls}. */
@@ -257,6 +256,11 @@ public final class DataCommands {
 
     @Override
     public Integer call() {
+      if (begun.all && !recursive) {
+        throw new TypeConversionException(
+            "--all is for what listings pass over, so for `rm -r`; to delete one key, begun checkpoint"
+                + " or not, say it without --all");
+      }
       try (Connection connection = connect.open()) {
         FileService files = connection.files();
         if (!recursive) {
@@ -270,23 +274,22 @@ public final class DataCommands {
           }
           return 0;
         }
-        var keys =
-            all(query -> begun.list(files, path.bucket(), query), path.key())
-                .map(ObjectInfo::key)
-                .toList();
-        int failed = 0;
-        for (int from = 0; from < keys.size(); from += 1000) {
-          for (var result :
-              files.deleteMany(
-                  path.bucket(), keys.subList(from, Math.min(from + 1000, keys.size())))) {
+        long deleted = 0;
+        long failed = 0;
+        // A page holds as many keys as one deletion takes.
+        var pages = pages(query -> begun.list(files, path.bucket(), query), path.key()).iterator();
+        while (pages.hasNext()) {
+          List<String> keys = pages.next().objects().stream().map(ObjectInfo::key).toList();
+          for (var result : files.deleteMany(path.bucket(), keys)) {
             if (result.failure().isPresent()) {
               failed++;
               System.err.println(
                   "forebay: " + result.key() + ": " + result.failure().get().getMessage());
+            } else {
+              deleted++;
             }
           }
         }
-        int deleted = keys.size() - failed;
         System.out.println(
             json
                 ? Json.of(Map.of("deleted", deleted, "failed", failed))

@@ -216,6 +216,7 @@ final class CommandLineTest {
       node.command("rm", "ckpt/run/step-7/rank-0").expectSuccess();
       node.command("rm", "-r", "ckpt/run/step-7/").expectSuccess();
       assertThat(deleted(node.command("rm", "-r", "ckpt/", "--json"))).isZero();
+      node.command("rm", "--all", "ckpt/run/step-8/rank-0").expectRefusal("--all", "rm -r");
       assertThat(deleted(node.command("rm", "-r", "--all", "ckpt/", "--json"))).isEqualTo(2);
       node.command("bucket", "delete", "ckpt").expectSuccess();
     }
