@@ -331,8 +331,8 @@ public final class Relay {
       endNext("not named in the next hop's acknowledgement");
     }
     if (news && !(last && localState == LocalState.DONE)) { // else it goes out with the last, below
-      upstream.acknowledge(
-          soFar(), false); // before the grant, so that whoever waits for that knows
+      // Before the grant, so that whoever waits for that knows.
+      upstream.acknowledge(soFar(), false);
     }
     advance();
   }
