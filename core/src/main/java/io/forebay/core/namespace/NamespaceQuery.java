@@ -16,6 +16,12 @@ public sealed interface NamespaceQuery {
   /** Most keys, parts or uploads of a page. */
   int MAX_PAGE = 1000;
 
+  /**
+   * Most characters of keys, ETags and metadata of a page of objects, but for its last one, after
+   * which it ends: each is 3 bytes at most, and an answer has to fit into a message of 4 MiB.
+   */
+  int MAX_PAGE_CHARS = 1_200_000;
+
   /** Most chunks of one question. */
   int MAX_CHUNKS = 4096;
 

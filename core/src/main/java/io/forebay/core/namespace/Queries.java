@@ -177,6 +177,7 @@ final class Queries {
     String last = "";
     boolean more;
     int hidden;
+    int chars;
 
     Page(NamespaceQuery.ListObjects query, Tree tree, Begun begun) {
       this.query = query;
@@ -202,7 +203,9 @@ final class Queries {
       if (full()) {
         return false;
       }
-      objects.add(head(view, query.bucket(), key, file));
+      ObjectHead head = head(view, query.bucket(), key, file);
+      objects.add(head);
+      chars += chars(head);
       last = key;
       return true;
     }
@@ -303,14 +306,31 @@ final class Queries {
         return false;
       }
       common.add(rolled);
+      chars += rolled.length();
       last = rolled;
       return true;
     }
 
+    /** A page ends early where what its keys carry would not fit into a message. */
     private boolean full() {
-      more = objects.size() + common.size() == query.max();
+      more = objects.size() + common.size() == query.max() || chars >= NamespaceQuery.MAX_PAGE_CHARS;
       return more;
     }
+  }
+
+  private static int chars(ObjectHead head) {
+    return head.key().length()
+        + head.etag().length()
+        + head.storeEtag().map(String::length).orElse(0)
+        + head.metadata().contentType().length()
+        + chars(head.metadata().headers())
+        + chars(head.metadata().user());
+  }
+
+  private static int chars(Map<String, String> headers) {
+    return headers.entrySet().stream()
+        .mapToInt(header -> header.getKey().length() + header.getValue().length())
+        .sum();
   }
 
   private NamespaceAnswer list(NamespaceQuery.ListObjects query, Tree tree, Begun begun) {

@@ -713,6 +713,40 @@ final class NamespaceRulesTest {
     }
   }
 
+  @Test
+  void aPageOfKeysThatCarryMuchFitsIntoAMessage() {
+    SessionId session = shard.session();
+    var metadata = new ObjectMetadata("", Map.of("cache-control", "\u20ac".repeat(4000)), Map.of());
+    for (int i = 0; i < 700; i++) {
+      shard.apply(
+          new NamespaceCommand.Publish(
+              session,
+              100_000 + i,
+              BUCKET,
+              "k%03d".formatted(i),
+              0,
+              Optional.empty(),
+              7,
+              metadata,
+              new Manifest.Inline(new byte[0]),
+              Preconditions.NONE,
+              BACK),
+          NamespaceResult.Published.class);
+    }
+    var keys = new ArrayList<String>();
+    Optional<String> after = Optional.of("");
+    while (after.isPresent()) {
+      var page =
+          (NamespaceAnswer.Listing)
+              shard.query(
+                  new NamespaceQuery.ListObjects(BUCKET, "", "", after.get(), 1000));
+      assertThat(RecordCodec.of(NamespaceAnswer.class).encode(page)).hasSizeLessThan(4 << 20);
+      page.objects().forEach(object -> keys.add(object.key()));
+      after = page.next();
+    }
+    assertThat(keys).hasSize(700).isSorted().doesNotHaveDuplicates();
+  }
+
   private List<FlushItem> work() {
     return ((NamespaceAnswer.Work)
             shard.query(new NamespaceQuery.FlushWork(100, shard.now, List.of())))
