@@ -88,8 +88,14 @@ public final class SlabPool {
       lock.unlock();
     }
     if (slab == null) {
-      ByteBuffer memory =
-          ByteBuffer.allocateDirect(slabBytes + ALIGNMENT_BYTES).alignedSlice(ALIGNMENT_BYTES);
+      ByteBuffer memory;
+      try {
+        memory =
+            ByteBuffer.allocateDirect(slabBytes + ALIGNMENT_BYTES).alignedSlice(ALIGNMENT_BYTES);
+      } catch (OutOfMemoryError none) {
+        permits.release(1);
+        throw none;
+      }
       slab = new Slab(memory.slice(0, slabBytes), this::recycle);
     }
     slab.lend();

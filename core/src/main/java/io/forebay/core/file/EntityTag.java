@@ -1,6 +1,7 @@
 package io.forebay.core.file;
 
 import io.forebay.core.id.Generation;
+import java.util.Locale;
 
 /**
  * How ETags are made: the MD5 for bodies of at most 8 MiB or whose MD5 the writer gave; else 128
@@ -20,7 +21,7 @@ public final class EntityTag {
   public static String opaque(Generation generation, long lengthBytes, int crc32c, int parts) {
     long high = mix(generation.value());
     long low = mix(high ^ mix(lengthBytes ^ ((long) crc32c << 32)) ^ (crc32c & 0xFFFFFFFFL));
-    return String.format("%016x%016x-%d", high, low, parts);
+    return String.format(Locale.ROOT, "%016x%016x-%d", high, low, parts);
   }
 
   // The finalizer of MurmurHash3 (bijective, so that two generations never share the upper half).

@@ -19,6 +19,16 @@ public interface ControlPlane {
   ClusterResult cluster(ClusterCommand command);
 
   /**
+   * Logs a command of the cluster if this process's own voter leads, and through no other one: what
+   * a leader thinks of is for its own term.
+   *
+   * @throws io.forebay.core.error.ForebayException NOT_LEADER; any other: the outcome is unknown
+   */
+  default ClusterResult clusterHere(ClusterCommand command) {
+    return cluster(command);
+  }
+
+  /**
    * Logs a command of the namespace.
    *
    * @throws io.forebay.core.error.ForebayException UNAVAILABLE: the outcome is unknown

@@ -76,6 +76,11 @@ public final class ControlPlaneClient implements ControlPlane {
   }
 
   @Override
+  public ClusterResult clusterHere(ClusterCommand command) {
+    return CLUSTER_RESULTS.decode(cluster.submitHere(CLUSTER_COMMANDS.encode(command)));
+  }
+
+  @Override
   public NamespaceResult namespace(NamespaceCommand command) {
     return RESULTS.decode(namespace.submit(COMMANDS.encode(command), TIMEOUT_NANOS));
   }

@@ -126,10 +126,15 @@ public final class LoggedMachine implements Machine {
     }
     ByteBuffer clock = ByteBuffer.wrap(view.get(CLOCK).orElseGet(() -> new byte[2 * Long.BYTES]));
     // A new leader's clock may be behind the old one's; time in the log never goes back.
-    long wallMillis = Math.max(clock.getLong(), decoded.wallMillis());
+    long saidMillis = clock.getLong();
+    long wallMillis = Math.max(saidMillis, decoded.wallMillis());
     long cleanedMillis = clock.getLong();
     if (wallMillis - cleanedMillis >= CLEAN_MILLIS) {
-      clean(view, out, wallMillis);
+      // After a leap of the clock all clients look silent, and one of them may be about to send
+      // again what it has no answer to: it has until the next time.
+      if (level < Level.BOUNDED || wallMillis - saidMillis < CLEAN_MILLIS) {
+        clean(view, out, wallMillis);
+      }
       cleanedMillis = wallMillis;
     }
     out.put(CLOCK, ByteBuffer.allocate(16).putLong(wallMillis).putLong(cleanedMillis).array());

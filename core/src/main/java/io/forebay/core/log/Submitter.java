@@ -16,6 +16,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
+import java.util.function.LongFunction;
 import java.util.function.Supplier;
 
 /**
@@ -68,6 +69,33 @@ public final class Submitter {
    *     is unknown
    */
   public byte[] submit(byte[] command, long timeoutNanos) {
+    return numbered(
+        sequence -> ask(timeoutNanos, () -> submission(sequence, command), Submitter::result));
+  }
+
+  /**
+   * Has this node's own voter log a command, if it leads, and no other one: once.
+   *
+   * @return the encoded result
+   * @throws ForebayException NOT_LEADER; any other with an unknown outcome
+   */
+  byte[] submitHere(byte[] command) {
+    return numbered(sequence ->
+        result(
+                network
+                    .call(
+                        network.self(),
+                        submission(sequence, command),
+                        Optional.empty(),
+                        ATTEMPT_NANOS)
+                    .await()
+                    .message())
+            .orElseThrow(() ->
+                new ForebayException(ErrorCode.NOT_LEADER, "this node does not lead " + group)));
+  }
+
+  /** Does something under a number that is outstanding for as long. */
+  private byte[] numbered(LongFunction<byte[]> action) {
     long sequence;
     lock.lock();
     try {
@@ -82,22 +110,7 @@ public final class Submitter {
       lock.unlock();
     }
     try {
-      return ask(
-          timeoutNanos,
-          () -> {
-            lock.lock();
-            try {
-              var submission = new Submission(clientId, sequence, outstanding.first(), command);
-              return new ControlMessage.Submit(
-                  group, REQUESTS.encode(new Submission.Many(List.of(submission))));
-            } finally {
-              lock.unlock();
-            }
-          },
-          message ->
-              message instanceof ControlMessage.Submitted(byte[] results)
-                  ? Optional.of(ANSWERS.decode(results).answers().getFirst())
-                  : Optional.empty());
+      return action.apply(sequence);
     } finally {
       lock.lock();
       try {
@@ -106,6 +119,23 @@ public final class Submitter {
         lock.unlock();
       }
     }
+  }
+
+  private ControlMessage.Submit submission(long sequence, byte[] command) {
+    lock.lock();
+    try {
+      var submission = new Submission(clientId, sequence, outstanding.first(), command);
+      return new ControlMessage.Submit(
+          group, REQUESTS.encode(new Submission.Many(List.of(submission))));
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private static Optional<byte[]> result(Message message) {
+    return message instanceof ControlMessage.Submitted(byte[] results)
+        ? Optional.of(ANSWERS.decode(results).answers().getFirst())
+        : Optional.empty();
   }
 
   /**

@@ -30,6 +30,12 @@ final class Change {
   static final byte EXPIRES_UPLOAD = 2;
   static final byte EXPIRES_COMPLETED = 3;
 
+  /** Most segments of a key. */
+  static final int MAX_SEGMENTS = 256;
+
+  /** Longest manifest that is made: an answer with it has to fit into a message of 4 MiB. */
+  static final int MAX_MANIFEST_BYTES = (4 << 20) - (128 << 10);
+
   final Overlay out;
   final Tree tree;
   final Uses uses;
@@ -93,6 +99,38 @@ final class Change {
       ObjectKey.check(key);
     } catch (ForebayException illegal) {
       throw refuse(illegal.code(), String.valueOf(illegal.getMessage()));
+    }
+  }
+
+  /** As {@link #checkKey}, of a key that is to be made: walks go down once for each segment. */
+  void checkNewKey(String key) {
+    checkKey(key);
+    if (level >= Level.BOUNDED && key.chars().filter(c -> c == '/').count() >= MAX_SEGMENTS) {
+      throw refuse(
+          ErrorCode.INVALID_KEY, "a key has at most " + MAX_SEGMENTS + " segments between '/'");
+    }
+  }
+
+  /** Whether the log is at a level; what a command does may depend on it. */
+  boolean isAt(int wanted) {
+    return level >= wanted;
+  }
+
+  /**
+   * Refuses what could be read at the leader only.
+   *
+   * @param manifestBytes encoded
+   */
+  void checkFits(long manifestBytes) {
+    if (level >= Level.BOUNDED && manifestBytes > MAX_MANIFEST_BYTES) {
+      throw refuse(
+          ErrorCode.ENTITY_TOO_LARGE,
+          "the list of the object's chunks would have "
+              + manifestBytes
+              + " bytes, and "
+              + MAX_MANIFEST_BYTES
+              + " are the most: upload it in larger parts, to a bucket with larger chunks, or as"
+              + " several objects");
     }
   }
 
@@ -192,7 +230,7 @@ final class Change {
   private void removeUpwards(List<InodeId> directories, List<byte[]> names) {
     int last = names.size() - 1;
     out.remove(Keys.entry(directories.get(last), names.get(last)));
-    for (int i = last; i > 0 && tree.isEmpty(directories.get(i)); i--) {
+    for (int i = last; i > 0 && tree.isEmpty(directories.get(i), names.get(i)); i--) {
       out.remove(Keys.entry(directories.get(i - 1), names.get(i - 1)));
     }
   }
@@ -209,6 +247,11 @@ final class Change {
   Manifest manifest(long owner) {
     return Rows.get(out, Keys.of(Keys.MANIFEST, owner), Manifest.class)
         .orElseThrow(() -> new IllegalStateException("no manifest of " + owner));
+  }
+
+  /** How long the encoding of a manifest is. */
+  int manifestBytes(long owner) {
+    return out.get(Keys.of(Keys.MANIFEST, owner)).orElseThrow().length;
   }
 
   void putManifest(long owner, Manifest manifest) {

@@ -41,7 +41,7 @@ final class Objects {
         c.session(),
         c.publishSequence(),
         session -> {
-          Change.checkKey(c.key());
+          change.checkNewKey(c.key());
           change.bucketForWriting(c.bucket());
           Optional<ObjectHead> present = change.head(c.bucket(), c.key());
           change.check(c.conditions(), present);
@@ -200,7 +200,7 @@ final class Objects {
   }
 
   NamespaceResult copy(NamespaceCommand.Copy c) {
-    Change.checkKey(c.key());
+    change.checkNewKey(c.key());
     ObjectHead source = source(c.sourceBucket(), c.sourceKey(), c.sourceGeneration());
     Optional<ObjectHead> present = change.head(c.bucket(), c.key());
     change.check(c.conditions(), present);
@@ -290,7 +290,7 @@ final class Objects {
 
   NamespaceResult rename(NamespaceCommand.Rename c) {
     Change.checkKey(c.from());
-    Change.checkKey(c.to());
+    change.checkNewKey(c.to());
     boolean prefix = c.from().endsWith("/");
     if (prefix != c.to().endsWith("/")) {
       throw refuse(ErrorCode.INVALID_ARGUMENT, "only one of the two is a prefix");
@@ -357,7 +357,7 @@ final class Objects {
     }
     for (String key : keys) {
       String to = c.to() + key.substring(c.from().length());
-      Change.checkKey(to);
+      change.checkNewKey(to);
       move(c.bucket(), key, to, c.policy());
     }
     return keys.size();

@@ -95,6 +95,37 @@ final class Stores {
         : new Manifest.Joined(manifest.window(offset, lengthBytes));
   }
 
+  /**
+   * As {@link #window}, of which what refers to the store keeps the chunks of its own stretch only:
+   * an object that is copied in a thousand parts would else name all of them a thousand times.
+   */
+  static Manifest stretch(Manifest manifest, long offset, long lengthBytes) {
+    if (offset == 0 && lengthBytes == manifest.lengthBytes()) {
+      return manifest;
+    }
+    var segments = new ArrayList<Segment>();
+    for (Segment segment : manifest.window(offset, lengthBytes)) {
+      if (segment.manifest() instanceof Manifest.Stored(var ref, var hint)) {
+        var part =
+            new StoreRef(
+                ref.bucket(),
+                ref.key(),
+                ref.etag(),
+                ref.offset() + segment.offset(),
+                segment.lengthBytes());
+        segments.add(
+            new Segment(
+                0,
+                segment.lengthBytes(),
+                new Manifest.Stored(
+                    part, window(hint, segment.offset(), segment.lengthBytes()))));
+      } else {
+        segments.add(segment);
+      }
+    }
+    return new Manifest.Joined(segments);
+  }
+
   private static Manifest hint(Manifest manifest) {
     return switch (manifest) {
       case Manifest.Stored stored -> stored.hint();

@@ -66,15 +66,30 @@ final class Tree {
   }
 
   boolean isEmpty(InodeId directory) {
+    return isEmpty(directory, Keys.NOTHING);
+  }
+
+  /**
+   * The same, when a name was just removed: looks behind it first. What is deleted goes in order,
+   * and to pass over all that was removed before it costs as much as if it were there.
+   */
+  boolean isEmpty(InodeId directory, byte[] removed) {
     byte[] prefix = Keys.of(Keys.ENTRY, directory.value());
+    byte[] middle = Keys.entry(directory, removed);
+    return isNothing(middle, Keys.behind(prefix)) && isNothing(prefix, middle);
+  }
+
+  private boolean isNothing(byte[] from, byte[] to) {
     var found = new boolean[1];
-    view.scan(
-        prefix,
-        Keys.behind(prefix),
-        (key, value) -> {
-          found[0] = true;
-          return false;
-        });
+    if (Arrays.compareUnsigned(from, to) < 0) {
+      view.scan(
+          from,
+          to,
+          (key, value) -> {
+            found[0] = true;
+            return false;
+          });
+    }
     return !found[0];
   }
 

@@ -14,6 +14,7 @@ import io.forebay.core.namespace.Rows.CompletedRow;
 import io.forebay.core.namespace.Rows.MadePartRow;
 import io.forebay.core.namespace.Rows.PartRow;
 import io.forebay.core.namespace.Rows.UploadRow;
+import io.forebay.core.rule.Level;
 import io.forebay.core.rule.Rule;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -43,7 +44,7 @@ final class Uploads {
   }
 
   NamespaceResult create(NamespaceCommand.CreateUpload c) {
-    Change.checkKey(c.key());
+    change.checkNewKey(c.key());
     change.bucketForWriting(c.bucket());
     long id = change.nextId();
     long expires = change.now + c.lifetimeMillis();
@@ -113,7 +114,11 @@ final class Uploads {
         whole
             ? source.etag()
             : EntityTag.opaque(new Generation(owner), length, (int) c.offset(), 1);
-    Manifest manifest = Stores.window(objects.taken(source), c.offset(), length);
+    Manifest taken = objects.taken(source);
+    Manifest manifest =
+        change.isAt(Level.BOUNDED)
+            ? Stores.stretch(taken, c.offset(), length)
+            : Stores.window(taken, c.offset(), length);
     return log(
         c.bucket(),
         c.upload(),
@@ -166,9 +171,12 @@ final class Uploads {
     change.check(c.conditions(), present);
     var segments = new ArrayList<Segment>();
     long length = 0;
+    long manifestBytes = 0;
     for (PartRow part : parts) {
       length += part.lengthBytes();
       if (part.lengthBytes() > 0) {
+        manifestBytes += change.manifestBytes(part.owner());
+        change.checkFits(manifestBytes);
         segments.addAll(change.manifest(part.owner()).window(0, part.lengthBytes()));
       }
     }

@@ -33,8 +33,16 @@ public final class Level {
    */
   public static final int KEPT = 6;
 
+  /**
+   * What one command makes has a bound (decision 0028): a part that is copied from a flushed object
+   * names the chunks of its own stretch only, an upload whose list of chunks fits into no message
+   * is refused, and so is a new key of more segments than a walk may go down. And a clock that
+   * leaps ahead does not have remembered answers forgotten at once.
+   */
+  public static final int BOUNDED = 7;
+
   /** The newest that this program knows. */
-  public static final int NEWEST = KEPT;
+  public static final int NEWEST = BOUNDED;
 
   private Level() {}
 }

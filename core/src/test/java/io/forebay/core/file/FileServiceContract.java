@@ -560,6 +560,30 @@ public abstract class FileServiceContract {
   }
 
   @Test
+  void aPartThatIsSentTwiceHasOneEtagWhicheverAttemptLandsLast() {
+    UploadId upload = files.createUpload(BUCKET, "big", ObjectMetadata.NONE);
+    byte[] body = random(10_000, 10);
+    // Without an MD5, as parts above 8 MiB.
+    var options =
+        new WriteOptions(ObjectMetadata.NONE, WriteConditions.NONE, OptionalLong.empty(), true);
+    PartInfo answered;
+    try (BodyWriter<PartInfo> late = files.createPart(BUCKET, "big", upload, 1, options);
+        BodyWriter<PartInfo> retry = files.createPart(BUCKET, "big", upload, 1, options)) {
+      write(late, body);
+      write(retry, body);
+      answered = retry.publish(Optional.empty());
+      late.publish(Optional.empty());
+    }
+    try (BodyWriter<PartInfo> other = files.createPart(BUCKET, "big", upload, 2, options)) {
+      write(other, random(10_000, 11));
+      assertThat(other.publish(Optional.empty()).etag()).isNotEqualTo(answered.etag());
+    }
+    assertThat(answered.etag()).matches("[0-9a-f]{32}-1");
+    complete(upload, List.of(new CompletedPart(1, answered.etag())));
+    assertThat(get("big")).isEqualTo(body);
+  }
+
+  @Test
   void aPartIsCopiedFromARangeOfAnObject() {
     byte[] body = random(200_000, 8);
     put("source", body, ObjectMetadata.NONE);

@@ -586,8 +586,7 @@ public final class MemoryFileService implements FileService {
       state.requireRoom(body.lengthBytes);
       String etag =
           digested.md5Hex.orElseGet(() ->
-              EntityTag.opaque(
-                  new Generation(++lastId), body.lengthBytes, body.crc32c, partNumber));
+              EntityTag.opaque(new Generation(upload.value()), body.lengthBytes, body.crc32c, 1));
       var info = new PartInfo(partNumber, body.lengthBytes, etag, env.wallMillis());
       open.parts.put(partNumber, new Part(info, body, digested.headers));
       return info;

@@ -52,6 +52,10 @@ final class LoggedMachineTest {
   }
 
   private List<Optional<Long>> apply(Submission... submissions) {
+    return apply(1, submissions);
+  }
+
+  private List<Optional<Long>> apply(long wallMillis, Submission... submissions) {
     var batch = new Batch();
     byte[] answers;
     try (SortedMap.View view = map.view()) {
@@ -59,7 +63,7 @@ final class LoggedMachineTest {
           machine.apply(
               1,
               ++index,
-              ENTRIES.encode(new Submission.Entry(1, List.of(submissions))),
+              ENTRIES.encode(new Submission.Entry(wallMillis, List.of(submissions))),
               view,
               batch);
     }
@@ -118,6 +122,23 @@ final class LoggedMachineTest {
     apply(of(1, 1, 1), of(1, 2, 1));
     apply(of(1, Long.MAX_VALUE - 1, Long.MAX_VALUE - 1));
     assertThat(kept(1)).containsExactly(Long.MAX_VALUE - 1);
+  }
+
+  /** A new leader's clock may be hours ahead, and a client be waiting for its answer just then. */
+  @Test
+  void aLeapOfTheClockForgetsNobodyAtOnce() {
+    var raise = new Batch();
+    raise.put(
+        new byte[] {(byte) 0xF4}, ByteBuffer.allocate(Integer.BYTES).putInt(Level.NEWEST).array());
+    map.write(raise);
+    long begin = 1_000_000_000L;
+    apply(begin, of(1, 1, 1));
+    long later = begin + 7_200_000;
+    apply(later, of(2, 1, 1));
+    assertThat(apply(later + 10_000, of(1, 1, 1))).containsExactly(Optional.of(1L));
+    apply(later + 30_000, of(2, 2, 2));
+    apply(later + 61_000, of(2, 3, 3));
+    assertThat(kept(1)).as("silent for an hour, and not waiting any more").isEmpty();
   }
 
   @Test

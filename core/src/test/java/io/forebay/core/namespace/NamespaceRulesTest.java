@@ -12,6 +12,7 @@ import io.forebay.core.file.CompletedPart;
 import io.forebay.core.file.FlushState;
 import io.forebay.core.file.ObjectMetadata;
 import io.forebay.core.file.ObjectPart;
+import io.forebay.core.file.PartInfo;
 import io.forebay.core.id.Generation;
 import io.forebay.core.id.SessionId;
 import io.forebay.core.id.UploadId;
@@ -711,6 +712,118 @@ final class NamespaceRulesTest {
         shard.raise(Level.FIRST, Level.NEWEST);
       }
     }
+  }
+
+  private Manifest copiedInParts(int count) {
+    SessionId session = shard.session();
+    UploadId upload = upload("a", 1_000_000);
+    var parts = new CompletedPart[count];
+    int bytes = (int) PartInfo.MIN_BYTES;
+    for (int i = 1; i <= count; i++) {
+      parts[i - 1] = new CompletedPart(i, part(session, upload, i, i, i + 1, bytes));
+    }
+    shard.apply(complete(upload, parts), NamespaceResult.Published.class);
+    shard.flush("a", "s");
+    UploadId copy = upload("a", 1_000_000);
+    for (int i = 1; i <= count; i++) {
+      long offset = (long) (count - i) * bytes; // the last comes first
+      String etag =
+          shard
+              .apply(
+                  new NamespaceCommand.PutPartCopy(
+                      BUCKET, "a", copy, i, BUCKET, "a", Optional.empty(), offset, bytes),
+                  NamespaceResult.PartLogged.class)
+              .part()
+              .etag();
+      parts[i - 1] = new CompletedPart(i, etag);
+    }
+    shard.apply(complete(copy, parts), NamespaceResult.Published.class);
+    return shard.manifest("a");
+  }
+
+  @Test
+  void anObjectThatIsCopiedInPartsNamesEachChunkOnce() {
+    int count = 100;
+    Manifest manifest = copiedInParts(count);
+    assertThat(RecordCodec.of(Manifest.class).encode(manifest)).hasSizeLessThan(count * 300);
+    List<Manifest.Piece> pieces = manifest.pieces(0, manifest.lengthBytes());
+    assertThat(pieces).hasSize(count);
+    for (int i = 0; i < count; i++) {
+      int number = count - i;
+      var piece = (Manifest.Piece.OfStore) pieces.get(i);
+      assertThat(piece.ref().offset()).isEqualTo((number - 1) * PartInfo.MIN_BYTES);
+      assertThat(piece.hint().pieces(piece.hintOffset(), piece.lengthBytes()))
+          .singleElement()
+          .isInstanceOfSatisfying(
+              Manifest.Piece.OfExtent.class,
+              of -> assertThat(of.extent().crc32c()).isEqualTo(number));
+    }
+  }
+
+  @Test
+  void logsOfBeforeKeepWhatTheirPartsNamed() {
+    shard.level = Level.KEPT;
+    int count = 20;
+    assertThat(RecordCodec.of(Manifest.class).encode(copiedInParts(count)))
+        .hasSizeGreaterThan(count * count * 40);
+  }
+
+  @Test
+  void anUploadWhoseListFitsIntoNoMessageIsRefusedAndStays() {
+    SessionId session = shard.session();
+    UploadId upload = upload("a", 1_000_000);
+    int parts = 1_400;
+    int extents = 70;
+    int extentBytes = 100_000;
+    var named = new CompletedPart[parts];
+    for (int number = 1; number <= parts; number++) {
+      long first = (long) number * extents;
+      var list = new ArrayList<Extent>();
+      for (Extent each :
+          ((Manifest.Extents) Shard.chunks(session, first, first + extents)).extents()) {
+        list.add(
+            new Extent(
+                (long) list.size() * extentBytes,
+                extentBytes,
+                each.chunk(),
+                0,
+                each.group(),
+                each.epoch(),
+                number));
+      }
+      String etag =
+          shard
+              .apply(
+                  new NamespaceCommand.PutPart(
+                      session,
+                      partSequence++,
+                      BUCKET,
+                      "a",
+                      upload,
+                      number,
+                      extents * extentBytes,
+                      Optional.empty(),
+                      number,
+                      new Manifest.Extents(list),
+                      Map.of()),
+                  NamespaceResult.PartLogged.class)
+              .part()
+              .etag();
+      named[number - 1] = new CompletedPart(number, etag);
+    }
+    shard.refuses(complete(upload, named), ErrorCode.ENTITY_TOO_LARGE);
+    shard.apply(complete(upload, named[0], named[1]), NamespaceResult.Published.class);
+  }
+
+  @Test
+  void aKeyOfVeryManySegmentsIsRefusedWhenItIsMade() {
+    SessionId session = shard.session();
+    String most = "a/".repeat(Change.MAX_SEGMENTS - 1);
+    shard.publish(session, most + "x", Shard.chunks(session, 1, 2), BACK);
+    shard.refuses(
+        shard.publishing(session, most + "a/x", Shard.chunks(session, 2, 3), BACK),
+        ErrorCode.INVALID_KEY);
+    assertThat(keys()).containsExactly(most + "x");
   }
 
   @Test

@@ -12,7 +12,10 @@ import io.forebay.core.file.PrefixPolicy;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.Generation;
 import io.forebay.core.id.SessionId;
+import io.forebay.core.sorted.Batch;
+import io.forebay.core.sorted.SortedMap;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -184,6 +187,59 @@ final class PoliciesTest {
     shard.refuses(letGo("run/1/", last), ErrorCode.NOT_IMPLEMENTED);
     letsGo(1, "run/1/0", last);
     letsGo(Objects.MAX_AT_ONCE, "run/1/", last);
+  }
+
+  /** To pass over all that was removed before would be quadratic: it stopped the log for seconds. */
+  @Test
+  void lettingADirectoryGoLooksAtEachOfItsFilesAFewTimesOnly() {
+    int files = 2_000;
+    Generation last = new Generation(0);
+    for (int i = 0; i < files; i++) {
+      last =
+          shard
+              .publish(session, "run/1/" + i, new Manifest.Inline(new byte[] {1}), CACHE_ONLY)
+              .generation();
+    }
+    var counting = new CountingView(shard.map.view());
+    var batch = new Batch();
+    try (SortedMap.View view = counting) {
+      assertThat(
+              shard.machine.apply(
+                  shard.index++, shard.now, shard.level, letGo("run/1/", last), batch, view))
+          .isInstanceOf(NamespaceResult.Expired.class);
+    }
+    assertThat(counting.visits).isLessThan(20L * files);
+  }
+
+  /** Counts the rows that scans meet. */
+  private static final class CountingView implements SortedMap.View {
+    private final SortedMap.View view;
+    long visits;
+
+    CountingView(SortedMap.View view) {
+      this.view = view;
+    }
+
+    @Override
+    public Optional<byte[]> get(byte[] key) {
+      return view.get(key);
+    }
+
+    @Override
+    public void scan(byte[] from, byte[] to, SortedMap.Visitor visitor) {
+      view.scan(
+          from,
+          to,
+          (key, value) -> {
+            visits++;
+            return visitor.visit(key, value);
+          });
+    }
+
+    @Override
+    public void close() {
+      view.close();
+    }
   }
 
   @Test
