@@ -192,7 +192,9 @@ public final class DiskVolume implements Volume {
                 (long) (DEFAULT_SHARE * Files.getFileStore(directory).getUsableSpace()),
                 "",
                 boot,
-                false);
+                false,
+                0,
+                "");
         meta.write(directory);
       }
       var volume = new DiskVolume(env, directory, settings, meta, lockFile, files, boot);
@@ -485,9 +487,7 @@ public final class DiskVolume implements Volume {
         segmentBytes,
         direct,
         files,
-        channel ->
-            new GroupCommit(
-                env, writers, channel, failure -> writeFault("syncing " + file, failure)));
+        channel -> new GroupCommit(env, writers, channel, failure -> syncFault(file, failure)));
   }
 
   private static List<Path> segmentFiles(Path directory) throws IOException {
@@ -569,12 +569,6 @@ public final class DiskVolume implements Volume {
     for (Path file : files) {
       String name = String.valueOf(file.getFileName());
       int number = Integer.parseInt(name.substring(0, name.indexOf('.')));
-      for (int lost = seen.nextClearBit(0); lost < number; lost = seen.nextClearBit(0)) {
-        LOG.error("{} is missing; what it held is lost", Segment.file(directory, lost));
-        missing.add(lost);
-        seen.set(lost);
-        damaged = true;
-      }
       seen.set(number);
       long size = Files.size(file);
       if (size < segmentBytes) {
@@ -585,6 +579,12 @@ public final class DiskVolume implements Volume {
       segments.add(segment);
       segment.readFully(table.clear(), 0);
       damaged |= load(segment, table);
+    }
+    int count = Math.max(meta.segments(), seen.length());
+    for (int lost = seen.nextClearBit(0); lost < count; lost = seen.nextClearBit(lost + 1)) {
+      LOG.error("{} is missing; what it held is lost", Segment.file(directory, lost));
+      missing.add(lost);
+      damaged = true;
     }
     return damaged;
   }
@@ -738,6 +738,47 @@ public final class DiskVolume implements Volume {
     }
   }
 
+  /** The control plane that knows what the volume holds; empty until it was bound to one. */
+  public Optional<String> control() {
+    lock.lock();
+    try {
+      return Optional.of(meta.control()).filter(known -> !known.isEmpty());
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Ties the directory to a control plane, at its first use; synced when it returns. To another one
+   * all that the volume holds would be garbage.
+   *
+   * @throws ForebayException CONFIGURATION when it belongs to another
+   */
+  public void bindControl(String id) {
+    lock.lock();
+    try {
+      if (meta.control().isEmpty()) {
+        meta = meta.withControl(id);
+        meta.write(directory);
+      } else if (!meta.control().equals(id)) {
+        throw new ForebayException(
+            ErrorCode.CONFIGURATION,
+            "the volume at "
+                + directory
+                + " belongs to the control plane "
+                + meta.control()
+                + ", and this node has come to "
+                + id
+                + ": mount the right 'meta'; or, to give up all that the volume holds, empty its"
+                + " directory");
+      }
+    } catch (IOException failure) {
+      throw fault("the meta file", failure);
+    } finally {
+      lock.unlock();
+    }
+  }
+
   @Override
   public VolumeId id() {
     return id;
@@ -770,16 +811,45 @@ public final class DiskVolume implements Volume {
     return said.contains("No space left") || said.contains("quota exceeded");
   }
 
+  private static boolean isBroken(IOException failure) {
+    String said = String.valueOf(failure.getMessage());
+    return said.contains("Input/output error") || said.contains("Read-only file system");
+  }
+
   /**
-   * A fault in writing or syncing. Unless the disk was only full it turns the volume out: what was
-   * written before it may be lost without a further word, and a disk that remaps no more will not
-   * get better.
+   * A sync that failed, for lack of room even: the bytes that it was to bring to the disk are
+   * dropped, and only the first who asks is told. It turns the volume out.
+   */
+  private ForebayException syncFault(Path file, IOException failure) {
+    if (!closed) {
+      turnOut("syncing " + file, failure);
+    }
+    return new ForebayException(
+        closed ? ErrorCode.UNAVAILABLE : ErrorCode.IO_ERROR,
+        "volume " + id + " at " + directory + ": syncing " + file + ": " + failure.getMessage(),
+        failure);
+  }
+
+  private void turnOut(String what, IOException failure) {
+    if (fault.compareAndSet(null, what + ": " + failure.getMessage())) {
+      LOG.error(
+          "volume {} at {} takes no more chunks: {}: {}",
+          id,
+          directory,
+          what,
+          failure.getMessage());
+    }
+  }
+
+  /**
+   * A fault in writing. Unless the disk was only full it turns the volume out: what was written
+   * before it may be lost without a further word, and a disk that remaps no more will not get
+   * better.
    */
   private ForebayException writeFault(String what, IOException failure) {
     ForebayException said = fault(what, failure);
-    if (said.code() == ErrorCode.IO_ERROR
-        && fault.compareAndSet(null, what + ": " + failure.getMessage())) {
-      LOG.error("volume {} at {} takes no more chunks: {}", id, directory, said.getMessage());
+    if (said.code() == ErrorCode.IO_ERROR) {
+      turnOut(what, failure);
     }
     return said;
   }
@@ -828,11 +898,23 @@ public final class DiskVolume implements Volume {
       requireSpare(Segment.tableBytes(segmentBytes) + (long) blocks * BLOCK_BYTES, maxLengthBytes);
       Segment.make(directory, number, segmentBytes);
       var segment = segment(number, Segment.file(directory, number));
+      try {
+        // Before its first chunk, so that a start without it knows that something is missing.
+        meta = meta.withSegments(number + 1);
+        meta.write(directory);
+      } catch (IOException failure) {
+        closeQuietly(segment.channel);
+        throw failure;
+      }
       segments.add(segment);
       return reserve(segment, blocks, chunk, group, epoch, maxLengthBytes, durability)
           .orElseThrow(() -> noSpace(maxLengthBytes)); // taken by somebody else meanwhile
     } catch (IOException failure) {
-      throw writeFault("a new segment", failure);
+      // No byte of anybody's was at stake: what lacks a moment, files that may be open say, is
+      // said, and no reason to turn a good disk out.
+      throw isBroken(failure)
+          ? writeFault("a new segment", failure)
+          : fault("a new segment", failure);
     } finally {
       lock.unlock();
     }
@@ -1435,7 +1517,8 @@ public final class DiskVolume implements Volume {
           }
         } catch (IOException io) {
           wrong = writeFault("writing " + chunk, io);
-        } catch (RuntimeException bug) {
+        } catch (RuntimeException | Error bug) {
+          // Also what memory lacks for a moment must not leave the chunk standing.
           wrong = bug;
         } finally {
           dequeued(next.slice().length());
@@ -1648,10 +1731,11 @@ public final class DiskVolume implements Volume {
         settle(kept);
         segment.extents.give(start + kept, blocks - kept);
         usedBytes -= (long) (blocks - kept) * BLOCK_BYTES;
-        if (before != null) {
-          take(before);
-        }
+        // In its place, for it is held all the while: whoever lists the group must not miss it.
         DiskVolume.this.put(new Entry(segment, slot, content));
+        if (before != null && !old.group().equals(group)) {
+          Optional.ofNullable(groups.get(old.group())).ifPresent(left -> left.remove(chunk));
+        }
         if (before != null) {
           clear(
               before.segment(),

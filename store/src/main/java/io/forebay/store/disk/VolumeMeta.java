@@ -21,6 +21,8 @@ import java.util.TreeMap;
  * @param boot of the machine (rule R6) in which, as far as it goes back, nothing that is held can
  *     be torn; 0 when that is not known
  * @param closed whether all of it was synced, and nothing was changed since
+ * @param segments how many there were at least; 0 where an older version wrote it
+ * @param control id of the control plane that knows what it holds; empty until that is known
  */
 record VolumeMeta(
     long volume,
@@ -29,7 +31,9 @@ record VolumeMeta(
     long capacityBytes,
     String cluster,
     long boot,
-    boolean closed) {
+    boolean closed,
+    int segments,
+    String control) {
   static final String FILE = "volume.meta";
   private static final int FORMAT = 1;
 
@@ -72,7 +76,9 @@ record VolumeMeta(
           Long.parseLong(values.getOrDefault("capacityBytes", "")),
           values.getOrDefault("cluster", ""),
           Long.parseUnsignedLong(values.getOrDefault("boot", "0"), 16),
-          values.getOrDefault("closed", "").equals("true"));
+          values.getOrDefault("closed", "").equals("true"),
+          Integer.parseInt(values.getOrDefault("segments", "0")),
+          values.getOrDefault("control", ""));
     } catch (NumberFormatException failure) {
       throw new ForebayException(
           ErrorCode.CORRUPT,
@@ -83,22 +89,46 @@ record VolumeMeta(
 
   /** With another life of the disk. */
   VolumeMeta withDisk(long drawn) {
-    return new VolumeMeta(volume, drawn, segmentBytes, capacityBytes, cluster, boot, closed);
+    return new VolumeMeta(
+        volume, drawn, segmentBytes, capacityBytes, cluster, boot, closed, segments, control);
   }
 
   /** Tied to a cluster. */
   VolumeMeta withCluster(String id) {
-    return new VolumeMeta(volume, disk, segmentBytes, capacityBytes, id, boot, closed);
+    return new VolumeMeta(
+        volume, disk, segmentBytes, capacityBytes, id, boot, closed, segments, control);
+  }
+
+  /** Tied to a control plane. */
+  VolumeMeta withControl(String id) {
+    return new VolumeMeta(
+        volume, disk, segmentBytes, capacityBytes, cluster, boot, closed, segments, id);
   }
 
   /** With nothing that can be torn, as of this boot, in which it is open. */
   VolumeMeta withBoot(long settled) {
-    return new VolumeMeta(volume, disk, segmentBytes, capacityBytes, cluster, settled, false);
+    return new VolumeMeta(
+        volume, disk, segmentBytes, capacityBytes, cluster, settled, false, segments, control);
   }
 
   /** With nothing that can be torn, whatever the next boot is. */
   VolumeMeta withAllSynced() {
-    return new VolumeMeta(volume, disk, segmentBytes, capacityBytes, cluster, boot, true);
+    return new VolumeMeta(
+        volume, disk, segmentBytes, capacityBytes, cluster, boot, true, segments, control);
+  }
+
+  /** With so many segments at least. */
+  VolumeMeta withSegments(int count) {
+    return new VolumeMeta(
+        volume,
+        disk,
+        segmentBytes,
+        capacityBytes,
+        cluster,
+        boot,
+        closed,
+        Math.max(segments, count),
+        control);
   }
 
   /** Replaces the file, old or new whole whatever happens. */
@@ -120,6 +150,10 @@ record VolumeMeta(
             + Long.toHexString(boot)
             + "\nclosed="
             + closed
+            + "\nsegments="
+            + segments
+            + "\ncontrol="
+            + control
             + "\n";
     Path part = directory.resolve(FILE + ".part");
     try (FileChannel out =

@@ -29,6 +29,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
@@ -306,6 +308,53 @@ final class DiskFaultTest {
     }
   }
 
+  /** Some file systems say only then that there was no room; what it covered is gone all the same. */
+  @Test
+  void aSyncThatLacksRoomTurnsTheVolumeOutToo() {
+    try (DiskVolume volume = open()) {
+      ChunkAppender first = write(begin(volume, 1, MIB), 1, MIB);
+      ChunkAppender second = write(begin(volume, 2, MIB), 2, MIB);
+      disk.lacksRoomInSyncs = true;
+      assertThat(failure(() -> first.commit(MIB, new Synthetic(1, 0, MIB).crc32c())).code())
+          .isEqualTo(ErrorCode.IO_ERROR);
+      disk.lacksRoomInSyncs = false;
+      assertThat(failure(() -> second.commit(MIB, new Synthetic(2, 0, MIB).crc32c())).code())
+          .isEqualTo(ErrorCode.IO_ERROR);
+      assertThat(volume.find(id(2))).isEmpty();
+    }
+  }
+
+  @Test
+  void aShortageOfOpenFilesRefusesChunksAndTurnsNoVolumeOut() {
+    try (DiskVolume volume = open()) {
+      store(volume, 1, 14 * MIB);
+      disk.lacksFiles = true;
+      assertThat(failure(() -> store(volume, 2, 14 * MIB)).getMessage())
+          .contains("Too many open files");
+      assertThat(volume.fault()).isEmpty();
+      disk.lacksFiles = false;
+      store(volume, 2, 14 * MIB);
+      verify(volume, 2, 14 * MIB);
+    }
+  }
+
+  @Test
+  void aShortageOfMemoryFailsTheChunkAndGivesItsRoomBack() {
+    try (DiskVolume volume = open()) {
+      ChunkAppender appender = begin(volume, 1, 2 * MIB);
+      disk.lacksMemory = true;
+      Bytes slice = new Synthetic(1, 0, MIB);
+      Outcome<Void> written = appender.write(0, slice, slice.crc32c());
+      assertThatThrownBy(written::await).hasStackTraceContaining("Cannot reserve");
+      disk.lacksMemory = false;
+      appender.abort();
+      assertThat(volume.usage().queuedBytes()).isZero();
+      await("its room is back", () -> volume.usage().usedBytes() == 0);
+      store(volume, 1, 2 * MIB);
+      verify(volume, 1, 2 * MIB);
+    }
+  }
+
   @Test
   void aReadThatFailsIsAnErrorAndNoReasonToTurnTheVolumeOut() {
     try (DiskVolume volume = open()) {
@@ -340,6 +389,35 @@ final class DiskFaultTest {
       assertThat(volume.list(GROUP, Optional.empty(), 9)).hasSize(2);
       verify(volume, 1, 3 * MIB);
       verify(volume, 2, MIB);
+    }
+  }
+
+  /** A list of what its group holds that lacks it would let another copy be called whole. */
+  @Test
+  void aCopyThatIsReplacedIsHeldAllTheWhile() throws InterruptedException {
+    try (DiskVolume volume = open()) {
+      store(volume, 1, 4096);
+      int crc = new Synthetic(1, 0, 4096).crc32c();
+      var stop = new AtomicBoolean();
+      var missed = new AtomicInteger();
+      Thread looker =
+          Thread.ofPlatform()
+              .start(() -> {
+                while (!stop.get()) {
+                  if (volume.find(id(1)).isEmpty()
+                      || volume.list(GROUP, Optional.empty(), 9).isEmpty()) {
+                    missed.incrementAndGet();
+                  }
+                }
+              });
+      for (int i = 0; i < 300; i++) {
+        ChunkAppender good = write(begin(volume, 1, 4096), 1, 4096);
+        good.replace(4096, crc);
+      }
+      stop.set(true);
+      looker.join();
+      assertThat(missed).hasValue(0);
+      verify(volume, 1, 4096);
     }
   }
 

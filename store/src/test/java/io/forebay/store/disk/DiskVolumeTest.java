@@ -216,6 +216,33 @@ final class DiskVolumeTest {
   }
 
   @Test
+  void aVolumeThatLostItsLastSegmentsIsAnotherIncarnationToo() throws IOException {
+    long disk;
+    try (DiskVolume volume = open()) {
+      store(volume, 1, 14 << 20);
+      store(volume, 2, 14 << 20);
+      disk = volume.incarnation().disk();
+    }
+    Files.delete(segment(1));
+    try (DiskVolume volume = open()) {
+      assertThat(volume.incarnation().disk()).isNotEqualTo(disk);
+      assertThat(volume.find(id(2))).isEmpty();
+      verify(volume, 1, 14 << 20);
+      disk = volume.incarnation().disk();
+    }
+    try (DiskVolume volume = open()) {
+      assertThat(volume.incarnation().disk()).isEqualTo(disk);
+    }
+    Files.delete(segment(0));
+    Files.delete(segment(1));
+    try (DiskVolume volume = open()) {
+      assertThat(volume.incarnation().disk()).isNotEqualTo(disk);
+      store(volume, 3, 14 << 20);
+      verify(volume, 3, 14 << 20);
+    }
+  }
+
+  @Test
   void segmentsWithoutTheirMetaAreNotFormattedOver() throws IOException {
     try (DiskVolume volume = open()) {
       store(volume, 1, 5000);

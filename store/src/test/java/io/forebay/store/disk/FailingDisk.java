@@ -3,6 +3,7 @@ package io.forebay.store.disk;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileSystemException;
 import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.util.Set;
@@ -14,6 +15,9 @@ final class FailingDisk implements SegmentFiles {
   volatile boolean failsReads;
   volatile boolean failsWrites;
   volatile boolean failsSyncs;
+  volatile boolean lacksRoomInSyncs;
+  volatile boolean lacksFiles;
+  volatile boolean lacksMemory;
 
   /** Writes and syncs wait for it. */
   volatile CountDownLatch gate = new CountDownLatch(0);
@@ -22,6 +26,9 @@ final class FailingDisk implements SegmentFiles {
 
   @Override
   public FileChannel open(Path path, Set<OpenOption> options) throws IOException {
+    if (lacksFiles) {
+      throw new FileSystemException(path.toString(), null, "Too many open files");
+    }
     return new Channel(FileChannel.open(path, options));
   }
 
@@ -58,6 +65,9 @@ final class FailingDisk implements SegmentFiles {
       if (failsWrites) {
         throw error();
       }
+      if (lacksMemory) {
+        throw new OutOfMemoryError("Cannot reserve direct buffer memory, says the test");
+      }
       return file.write(source, position);
     }
 
@@ -67,6 +77,9 @@ final class FailingDisk implements SegmentFiles {
       pass();
       if (failsSyncs) {
         throw error();
+      }
+      if (lacksRoomInSyncs) {
+        throw new IOException("No space left on device");
       }
       file.force(metaData);
     }
