@@ -50,6 +50,10 @@ final class Connection extends ChannelInboundHandlerAdapter implements FrameDeco
 
   static final long SILENCE_NANOS = 1_500_000_000L;
   private static final long QUESTION_NANOS = 500_000_000L;
+
+  /** How long a peer may take no byte of what was written to it; a payload has 1 MiB at most. */
+  static final long UNTAKEN_NANOS = 20_000_000_000L;
+
   private static final int MAX_UNTRUSTED_BODY_BYTES = 4 << 10;
   private static final int MAX_RUNNING_CALLS = 256;
   private static final int RESUME_RUNNING_CALLS = 192;
@@ -80,6 +84,8 @@ final class Connection extends ChannelInboundHandlerAdapter implements FrameDeco
   private long lastWriteNanos;
   private long lastQuestionNanos;
   private boolean wasOutstanding;
+  private int untaken; // payloads that were written, and are not in the socket yet
+  private long lastTakenNanos;
 
   /**
    * @param lane who dialled; null at the accepting end
@@ -242,6 +248,17 @@ final class Connection extends ChannelInboundHandlerAdapter implements FrameDeco
       return;
     }
     long now = network.env().nanoTime();
+    if (untaken > 0 && now - lastTakenNanos > UNTAKEN_NANOS) {
+      // Whatever it says: what it does not take lies in buffers that others wait for.
+      end(
+          new ForebayException(
+              ErrorCode.PEER_UNREACHABLE,
+              describe()
+                  + " took nothing for "
+                  + (now - lastTakenNanos) / 1_000_000
+                  + " ms of what it is sent"));
+      return;
+    }
     if (paused != 0) {
       if (now - lastWriteNanos > QUESTION_NANOS) {
         write(FrameType.PING, FrameHeader.LAST, 0, new byte[0]);
@@ -667,7 +684,16 @@ final class Connection extends ChannelInboundHandlerAdapter implements FrameDeco
           case SlabPart part -> Unpooled.wrappedBuffer(part.buffer());
           case Synthetic computed -> Unpooled.wrappedBuffer(computed.toArray());
         };
-    channel.writeAndFlush(bytes).addListener(sent -> done.run());
+    if (untaken++ == 0) {
+      lastTakenNanos = lastWriteNanos;
+    }
+    channel
+        .writeAndFlush(bytes)
+        .addListener(sent -> {
+          untaken--;
+          lastTakenNanos = network.env().nanoTime();
+          done.run();
+        });
   }
 
   private ByteBuf encode(

@@ -9,12 +9,14 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
- * The lanes to one node: small calls have one of their own, so that they never queue behind
- * payloads, and what brings payloads back (reads) never shares one with what sends chunks (whose
+ * The lanes to one node: heartbeats have one of their own, so that a node is not taken for dead
+ * because its commands wait for the log; small calls have one, so that they never queue behind
+ * payloads; and what brings payloads back (reads) never shares one with what sends chunks (whose
  * credit must always be read).
  */
 final class Peer {
   final String address;
+  private final List<Lane> beats;
   private final List<Lane> calls;
   private final List<Lane> data;
   private final List<Lane> uploads;
@@ -22,6 +24,7 @@ final class Peer {
 
   Peer(TcpNetwork network, Env env, NodeId node, String address, TcpSettings settings) {
     this.address = address;
+    this.beats = lanes(network, env, node, address, 1);
     this.calls = lanes(network, env, node, address, 1);
     this.data = lanes(network, env, node, address, settings.dataConnections());
     this.uploads = lanes(network, env, node, address, settings.uploadConnections());
@@ -32,6 +35,10 @@ final class Peer {
     return IntStream.range(0, count)
         .mapToObj(i -> new Lane(network, env, Optional.of(node), address))
         .toList();
+  }
+
+  Lane forBeats() {
+    return beats.get(0);
   }
 
   Lane forCalls() {
@@ -51,6 +58,6 @@ final class Peer {
   }
 
   void close(String why) {
-    Stream.of(calls, data, uploads).flatMap(List::stream).forEach(lane -> lane.close(why));
+    Stream.of(beats, calls, data, uploads).flatMap(List::stream).forEach(lane -> lane.close(why));
   }
 }

@@ -362,6 +362,7 @@ public final class TcpNetwork implements Network, AutoCloseable {
       return peer.forData();
     }
     return switch (message) {
+      case ControlMessage.Heartbeat beat -> peer.forBeats();
       case ControlMessage control -> peer.forCalls();
       case DataMessage.ChunkRead read -> peer.forData();
       case DataMessage data -> peer.forCalls();

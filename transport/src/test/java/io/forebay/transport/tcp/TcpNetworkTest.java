@@ -4,12 +4,15 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.forebay.core.bytes.Slab;
+import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.env.TestEnv;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.net.ControlMessage;
 import io.forebay.core.net.DataMessage.Ping;
 import io.forebay.core.net.DataMessage.Pong;
 import io.forebay.core.net.Network;
@@ -296,6 +299,67 @@ final class TcpNetworkTest extends NetworkContract {
     calls.forEach(call -> assertThat(call.await().message()).isEqualTo(new Pong()));
   }
 
+  /** Else a node whose commands wait for the log would be taken for dead. */
+  @Test
+  void heartbeatsAreAnsweredWhileCommandsWait() {
+    var gate = new Outcome<Void>(env);
+    ends.get(0)
+        .serve(
+            (from, message, payload) -> {
+              if (!(message instanceof ControlMessage.Heartbeat)) {
+                gate.await();
+              }
+              return Reply.of(new Pong());
+            },
+            refuseAll());
+    var calls = new ArrayList<Outcome<Reply>>();
+    for (int i = 0; i < 400; i++) {
+      calls.add(ends.get(1).call(new NodeId("n0"), new Ping(), Optional.empty(), 60 * SECOND));
+    }
+    awaitUntil(() -> ends.get(0).status().runningCalls() >= 256);
+    var beat = new ControlMessage.Heartbeat(new NodeId("n1"), 1, 1, List.of());
+    assertThat(
+            ends.get(1)
+                .call(new NodeId("n0"), beat, Optional.empty(), 5 * SECOND)
+                .await()
+                .message())
+        .isEqualTo(new Pong());
+    gate.complete(null);
+    calls.forEach(call -> assertThat(call.await().message()).isEqualTo(new Pong()));
+  }
+
+  /** What it does not take lies in buffers that others wait for. */
+  @Test
+  void aPeerThatTakesNoAnswersIsGivenUpWithTheirBuffers() throws IOException {
+    var pool = new SlabPool(env, 1 << 20, 48);
+    ends.get(0)
+        .serve(
+            (from, message, payload) -> {
+              Slab slab = pool.take();
+              try {
+                return new Reply(new Pong(), Optional.of(slab.bytes(0, 1 << 20)));
+              } finally {
+                slab.release();
+              }
+            },
+            refuseAll());
+    try (var proxy = new Proxy(ends.get(0).port())) {
+      TcpNetwork client = other("client", "secret", "c1", Optional.empty());
+      client.addresses(Map.of(new NodeId("n0"), "127.0.0.1:" + proxy.port()));
+      Reply first =
+          client.call(new NodeId("n0"), new Ping(), Optional.empty(), 10 * SECOND).await();
+      first.release();
+      proxy.reads = false;
+      var calls = new ArrayList<Outcome<Reply>>();
+      for (int i = 0; i < 48; i++) {
+        calls.add(client.call(new NodeId("n0"), new Ping(), Optional.empty(), 60 * SECOND));
+      }
+      env.sleep(Connection.UNTAKEN_NANOS);
+      awaitUntil(() -> pool.available() == 48 && ends.get(0).status().connections() == 0);
+      assertThat(calls).allSatisfy(call -> assertThatThrownBy(call::await).isNotNull());
+    }
+  }
+
   private void answering(int index) {
     ends.get(index).serve((from, message, payload) -> Reply.of(new Pong()), refuseAll());
   }
@@ -405,13 +469,19 @@ final class TcpNetworkTest extends NetworkContract {
     }
   }
 
-  /** Passes bytes on until it is told to stop: then both ends live and nothing moves. */
+  /**
+   * Passes bytes on until it is told to stop: then both ends live and nothing moves; or until it
+   * does not read answers any more, as a process that stands.
+   */
   private final class Proxy implements AutoCloseable {
     private final ServerSocket server;
+    private final int target;
     private final List<Socket> sockets = new ArrayList<>();
     private volatile boolean stopped;
+    private volatile boolean reads = true;
 
     Proxy(int target) throws IOException {
+      this.target = target;
       server = new ServerSocket(0, 10, InetAddress.getLoopbackAddress());
       env.spawn(
           "proxy",
@@ -443,6 +513,9 @@ final class TcpNetworkTest extends NetworkContract {
             n = from.getInputStream().read(buffer)) {
           if (!stopped) {
             to.getOutputStream().write(buffer, 0, n);
+          }
+          while (!reads && !from.isClosed() && from.getPort() == target) {
+            env.sleep(SECOND / 50);
           }
         }
       } catch (IOException closed) {
