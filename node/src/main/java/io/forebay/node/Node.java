@@ -95,6 +95,7 @@ public final class Node implements AutoCloseable {
    * @param volumes its data directories, open; closed with the node
    * @param voter present when the node runs the control plane
    * @param pool buffers for reading
+   * @param bodies buffers for bodies on their way in; more than the memory for writing
    * @param store how flushed bytes are read
    * @param heads how store objects are looked at
    */
@@ -104,6 +105,7 @@ public final class Node implements AutoCloseable {
       List<Volume> volumes,
       Optional<Voter> voter,
       SlabPool pool,
+      SlabPool bodies,
       StoreReads store,
       NodeFileService.StoreHeads heads,
       NodeConfig config) {
@@ -133,8 +135,8 @@ public final class Node implements AutoCloseable {
     ChunkReader chunks =
         new ChunkReader(env, network, this.volumes, plane, pool, memoryTier, doubts, recency);
     this.manifests = new ManifestReader(chunks, store, pool);
-    this.resync = new Resync(env, network, this.volumes, replica, plane, chunks);
-    this.repair = new Repair(env, network, this.volumes, plane, chunks, doubts, pool);
+    this.resync = new Resync(env, network, this.volumes, replica, plane, chunks, fill);
+    this.repair = new Repair(env, network, this.volumes, plane, chunks, doubts, fill, pool);
     for (Volume volume : this.volumes.all()) {
       scrubbers.add(new Scrubber(env, network, plane, volume, pool, doubts, config.scrub()));
     }
@@ -154,7 +156,7 @@ public final class Node implements AutoCloseable {
             sender::slowVolumes);
     this.files =
         new NodeFileService(
-            env, plane, session, sender, manifests, pool, writeMemory, readMemory, heads);
+            env, plane, session, sender, manifests, bodies, writeMemory, readMemory, heads);
     if (voter.isPresent()) {
       var cluster = new LogService(env, voter.get().cluster(), voter.get().clusterLog());
       var leased = new LeasedLog(env, network, voter.get().namespace(), config.leases());

@@ -154,6 +154,7 @@ public final class NodeCluster implements AutoCloseable {
             List.of(volume),
             id.equals(VOTER) ? Optional.of(voter()) : Optional.empty(),
             pool,
+            bodies(),
             stores,
             stores,
             new NodeConfig(

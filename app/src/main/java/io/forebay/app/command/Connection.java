@@ -16,6 +16,8 @@ import java.util.concurrent.ThreadLocalRandom;
 /** A command's connection to one node, over the wire and with the cluster's secret. */
 public final class Connection implements AutoCloseable {
   private static final long LEARN_NANOS = 5_000_000_000L;
+  // A node that is gone is found out within seconds; what it does may take its time.
+  private static final long PATIENCE_NANOS = 86_400_000_000_000L;
   private static final int SLAB_BYTES = 1 << 20;
   private static final int SLABS = 24;
 
@@ -52,7 +54,8 @@ public final class Connection implements AutoCloseable {
             TcpSettings.defaults(Optional.empty(), secret.getBytes(StandardCharsets.UTF_8)));
     try {
       NodeId server = network.learn(address, LEARN_NANOS);
-      return new Connection(env, network, new RemoteFileService(env, network, server));
+      return new Connection(
+          env, network, new RemoteFileService(env, network, server, PATIENCE_NANOS));
     } catch (RuntimeException failure) {
       network.close();
       env.close();

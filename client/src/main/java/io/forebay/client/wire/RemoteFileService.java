@@ -62,14 +62,34 @@ public final class RemoteFileService implements FileService {
   private final Env env;
   private final Network network;
   private final NodeId server;
+  private final long changeNanos;
+  private final long writeNanos;
 
   /**
+   * With bounds of 30 s and, for writes, 120 s.
+   *
    * @param server the node that serves; its address must be in the network's address book
    */
   public RemoteFileService(Env env, Network network, NodeId server) {
+    this(env, network, server, CALL_TIMEOUT_NANOS, WRITE_TIMEOUT_NANOS);
+  }
+
+  /**
+   * With a bound for what may take long: a copy of many bytes, a flush that is waited for, a line
+   * for room. Over a network that finds out by itself that a node is gone it may be very long: the
+   * node says what went wrong, and goes on with what nobody waits for any more.
+   */
+  public RemoteFileService(Env env, Network network, NodeId server, long patienceNanos) {
+    this(env, network, server, patienceNanos, patienceNanos);
+  }
+
+  private RemoteFileService(
+      Env env, Network network, NodeId server, long changeNanos, long writeNanos) {
     this.env = env;
     this.network = network;
     this.server = server;
+    this.changeNanos = changeNanos;
+    this.writeNanos = writeNanos;
   }
 
   @Override
@@ -194,7 +214,7 @@ public final class RemoteFileService implements FileService {
             bucket,
             ObjectKey.check(key),
             options);
-    return ask(request, FileMessage.Objects.class).objects().getFirst();
+    return ask(request, FileMessage.Objects.class, changeNanos).objects().getFirst();
   }
 
   @Override
@@ -213,7 +233,7 @@ public final class RemoteFileService implements FileService {
 
   @Override
   public void rename(String bucket, String from, String to) {
-    ask(new FileMessage.Rename(bucket, from, to), FileMessage.Done.class);
+    ask(new FileMessage.Rename(bucket, from, to), FileMessage.Done.class, changeNanos);
   }
 
   @Override
@@ -254,7 +274,7 @@ public final class RemoteFileService implements FileService {
             sourceKey,
             sourceConditions,
             range);
-    return ask(request, FileMessage.Part.class).part();
+    return ask(request, FileMessage.Part.class, changeNanos).part();
   }
 
   @Override
@@ -285,7 +305,7 @@ public final class RemoteFileService implements FileService {
     var request =
         new FileMessage.CompleteUpload(
             bucket, ObjectKey.check(key), upload, parts, conditions, expectedLengthBytes, headers);
-    return ask(request, FileMessage.Objects.class).objects().getFirst();
+    return ask(request, FileMessage.Objects.class, changeNanos).objects().getFirst();
   }
 
   @Override
@@ -339,7 +359,9 @@ public final class RemoteFileService implements FileService {
   @Override
   public PrefixStatus prefixStatus(String bucket, String prefix) {
     return ask(
-            new FileMessage.AskPrefixStatus(bucket, prefix), FileMessage.PrefixStatusAnswer.class)
+            new FileMessage.AskPrefixStatus(bucket, prefix),
+            FileMessage.PrefixStatusAnswer.class,
+            changeNanos)
         .status();
   }
 
@@ -374,7 +396,11 @@ public final class RemoteFileService implements FileService {
   }
 
   private <T extends Message> T ask(Message request, Class<T> expected) {
-    Reply reply = network.call(server, request, Optional.empty(), CALL_TIMEOUT_NANOS).await();
+    return ask(request, expected, CALL_TIMEOUT_NANOS);
+  }
+
+  private <T extends Message> T ask(Message request, Class<T> expected, long timeoutNanos) {
+    Reply reply = network.call(server, request, Optional.empty(), timeoutNanos).await();
     return expect(reply, expected);
   }
 
@@ -451,7 +477,7 @@ public final class RemoteFileService implements FileService {
             new FileMessage.Put(
                 bucket, key, options, body.map(Bytes::crc32c).orElse(0), md5Hex, headers);
         try {
-          Reply reply = network.call(server, request, body, WRITE_TIMEOUT_NANOS).await();
+          Reply reply = network.call(server, request, body, writeNanos).await();
           return expect(reply, FileMessage.Objects.class).objects().getFirst();
         } catch (ForebayException refused) {
           if (refused.code() != ErrorCode.BUSY) {
@@ -515,7 +541,7 @@ public final class RemoteFileService implements FileService {
                   server,
                   new FileMessage.WriteBody(handle, offset, slice.crc32c()),
                   Optional.of(slice),
-                  WRITE_TIMEOUT_NANOS));
+                  writeNanos));
         } finally {
           slice.release();
         }
@@ -536,7 +562,7 @@ public final class RemoteFileService implements FileService {
                   server,
                   new FileMessage.Publish(handle, md5Hex, headers),
                   Optional.empty(),
-                  WRITE_TIMEOUT_NANOS)
+                  writeNanos)
               .await());
     }
 

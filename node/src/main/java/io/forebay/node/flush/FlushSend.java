@@ -28,7 +28,7 @@ import java.util.function.Supplier;
 
 /**
  * The requests of one attempt, from its start to the verdict that is to be logged. Whatever may
- * change the key is sent once, under a lease that is prolonged while the request is under way, so
+ * change the key is sent once (a part changes nothing yet, and is tried again), under a lease that is prolonged while the request is under way, so
  * that "it has landed by lease + landing" holds for every request (F2). Before that point a failure
  * is definite, whatever it was; after it only what the store itself refused.
  */
@@ -53,6 +53,11 @@ final class FlushSend {
       FlushSettings settings,
       Permits parts,
       PartStager stager) {}
+
+  /** Tries of one part: over some 8 to 16 seconds. */
+  private static final int STAGE_TRIES = 6;
+
+  private static final long FIRST_STAGE_PAUSE_NANOS = 500_000_000L;
 
   private final Shared shared;
   private final Env env;
@@ -313,19 +318,46 @@ final class FlushSend {
                       holder,
                       new FlushMessage.StagePart(
                           task.bucket(), task.key(), name, part, holder.body(), leaseMillis)));
-      return tag.isPresent()
-          ? tag.get()
-          : stager.withBody(
-              source,
-              from,
-              length,
-              body -> {
-                stager.checkLease(leaseMillis);
-                return store.stage(storeKey, name, part, body);
-              });
+      return tag.isPresent() ? tag.get() : stageHere(name, part, source, from, length);
     } finally {
       shared.parts().release(1);
     }
+  }
+
+  /**
+   * Stages a part from this node, again where the store was busy or not reached: the same bytes
+   * under the same number change nothing, and of an object of thousands of parts each attempt would
+   * else fail for one of them.
+   */
+  private String stageHere(
+      String name, int part, ManifestReader.Source source, long from, long length) {
+    PartStager stager = shared.stager();
+    for (int tries = 1; ; tries++) {
+      try {
+        return stager.withBody(
+            source,
+            from,
+            length,
+            body -> {
+              stager.checkLease(leaseMillis);
+              return store.stage(storeKey, name, part, body);
+            });
+      } catch (ForebayException failure) {
+        if (tries == STAGE_TRIES || !mayPass(failure.code())) {
+          throw failure;
+        }
+        stager.checkLease(leaseMillis);
+      }
+      long pause = FIRST_STAGE_PAUSE_NANOS << (tries - 1);
+      env.sleep(pause / 2 + env.random().nextLong(pause / 2 + 1));
+    }
+  }
+
+  private static boolean mayPass(ErrorCode code) {
+    return switch (code) {
+      case STORE_THROTTLED, STORE_UNREACHABLE, TIMEOUT -> true;
+      default -> false;
+    };
   }
 
   private Verdict copy() {

@@ -65,6 +65,12 @@ public final class Flusher {
   private static final int MAX_DOUBLINGS = 7;
   private static final int MAX_MESSAGE = 500;
 
+  /**
+   * Names and values that a store takes (S3's bound, the least one). What the user's do not leave
+   * room for stays in the namespace only.
+   */
+  private static final int MAX_METADATA_BYTES = 2048;
+
   private final Env env;
   private final NodeId self;
   private final ControlPlane plane;
@@ -174,9 +180,11 @@ public final class Flusher {
     boolean any = false;
     for (Bucket bucket : plane.image().buckets()) {
       if (!bucket.storeUrl().isEmpty()) {
-        any = true;
-        if (pace(bucket).paused()) {
+        // The page of work has room for those whose turn it can be, whatever others have waiting.
+        if (pace(bucket).full()) {
           resting.add(bucket.id());
+        } else {
+          any = true;
         }
       }
     }
@@ -479,19 +487,31 @@ public final class Flusher {
     return env.wallMillis() + backOff / 2 + env.random().nextLong(backOff / 2 + 1);
   }
 
+  /** At most; some values are written in four characters for three, with 12 around them. */
+  private static int headerBytes(String name, String value) {
+    boolean plain = !value.isEmpty() && value.equals(value.strip()) && !value.contains("  ");
+    return name.length()
+        + (plain && !value.startsWith("=?") ? value.length() : 12 + (value.length() + 2) / 3 * 4);
+  }
+
   private PutOptions options(FlushTask task) {
     var metadata = new TreeMap<String, String>();
-    task.metadata()
-        .user()
-        .forEach((name, value) -> {
-          if (name.matches("[A-Za-z_][A-Za-z0-9_]*") && value.matches("[ -~]*")) {
-            metadata.put(name.toLowerCase(Locale.ROOT), value);
-          }
-        });
     metadata.put(CLUSTER, plane.image().clusterId());
     metadata.put(GENERATION, Long.toHexString(task.generation().value()));
     metadata.put(ATTEMPT, Long.toString(task.attempt()));
     metadata.put(ETAG, task.etag());
+    int left = MAX_METADATA_BYTES;
+    for (Map.Entry<String, String> stamp : metadata.entrySet()) {
+      left -= headerBytes(stamp.getKey(), stamp.getValue());
+    }
+    for (Map.Entry<String, String> each : task.metadata().user().entrySet()) {
+      String name = each.getKey().toLowerCase(Locale.ROOT);
+      String value = each.getValue();
+      int bytes = headerBytes(name, value);
+      if (name.matches("[a-z_][a-z0-9_]*") && value.matches("[ -~]*") && bytes <= left) {
+        left -= metadata.putIfAbsent(name, value) == null ? bytes : 0;
+      }
+    }
     return new PutOptions(
         FlushSend.condition(task.condition()),
         task.metadata().contentType(),

@@ -62,7 +62,7 @@ final class StorePace {
       long now = env.nanoTime();
       tokens = Math.min(MAX_TOKENS, tokens + (now - earnedAtNanos) / 1e9 * TOKENS_PER_SECOND);
       earnedAtNanos = now;
-      if (now - pausedUntilNanos < 0 || inside >= Math.max(1, (int) limit)) {
+      if (full()) {
         return false;
       }
       if (retry) {
@@ -128,6 +128,16 @@ final class StorePace {
     lock.lock();
     try {
       return env.nanoTime() - pausedUntilNanos < 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Whether no key can be taken up at the moment, paused or not. */
+  boolean full() {
+    lock.lock();
+    try {
+      return env.nanoTime() - pausedUntilNanos < 0 || inside >= Math.max(1, (int) limit);
     } finally {
       lock.unlock();
     }

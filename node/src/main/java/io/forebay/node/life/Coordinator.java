@@ -2,6 +2,7 @@ package io.forebay.node.life;
 
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.Group;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.NodeState;
 import io.forebay.core.env.Env;
@@ -43,6 +44,8 @@ public final class Coordinator {
   // An unchanged image holds the answer back for so long: then a change reaches every node at once.
   private static final long HOLD_NANOS = 200_000_000L;
   private static final long UPKEEP_NANOS = 1_000_000_000L;
+  // A look that comes later than that finds leases over that nobody could have renewed.
+  private static final long STOOD_NANOS = 500_000_000L;
   private static final int EXPIRE_AT_ONCE = 1_000;
   // Beside the image, an answer is a few words.
   private static final int MOST_NEWS_BYTES = Network.MAX_MESSAGE_BYTES - (64 << 10);
@@ -165,10 +168,14 @@ public final class Coordinator {
   public void run() {
     long upkeepNanos = env.nanoTime();
     while (true) {
+      long asleepNanos = env.nanoTime();
       env.sleep(LOOK_NANOS);
       Leadership leadership = log.leadership();
       if (!leadership.self()) {
         continue;
+      }
+      if (env.nanoTime() - asleepNanos > LOOK_NANOS + STOOD_NANOS) {
+        stood();
       }
       try {
         expel(leadership);
@@ -183,6 +190,32 @@ public final class Coordinator {
         }
         // Not the leader any more, or no majority: whoever leads next looks again.
       }
+    }
+  }
+
+  /** This process stood: that it heard of nobody meanwhile says nothing about anybody. */
+  private void stood() {
+    lock.lock();
+    try {
+      leases.clear();
+      termSinceNanos = env.nanoTime();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Here and now, or not at all: a leader that is cut off must not have its successor, which hears
+   * of everybody, do what it thought of.
+   */
+  private void expelHere(List<ClusterCommand.ExpelNodes.Run> runs) {
+    try {
+      plane.clusterHere(new ClusterCommand.ExpelNodes(runs));
+    } catch (ForebayException failure) {
+      if (failure.code() == ErrorCode.CANCELLED) {
+        throw failure;
+      }
+      LOG.debug("nobody was put out: {}", failure.toString());
     }
   }
 
@@ -209,7 +242,7 @@ public final class Coordinator {
       lock.unlock();
     }
     if (!over.isEmpty()) {
-      plane.cluster(new ClusterCommand.ExpelNodes(over));
+      expelHere(over);
     }
   }
 
@@ -221,7 +254,7 @@ public final class Coordinator {
     } finally {
       lock.unlock();
     }
-    slow.ifPresent(run -> plane.cluster(new ClusterCommand.ExpelNodes(List.of(run))));
+    slow.ifPresent(run -> expelHere(List.of(run)));
   }
 
   private final Map<NodeId, Lease> firstSeen = new TreeMap<>(); // guarded by lock
@@ -244,6 +277,13 @@ public final class Coordinator {
     ClusterImage image = state.image();
     boolean draining = image.nodes().stream().anyMatch(node -> node.state() == NodeState.DRAINING);
     boolean lost = image.volumes().stream().anyMatch(volume -> volume.downSinceMillis() > 0);
+    // A disk that was put into the machine of its group's other member makes one domain of two.
+    long domains =
+        image.nodes().stream()
+            .filter(node -> node.state() == NodeState.UP)
+            .map(NodeRecord::domain)
+            .distinct()
+            .count();
     // A member whose volume is gone counts as missing: it was not replaced at once when nobody was
     // in sync at that moment.
     boolean weak =
@@ -251,7 +291,8 @@ public final class Coordinator {
             .anyMatch(group ->
                 group.members().size() < group.family().replicas()
                     || group.members().stream()
-                        .anyMatch(member -> image.volume(member.volume()).isEmpty()));
+                        .anyMatch(member -> image.volume(member.volume()).isEmpty())
+                    || domains(image, group) < Math.min(group.family().replicas(), domains));
     if (draining || lost || weak) {
       plane.cluster(new ClusterCommand.ReplaceLost(graceMillis));
     }
@@ -261,7 +302,16 @@ public final class Coordinator {
         && count > 0) {
       expired = plane.namespace(new NamespaceCommand.ExpireTick(EXPIRE_AT_ONCE));
     }
-    sessions.look(term, state.image(), this::isHeard);
+    sessions.look(term, state::image, this::isHeard);
+  }
+
+  private static long domains(ClusterImage image, Group group) {
+    return group.members().stream()
+        .flatMap(member -> image.volume(member.volume()).stream())
+        .flatMap(volume -> image.node(volume.node()).stream())
+        .map(NodeRecord::domain)
+        .distinct()
+        .count();
   }
 
   private boolean isHeard(NodeRecord node) {

@@ -14,6 +14,7 @@ import io.forebay.core.namespace.SessionEntry;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 
 /**
  * Ends the sessions of nodes that are dead: they do not publish any more, and what they left
@@ -46,10 +47,12 @@ final class SessionReaper {
    * One look, every second or so.
    *
    * @param term in which this voter leads
+   * @param images the newest image each time: sessions may take their time to be listed
    * @param heard of whom there is a lease, in the image or not
    * @throws ForebayException UNAVAILABLE; the next look tries again
    */
-  void look(long term, ClusterImage image, Predicate<NodeRecord> heard) {
+  void look(long term, Supplier<ClusterImage> images, Predicate<NodeRecord> heard) {
+    ClusterImage image = images.get();
     if (this.term != term) {
       this.term = term;
       down.clear();
@@ -65,7 +68,9 @@ final class SessionReaper {
         seen = new Down(node.registration(), now, false);
         down.put(node.id(), seen);
       }
-      if (!seen.done() && now - seen.sinceNanos() >= PATIENCE_NANOS && endSessionsOf(node.id())) {
+      if (!seen.done()
+          && now - seen.sinceNanos() >= PATIENCE_NANOS
+          && endSessionsOf(node.id(), seen, images, heard)) {
         down.put(node.id(), new Down(seen.registration(), seen.sinceNanos(), true));
       }
     }
@@ -73,12 +78,26 @@ final class SessionReaper {
     down.entrySet()
         .removeIf(each ->
             image.node(each.getKey()).isEmpty()
-                && (each.getValue().done() || endSessionsOf(each.getKey())));
+                && (each.getValue().done()
+                    || endSessionsOf(each.getKey(), each.getValue(), images, heard)));
   }
 
-  private boolean endSessionsOf(NodeId node) {
+  private boolean endSessionsOf(
+      NodeId node, Down seen, Supplier<ClusterImage> images, Predicate<NodeRecord> heard) {
     if (plane.query(new NamespaceQuery.Sessions())
         instanceof NamespaceAnswer.OpenSessions(var sessions)) {
+      boolean back =
+          images
+              .get()
+              .node(node)
+              .filter(now ->
+                  now.state() != NodeState.DOWN
+                      || now.registration() != seen.registration()
+                      || heard.test(now))
+              .isPresent();
+      if (back) {
+        return false; // it came back meanwhile, and may have opened one of these since
+      }
       for (SessionEntry session : sessions) {
         if (session.node().equals(node)) {
           plane.namespace(new NamespaceCommand.CloseSession(session.session()));

@@ -86,11 +86,43 @@ public final class ChunkReader {
    * @throws ForebayException CHUNK_ABSENT naming whom was asked and what each said
    */
   public Bytes read(ChunkId chunk, GroupId group, Epoch acknowledged, int offset, int length) {
-    var said = new ArrayList<String>();
-    Optional<Bytes> local = readLocal(chunk, group, offset, length, said);
+    return read(chunk, group, acknowledged, offset, length, false);
+  }
+
+  /**
+   * As {@link #read}, where the bytes are in the store, too: whoever does not answer is not waited
+   * for once a member that is in sync has said that it lacks the chunk.
+   */
+  Bytes readCached(ChunkId chunk, GroupId group, Epoch acknowledged, int offset, int length) {
+    return read(chunk, group, acknowledged, offset, length, true);
+  }
+
+  private Bytes read(
+      ChunkId chunk, GroupId group, Epoch acknowledged, int offset, int length, boolean stored) {
+    var heard = new Heard(stored);
+    Optional<Bytes> local = readLocal(chunk, group, offset, length, heard);
     return local.isPresent()
         ? local.get()
-        : ask(() -> others(group), chunk, group, acknowledged, offset, length, reading, said);
+        : ask(() -> others(group), chunk, group, acknowledged, offset, length, reading, heard);
+  }
+
+  /** What was said of one part. */
+  private static final class Heard {
+    final boolean stored;
+    final List<String> said = new ArrayList<>();
+    boolean lacking; // a member that is in sync said so
+
+    /**
+     * @param stored whether the store has it, too
+     */
+    Heard(boolean stored) {
+      this.stored = stored;
+    }
+
+    /** Whether the store is to be asked rather than anybody else. */
+    boolean isEnough() {
+      return stored && lacking;
+    }
   }
 
   /** As {@link #read}, but only of what is in this node's memory: never waits. */
@@ -118,7 +150,7 @@ public final class ChunkReader {
         offset,
         length,
         mending,
-        new ArrayList<>());
+        new Heard(false));
   }
 
   /**
@@ -141,7 +173,7 @@ public final class ChunkReader {
         offset,
         length,
         mending,
-        new ArrayList<>());
+        new Heard(false));
   }
 
   private Bytes ask(
@@ -152,12 +184,16 @@ public final class ChunkReader {
       int offset,
       int length,
       Patience patience,
-      List<String> said) {
-    for (int round = 0; round < ROUNDS; round++) {
+      Heard heard) {
+    // Everybody is asked once, for what one has evicted another may have.
+    for (int round = 0; round < ROUNDS && (round == 0 || !heard.isEnough()); round++) {
       for (NodeId node : nodes.get()) {
+        if (heard.isEnough() && isSlow(node)) {
+          break;
+        }
         long began = env.nanoTime();
         Optional<Bytes> found =
-            ask(node, chunk, group, acknowledged, offset, length, patience.nanos(round), said);
+            ask(node, chunk, group, acknowledged, offset, length, patience.nanos(round), heard);
         if (found.isPresent()) {
           patience.arrived(env.nanoTime() - began);
           return found.get();
@@ -165,11 +201,11 @@ public final class ChunkReader {
       }
     }
     throw new ForebayException(
-        ErrorCode.CHUNK_ABSENT, "no node gave " + chunk + " of " + group + ": " + said);
+        ErrorCode.CHUNK_ABSENT, "no node gave " + chunk + " of " + group + ": " + heard.said);
   }
 
   private Optional<Bytes> readLocal(
-      ChunkId chunk, GroupId group, int offset, int length, List<String> said) {
+      ChunkId chunk, GroupId group, int offset, int length, Heard heard) {
     // Before the volumes are looked at, as for a read from outside (rule R8).
     ClusterImage image = plane.image();
     boolean held = false;
@@ -189,7 +225,7 @@ public final class ChunkReader {
                         volume.id(), chunk, group, DoubtedChunks.Finding.DAMAGED));
             default -> {}
           }
-          said.add("own volume " + volume.id() + ": " + failure.code());
+          heard.said.add("own volume " + volume.id() + ": " + failure.code());
         }
       }
     }
@@ -197,12 +233,22 @@ public final class ChunkReader {
       volumes
           .inSync(image, group)
           .ifPresent(volume -> {
-            said.add("own volume " + volume.id() + ": in sync, and has it not");
+            heard.said.add("own volume " + volume.id() + ": in sync, and has it not");
+            heard.lacking = true;
             doubts.add(
                 new DoubtedChunks.Doubt(volume.id(), chunk, group, DoubtedChunks.Finding.ABSENT));
           });
     }
     return Optional.empty();
+  }
+
+  private boolean isSlow(NodeId node) {
+    lock.lock();
+    try {
+      return slow(node);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Whether it did not answer a moment ago; under the lock. */
@@ -220,7 +266,7 @@ public final class ChunkReader {
       int offset,
       int length,
       long timeoutNanos,
-      List<String> said) {
+      Heard heard) {
     count(node, 1);
     try {
       Reply reply =
@@ -238,20 +284,21 @@ public final class ChunkReader {
         if (bytes.length() == length && bytes.crc32c() == crc) {
           return Optional.of(bytes);
         }
-        said.add(node + ": other bytes than it said");
+        heard.said.add(node + ": other bytes than it said");
       } else {
         // In-sync members doubt themselves when they say so of a chunk that is owed.
         boolean inSync =
             reply.message() instanceof DataMessage.ChunkMissing(boolean authoritative)
                 && authoritative;
-        said.add(node + (inSync ? ": in sync, and has it not" : ": has it not"));
+        heard.lacking |= inSync;
+        heard.said.add(node + (inSync ? ": in sync, and has it not" : ": has it not"));
       }
       reply.release();
     } catch (ForebayException failure) {
       if (failure.code() == ErrorCode.CANCELLED) {
         throw failure;
       }
-      said.add(node + ": " + failure.code());
+      heard.said.add(node + ": " + failure.code());
       lock.lock();
       try {
         slowUntilNanos.put(node, env.nanoTime() + 3_000_000_000L);

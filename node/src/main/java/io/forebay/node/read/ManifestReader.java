@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 
 /** Finds the bytes of a manifest, wherever its pieces are. */
 public final class ManifestReader {
@@ -122,39 +123,65 @@ public final class ManifestReader {
 
     private Bytes read(Place at, long offset, int maxLengthBytes) {
       try {
-        return read(piece(at, offset, maxLengthBytes));
+        return read(piece(at, offset, maxLengthBytes), at.flushed().isPresent());
       } catch (ForebayException failure) {
         if (at.flushed().isEmpty() || failure.code() != ErrorCode.CHUNK_ABSENT) {
           throw failure;
         }
         // C9: whatever is known to be flushed is read straight from the store.
         StoreRef ref = at.flushed().get();
-        return store.read(
-            ref.bucket(),
-            ref.key(),
-            ref.etag(),
+        return fromStore(
+            ref,
             ref.offset() + offset,
-            length(at, offset, maxLengthBytes));
+            length(at, offset, maxLengthBytes),
+            () -> read(piece(at, offset, maxLengthBytes), false));
       }
     }
 
-    private Bytes read(Manifest.Piece piece) {
+    /**
+     * Reads from the store.
+     *
+     * @param elsewhere tried where the store does not answer: who was not waited for may have it
+     */
+    private Bytes fromStore(StoreRef ref, long offset, int length, Supplier<Bytes> elsewhere) {
+      try {
+        return store.read(ref.bucket(), ref.key(), ref.etag(), offset, length);
+      } catch (ForebayException away) {
+        switch (away.code()) {
+          case STORE_UNREACHABLE, STORE_THROTTLED, TIMEOUT -> {
+            try {
+              return elsewhere.get();
+            } catch (ForebayException neither) {
+              if (neither.code() == ErrorCode.CANCELLED) {
+                throw neither;
+              }
+              throw away;
+            }
+          }
+          default -> throw away;
+        }
+      }
+    }
+
+    /**
+     * @param stored whether the store has these bytes, too
+     */
+    private Bytes read(Manifest.Piece piece, boolean stored) {
       return switch (piece) {
         case Manifest.Piece.Body(var body, int from, long length) -> copy(body, from, (int) length);
         case Manifest.Piece.OfExtent(var extent, int from, long length) ->
-            read(extent, from, (int) length);
+            read(extent, from, (int) length, stored);
         case Manifest.Piece.OfList(var list, long from, long length) ->
-            read(listOf(list).pieces(from, length).getFirst());
+            read(listOf(list, stored).pieces(from, length).getFirst(), stored);
         case Manifest.Piece.OfStore(var ref, var hint, long hintOffset) -> {
           Optional<Bytes> cached = cached(hint, hintOffset, ref.lengthBytes());
           yield cached.isPresent()
               ? cached.get()
-              : store.read(
-                  ref.bucket(),
-                  ref.key(),
-                  ref.etag(),
+              : fromStore(
+                  ref,
                   ref.offset(),
-                  (int) Math.min(ref.lengthBytes(), Network.MAX_PAYLOAD_BYTES));
+                  (int) Math.min(ref.lengthBytes(), Network.MAX_PAYLOAD_BYTES),
+                  () -> read(hint.pieces(hintOffset, ref.lengthBytes()).getFirst(), false));
         }
         case Manifest.Piece.Nothing _ ->
             throw new ForebayException(ErrorCode.CHUNK_ABSENT, "no chunk is known for these bytes");
@@ -163,7 +190,7 @@ public final class ManifestReader {
 
     private Optional<Bytes> cached(Manifest hint, long offset, long length) {
       try {
-        return Optional.of(read(hint.pieces(offset, length).getFirst()));
+        return Optional.of(read(hint.pieces(offset, length).getFirst(), true));
       } catch (ForebayException failure) {
         if (failure.code() == ErrorCode.CHUNK_ABSENT) {
           return Optional.empty();
@@ -172,9 +199,11 @@ public final class ManifestReader {
       }
     }
 
-    private Bytes read(Extent extent, int from, int length) {
-      return chunks.read(
-          extent.chunk(), extent.group(), extent.epoch(), extent.chunkOffset() + from, length);
+    private Bytes read(Extent extent, int from, int length, boolean stored) {
+      int offset = extent.chunkOffset() + from;
+      return stored
+          ? chunks.readCached(extent.chunk(), extent.group(), extent.epoch(), offset, length)
+          : chunks.read(extent.chunk(), extent.group(), extent.epoch(), offset, length);
     }
 
     private Bytes copy(byte[] body, int from, int length) {
@@ -187,7 +216,7 @@ public final class ManifestReader {
       }
     }
 
-    private Manifest.Extents listOf(Extent list) {
+    private Manifest.Extents listOf(Extent list, boolean stored) {
       lock.lock();
       try {
         Manifest.Extents known = lists.get(list.chunk());
@@ -201,7 +230,10 @@ public final class ManifestReader {
       while (encoded.hasRemaining()) {
         Bytes part =
             read(
-                list, encoded.position(), Math.min(encoded.remaining(), Network.MAX_PAYLOAD_BYTES));
+                list,
+                encoded.position(),
+                Math.min(encoded.remaining(), Network.MAX_PAYLOAD_BYTES),
+                stored);
         part.copyTo(encoded);
         part.release();
       }
@@ -221,7 +253,7 @@ public final class ManifestReader {
     return switch (manifest) {
       case Manifest.Extents list -> list.extents();
       case Manifest.InChunk hidden ->
-          open(manifest, Optional.empty()).listOf(hidden.list()).extents();
+          open(manifest, Optional.empty()).listOf(hidden.list(), false).extents();
       case Manifest.Joined joined ->
           joined.segments().stream().flatMap(part -> extents(part.manifest()).stream()).toList();
       case Manifest.Inline _, Manifest.None _, Manifest.Stored _ -> List.of();

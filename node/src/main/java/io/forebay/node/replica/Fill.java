@@ -71,7 +71,7 @@ public final class Fill {
   }
 
   /** The volume had no room for a chunk. */
-  void refused(VolumeId volume) {
+  public void refused(VolumeId volume) {
     want(volume, Want.REFUSED);
   }
 

@@ -21,6 +21,7 @@ import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.read.ChunkReader;
 import io.forebay.node.replica.DoubtedChunks;
+import io.forebay.node.replica.Fill;
 import io.forebay.node.replica.Volumes;
 import java.util.List;
 import java.util.Optional;
@@ -50,6 +51,7 @@ public final class Repair {
   private final ControlPlane plane;
   private final ChunkReader reader;
   private final DoubtedChunks doubts;
+  private final Fill fill;
   private final SlabPool pool;
   private final AtomicLong repaired = new AtomicLong();
   private final AtomicLong lost = new AtomicLong();
@@ -63,6 +65,7 @@ public final class Repair {
       ControlPlane plane,
       ChunkReader reader,
       DoubtedChunks doubts,
+      Fill fill,
       SlabPool pool) {
     this.env = env;
     this.network = network;
@@ -70,6 +73,7 @@ public final class Repair {
     this.plane = plane;
     this.reader = reader;
     this.doubts = doubts;
+    this.fill = fill;
     this.pool = pool;
   }
 
@@ -141,6 +145,9 @@ public final class Repair {
     } catch (ForebayException failure) {
       if (failure.code() == ErrorCode.CANCELLED) {
         throw failure;
+      }
+      if (failure.code() == ErrorCode.NO_SPACE) {
+        fill.refused(doubt.volume()); // what is clean goes, and the next read finds room
       }
       failed.incrementAndGet();
       LOG.error(

@@ -27,6 +27,7 @@ import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.read.ChunkReader;
+import io.forebay.node.replica.Fill;
 import io.forebay.node.replica.Replica;
 import io.forebay.node.replica.Volumes;
 import java.util.ArrayDeque;
@@ -71,6 +72,7 @@ public final class Resync {
   private final Replica replica;
   private final ControlPlane plane;
   private final ChunkReader reader;
+  private final Fill fill;
   private final Permits chunkSlots;
   private final ReentrantLock lock = new ReentrantLock();
   private final TreeSet<Job> running = new TreeSet<>(); // guarded by lock
@@ -90,13 +92,15 @@ public final class Resync {
       Volumes volumes,
       Replica replica,
       ControlPlane plane,
-      ChunkReader reader) {
+      ChunkReader reader,
+      Fill fill) {
     this.env = env;
     this.network = network;
     this.volumes = volumes;
     this.replica = replica;
     this.plane = plane;
     this.reader = reader;
+    this.fill = fill;
     this.chunkSlots = new Permits(env, CHUNKS_AT_ONCE);
   }
 
@@ -191,6 +195,7 @@ public final class Resync {
             }
             // Whatever was in the way, the member stays SYNCING and a later look begins again.
             if (failure.code() == ErrorCode.NO_SPACE) {
+              fill.refused(job.volume()); // what is clean goes, as for a writer's chunk
               isFull(job);
             } else {
               env.sleep(LOOK_NANOS / 2);

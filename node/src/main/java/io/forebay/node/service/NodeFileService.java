@@ -1,6 +1,7 @@
 package io.forebay.node.service;
 
 import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.Slab;
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.ClusterCommand;
@@ -23,6 +24,7 @@ import io.forebay.core.file.CompletedPart;
 import io.forebay.core.file.CopyOptions;
 import io.forebay.core.file.DeleteResult;
 import io.forebay.core.file.DoorHeaders;
+import io.forebay.core.file.EntityTag;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.FlushReport;
 import io.forebay.core.file.FlushState;
@@ -119,6 +121,7 @@ public final class NodeFileService implements FileService {
   }
 
   /**
+   * @param pool buffers for bodies on their way in; more than {@code writeMemory}
    * @param writeMemory bytes that all bodies on their way may hold
    * @param readMemory what all readers may hold
    */
@@ -690,7 +693,9 @@ public final class NodeFileService implements FileService {
         new ReadAhead(env, source(found), found.object().lengthBytes(), readMemory)) {
       ahead.expect(from, from + length);
       for (long offset = from; offset < from + length; ) {
-        Bytes bytes = ahead.read(offset, (int) Math.min(1 << 20, from + length - offset));
+        int most = (int) Math.min(pool.slabBytes(), from + length - offset);
+        writer.awaitRoom(most);
+        Bytes bytes = copied(ahead.read(offset, most));
         try {
           writer.write(bytes);
           offset += bytes.length();
@@ -698,6 +703,21 @@ public final class NodeFileService implements FileService {
           bytes.release();
         }
       }
+    }
+  }
+
+  /** In a buffer for bodies: one for reading would be held until its chunk is acknowledged. */
+  private Bytes copied(Bytes read) {
+    try {
+      Slab slab = pool.take();
+      try {
+        read.copyTo(slab.buffer());
+        return slab.bytes(0, read.length());
+      } finally {
+        slab.release();
+      }
+    } finally {
+      read.release();
     }
   }
 
@@ -735,6 +755,9 @@ public final class NodeFileService implements FileService {
     ObjectKey.check(from);
     ObjectKey.check(to);
     Bucket known = require(bucket);
+    if (to.endsWith("/")) {
+      requireOneMode(known, to);
+    }
     NamespaceResult result =
         plane.namespace(
             new NamespaceCommand.Rename(known.id(), from, to, FlushPolicy.of(known, to)));
@@ -743,6 +766,22 @@ public final class NodeFileService implements FileService {
     }
     if (!to.endsWith("/")) {
       find(known, to).ifPresent(found -> through(known, to, found.object()));
+    }
+  }
+
+  /** A prefix is renamed with one flush mode for all below it. */
+  private static void requireOneMode(Bucket bucket, String prefix) {
+    for (Bucket.PrefixMode exception : bucket.prefixModes()) {
+      if (exception.prefix().startsWith(prefix)
+          && bucket.modeOf(exception.prefix()) != bucket.modeOf(prefix)) {
+        throw new ForebayException(
+            ErrorCode.NOT_IMPLEMENTED,
+            "below '"
+                + prefix
+                + "' the prefix '"
+                + exception.prefix()
+                + "' has a flush mode of its own; rename what goes there by itself");
+      }
     }
   }
 
@@ -802,7 +841,13 @@ public final class NodeFileService implements FileService {
     return new Writing<>(
         known,
         options,
-        (ticket, body, etag, headers) -> {
+        (ticket, body, md5, headers) -> {
+          // The same for the same bytes, like an MD5: of two attempts at a part either may land
+          // last, and the client names the ETag of the one that was answered.
+          String etag =
+              md5.orElseGet(() ->
+                  EntityTag.opaque(
+                      new Generation(upload.value()), body.lengthBytes(), body.crc32c(), 1));
           NamespaceResult result =
               withinQuota(
                   known,
@@ -815,7 +860,7 @@ public final class NodeFileService implements FileService {
                       upload,
                       partNumber,
                       body.lengthBytes(),
-                      etag,
+                      Optional.of(etag),
                       body.crc32c(),
                       body.manifest(),
                       headers));
@@ -1069,6 +1114,18 @@ public final class NodeFileService implements FileService {
         });
   }
 
+  /** The list itself may be evicted, as the chunks that it names, once the store has the object. */
+  private List<Extent> extents(Manifest manifest, boolean inStore) {
+    try {
+      return reader.extents(manifest);
+    } catch (ForebayException evicted) {
+      if (inStore && evicted.code() == ErrorCode.CHUNK_ABSENT) {
+        return List.of();
+      }
+      throw evicted;
+    }
+  }
+
   @Override
   public PathStatus pathStatus(String bucket, String key) {
     Bucket known = require(bucket);
@@ -1082,7 +1139,7 @@ public final class NodeFileService implements FileService {
     var nodes = new TreeSet<NodeId>();
     Map<NodeId, Long> lost = new TreeMap<>();
     Map<NodeId, Integer> left = new TreeMap<>();
-    List<Extent> extents = reader.extents(found.manifest());
+    List<Extent> extents = extents(found.manifest(), inStore);
     for (Extent extent : extents) {
       Set<NodeId> inSync = inSync(image, extent);
       for (Member member : members(image, extent)) {

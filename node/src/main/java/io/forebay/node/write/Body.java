@@ -9,6 +9,7 @@ import io.forebay.core.cluster.Bucket;
 import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.EntityTag;
 import io.forebay.core.namespace.ChunkRange;
@@ -37,6 +38,8 @@ public final class Body implements AutoCloseable {
   private static final int CHUNKS_UNDER_WAY = 6;
   // Who waits for memory looks so often whether chunks wait for room.
   private static final long GATE_NANOS = 1_000_000_000L;
+  // How often, before it is refused: others' clients may take hours over their chunks.
+  private static final int GATES = 30;
   private static final RecordCodec<Manifest.Extents> LISTS = RecordCodec.of(Manifest.Extents.class);
 
   private record UnderWay(
@@ -202,12 +205,22 @@ public final class Body implements AutoCloseable {
    * memory or because chunks before it wait for room on full disks, holds nothing that only it
    * could give back: its own chunks are settled first. So bodies cannot wait for each other in a
    * circle.
+   *
+   * @throws ForebayException BUSY when others keep the memory for too long
    */
   private int reserve() {
     long left = expectedLengthBytes.isEmpty() ? 0 : expectedLengthBytes.getAsLong() - lengthBytes;
     int length = left <= 0 ? bucket.chunkBytes() : (int) Math.min(bucket.chunkBytes(), left);
+    int gates = 0;
     while (true) {
       if (underWay.isEmpty()) {
+        if (gates++ == GATES) {
+          throw new ForebayException(
+              ErrorCode.BUSY,
+              "other writers of this node have kept all memory for chunks for "
+                  + GATES * GATE_NANOS / 1_000_000_000
+                  + " s; try again later, or give the node a larger 'memory'");
+        }
         sender.rooms().awaitNone(bucket);
         // Not for long: chunks that wait for room may have the memory, and will be refused.
         if (memory.acquire(bucket.family(), length, env.nanoTime() + GATE_NANOS)) {

@@ -84,6 +84,7 @@ final class ChunkSend {
   // Tries of which was taken leave so; of whoever feeds, and after it of the finish.
   private int silent;
   private int late;
+  private volatile boolean given; // back: the body was broken off
 
   /** One try: a chunk id, a group at an epoch, and the upload to its chain. */
   private static final class Flight {
@@ -329,6 +330,7 @@ final class ChunkSend {
 
   /** Gives the chunk up; what was stored of it becomes garbage with its session. */
   void abort() {
+    given = true;
     flight.ifPresent(open -> {
       open.waiting.offer(Optional.empty());
       open.upload.abort("the writer gave the body up");
@@ -540,6 +542,9 @@ final class ChunkSend {
   /** The try has stood for too long. */
   private void giveUpSilent(Flight open) {
     open.broken = true;
+    if (given) {
+      return; // it was ended here, which says nothing about anybody
+    }
     if (!open.upload.ended()) {
       silent++;
     }

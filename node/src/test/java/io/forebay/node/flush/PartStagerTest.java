@@ -3,7 +3,9 @@ package io.forebay.node.flush;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.forebay.core.backing.MemoryObjectStore.Fate;
 import io.forebay.core.backing.MemoryObjectStore.Likeness;
+import io.forebay.core.backing.RequestCounter.Kind;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.FlushState;
@@ -30,6 +32,21 @@ class PartStagerTest {
     assertThat(world.storedBody(KEY)).hasValue(FlushWorld.body("long", 3_000));
     // Five parts go round among three holders, one of which is the node itself.
     assertThat(world.stagedElsewhere()).isBetween(3L, 4L);
+  }
+
+  /** Of thousands of parts one in a thousand fails; the others are not sent again for it. */
+  @Test
+  void aPartThatFailsOnceIsSentAgainAndTheOthersAreNot() {
+    var world = new FlushWorld(1, 1, Likeness.PLAIN);
+    world.publish(KEY, FlushWorld.body("long", 3_000)); // five parts
+    var staged = new int[1];
+    world.fates((kind, key) ->
+        kind == Kind.STAGE && ++staged[0] == 2 ? Fate.THROTTLED : Fate.ANSWERED);
+    Steps.Actor attempt = world.await(0);
+    attempt.finish();
+    assertThat(world.stat(KEY).orElseThrow().flush()).isEqualTo(FlushState.FLUSHED);
+    assertThat(world.storedBody(KEY)).hasValue(FlushWorld.body("long", 3_000));
+    assertThat(staged[0]).isEqualTo(6);
   }
 
   /** Else it would wait for a buffer for ever, with all others in its hands. */

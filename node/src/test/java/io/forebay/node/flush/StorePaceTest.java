@@ -25,7 +25,9 @@ class StorePaceTest {
 
   @Test
   void beingThrottledHalvesWhatIsInWorkAndSuccessesBringItBack() {
+    assertThat(pace.full()).isFalse();
     assertThat(entries(false)).isEqualTo(8);
+    assertThat(pace.full()).isTrue();
     pace.leave(false, Answer.THROTTLED);
     leave(7, false, Answer.TOOK);
     assertThat(pace.paused()).isTrue();

@@ -32,6 +32,8 @@ final class SessionReaperTest {
   private final StillEnv env = new StillEnv();
   private final List<SessionEntry> open = new ArrayList<>();
   private final SessionReaper reaper = new SessionReaper(env, new Plane());
+  private ClusterImage image = ClusterImage.EMPTY;
+  private Runnable beforeSessionsAreListed = () -> {};
   private boolean away;
   private boolean heard;
   private long term = 1;
@@ -42,12 +44,15 @@ final class SessionReaperTest {
   }
 
   private void look(NodeRecord... nodes) {
+    image(nodes);
+    reaper.look(term, () -> image, node -> heard);
+  }
+
+  private void image(NodeRecord... nodes) {
     var all = new ArrayList<>(List.of(nodes));
     all.add(new NodeRecord(Y, "y:1", "", 2, NodeState.UP));
-    reaper.look(
-        term,
-        new ClusterImage(9, "test", all, List.of(), List.of(), List.of(), List.of(), List.of()),
-        node -> heard);
+    image =
+        new ClusterImage(9, "test", all, List.of(), List.of(), List.of(), List.of(), List.of());
   }
 
   /** Looks, every second, for so long. */
@@ -117,6 +122,20 @@ final class SessionReaperTest {
   }
 
   @Test
+  void whoCameBackWhileItsSessionsWereListedKeepsThem() {
+    opens(X);
+    look(x(1, NodeState.DOWN));
+    env.pass(PATIENCE_MILLIS);
+    beforeSessionsAreListed =
+        () -> {
+          image(x(5, NodeState.UP));
+          opens(X);
+        };
+    look(x(1, NodeState.DOWN));
+    assertThat(open()).containsExactly(X, X);
+  }
+
+  @Test
   void whoIsForgottenSoonHasItsSessionsEndedToo() {
     opens(X);
     opens(Y);
@@ -148,6 +167,7 @@ final class SessionReaperTest {
       if (away) {
         throw new ForebayException(ErrorCode.UNAVAILABLE, "no leader");
       }
+      beforeSessionsAreListed.run();
       return new NamespaceAnswer.OpenSessions(List.copyOf(open));
     }
 

@@ -44,6 +44,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
@@ -74,6 +75,7 @@ final class ChunkSendTest {
     FULL_AFTER_A_SLICE,
     STALE_AT_THE_END,
     OUT_WHILE_IT_STANDS,
+    STANDS_UNTIL_IT_IS_GIVEN_UP,
     OUT_AND_BROKEN
   }
 
@@ -83,6 +85,7 @@ final class ChunkSendTest {
   private final Ways ways = new Ways();
   private final ChunkSender sender =
       new ChunkSender(env, ways, plane, Collections::emptySortedSet, 1_000_000_000L);
+  private final CountDownLatch stands = new CountDownLatch(1);
   private First first = First.FULL_AFTER_A_SLICE;
 
   @AfterEach
@@ -162,6 +165,30 @@ final class ChunkSendTest {
     assertThat(ways.tries.get(0).slices).hasValue(0);
     assertThat(sender.suspects().contains(out.node())).isFalse();
     assertThat(ways.tries.get(1).put.chain()).doesNotContain(out);
+  }
+
+  @Test
+  void aBodyThatIsBrokenOffSaysNothingAboutAnyMember() throws InterruptedException {
+    first = First.STANDS_UNTIL_IT_IS_GIVEN_UP;
+    try (Session.Ticket ticket = new Session(env, plane, SELF).enter()) {
+      ChunkSend send = sender.begin(ticket, BUCKET, SLICES * SLICE);
+      Slab slab = pool.take();
+      Bytes slice = slab.bytes(0, SLICE);
+      slab.release();
+      send.add(slice, slice.crc32c());
+      slice.release();
+      stands.await();
+      send.abort();
+    }
+    for (long until = env.nanoTime() + 30_000_000_000L; pool.available() < pool.count(); ) {
+      assertThat(env.nanoTime()).as("its slices are given back").isLessThan(until);
+      env.sleep(1_000_000L);
+    }
+    ways.tries
+        .get(0)
+        .put
+        .chain()
+        .forEach(hop -> assertThat(sender.suspects().contains(hop.node())).isFalse());
   }
 
   /** Nor is it asked what it has, which would take its time to fail. */
@@ -283,6 +310,13 @@ final class ChunkSendTest {
       if (fails && first == First.OUT_WHILE_IT_STANDS) {
         plane.expel(put.chain().get(1).node());
         env.sleep(Math.max(1, deadlineNanos - env.nanoTime()));
+        return false;
+      }
+      if (fails && first == First.STANDS_UNTIL_IT_IS_GIVEN_UP) {
+        stands.countDown();
+        while (!ended()) {
+          env.sleep(1_000_000L);
+        }
         return false;
       }
       slices.incrementAndGet();

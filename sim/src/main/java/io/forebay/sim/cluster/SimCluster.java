@@ -53,6 +53,7 @@ final class SimCluster {
   private static final long CAPACITY_BYTES = 4L << 30;
   static final long GRACE_MILLIS = 12_000;
   private static final int POOL_SLABS = 64;
+  private static final int BODY_SLABS = 72;
   private static final int WRITERS_AT_ONCE = 8;
 
   // Small disks that are soon above their high watermark, where there is a store to evict to.
@@ -356,6 +357,7 @@ final class SimCluster {
             List.of(volume),
             voters.containsKey(id) ? Optional.of(voter(env, id)) : Optional.empty(),
             pool,
+            new SlabPool(env, 1 << 20, BODY_SLABS),
             stores,
             stores,
             new NodeConfig(

@@ -1,0 +1,185 @@
+package io.forebay.node.write;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.forebay.core.bytes.Bytes;
+import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.cluster.Bucket;
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.cluster.Durability;
+import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.env.TestEnv;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.BucketId;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.SessionId;
+import io.forebay.core.log.ControlPlane;
+import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.namespace.NamespaceCommand;
+import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.namespace.NamespaceResult;
+import io.forebay.core.net.CallHandler;
+import io.forebay.core.net.ChunkPut;
+import io.forebay.core.net.ChunkReceiver;
+import io.forebay.core.net.ChunkUpload;
+import io.forebay.core.net.Message;
+import io.forebay.core.net.Network;
+import io.forebay.core.net.Reply;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.function.Consumer;
+import java.util.random.RandomGenerator;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** Bodies that wait for the memory of others. */
+final class BodyTest {
+  private static final int CHUNK = 1 << 20;
+  private static final NodeId SELF = new NodeId("a");
+  private static final Bucket BUCKET =
+      new Bucket(
+          new BucketId(0),
+          "bucket",
+          new Family(1, 1, Durability.REPLICATED),
+          "",
+          FlushMode.CACHE_ONLY,
+          List.of(),
+          CHUNK,
+          0,
+          0,
+          0);
+
+  private final TestEnv real = new TestEnv();
+  private final Env env = new Fast(real);
+  private final SlabPool pool = new SlabPool(env, CHUNK, 1);
+  private final Plane plane = new Plane();
+  private final Session session = new Session(env, plane, SELF);
+  private final WriteMemory memory = new WriteMemory(env, plane, CHUNK);
+  private final ChunkSender sender =
+      new ChunkSender(env, new Alone(), plane, Collections::emptySortedSet, 1_000_000_000L);
+
+  @AfterEach
+  void nothingIsLeft() {
+    assertThat(memory.available()).isEqualTo(CHUNK);
+    real.close();
+  }
+
+  private Body body(Session.Ticket ticket) {
+    return new Body(env, sender, pool, memory, ticket, BUCKET, OptionalLong.empty(), false);
+  }
+
+  @Test
+  void whoWaitsInVainForMemoryThatOthersKeepIsToldToTryAgain() {
+    try (Session.Ticket ticket = session.enter();
+        Body drips = body(ticket);
+        Body waits = body(ticket)) {
+      drips.awaitRoom(CHUNK);
+      long begun = env.nanoTime();
+      assertThatThrownBy(() -> waits.awaitRoom(CHUNK))
+          .isInstanceOfSatisfying(
+              ForebayException.class,
+              refusal -> assertThat(refusal.code()).isEqualTo(ErrorCode.BUSY))
+          .hasMessageContaining("'memory'");
+      assertThat(env.nanoTime() - begun).isGreaterThanOrEqualTo(30_000_000_000L);
+      drips.close();
+      waits.awaitRoom(CHUNK);
+      assertThat(memory.available()).isZero();
+    }
+  }
+
+  /** Its clock goes a hundred times as fast. */
+  private record Fast(TestEnv real) implements Env {
+    private static final int TIMES = 100;
+
+    @Override
+    public long nanoTime() {
+      return real.nanoTime() * TIMES;
+    }
+
+    @Override
+    public long wallMillis() {
+      return real.wallMillis();
+    }
+
+    @Override
+    public RandomGenerator random() {
+      return real.random();
+    }
+
+    @Override
+    public Thread spawn(String name, Runnable task) {
+      return real.spawn(name, task);
+    }
+
+    @Override
+    public Timer schedule(long delayNanos, Runnable callback) {
+      return real.schedule(delayNanos / TIMES, callback);
+    }
+  }
+
+  /** A cluster of which nothing is known. */
+  private static final class Plane implements ControlPlane {
+    @Override
+    public ClusterImage image() {
+      return ClusterImage.EMPTY;
+    }
+
+    @Override
+    public boolean awaitVersion(long version, long timeoutNanos) {
+      return false;
+    }
+
+    @Override
+    public NamespaceResult namespace(NamespaceCommand command) {
+      return new NamespaceResult.SessionOpened(new SessionId(1));
+    }
+
+    @Override
+    public ClusterResult cluster(ClusterCommand command) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public NamespaceAnswer query(NamespaceQuery query) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public void onImage(Consumer<ClusterImage> listener) {}
+  }
+
+  /** Nothing is sent. */
+  private static final class Alone implements Network {
+    @Override
+    public NodeId self() {
+      return SELF;
+    }
+
+    @Override
+    public ChunkUpload upload(ChunkPut put, long deadlineNanos) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public Outcome<Reply> call(
+        NodeId to, Message message, Optional<Bytes> payload, long timeoutNanos) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public void serve(CallHandler handler, ChunkReceiver chunks) {}
+
+    @Override
+    public void addresses(Map<NodeId, String> hostPorts) {}
+  }
+}
