@@ -55,7 +55,12 @@ public final class Main implements Runnable {
 
   /** Runs one command and ends the JVM with its exit code. */
   public static void main(String[] args) {
-    System.exit(commandLine(args.length == 0 ? "" : args[0]).execute(args));
+    int code = commandLine(args.length == 0 ? "" : args[0]).execute(args);
+    if (System.out.checkError() && code == 0) {
+      System.err.println("forebay: the standard output could not be written; it is not whole");
+      code = 1;
+    }
+    System.exit(code);
   }
 
   /**

@@ -1,6 +1,8 @@
 package io.forebay.app.command;
 
 import io.forebay.app.config.Size;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.CopyOptions;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.FlushState;
@@ -52,6 +54,18 @@ public final class DataCommands {
     facts.put("flush", info.flush().name());
     facts.put("storeEtag", info.storeEtag().orElse(""));
     return facts;
+  }
+
+  /** Copies an object to the standard output, which by itself says nothing of a failed write. */
+  private static void print(FileService files, RemotePath path) {
+    Transfers.get(files, path.bucket(), path.requireKey().key(), System.out, bytes -> {});
+    if (System.out.checkError()) {
+      throw new ForebayException(
+          ErrorCode.IO_ERROR,
+          "the standard output could not be written: "
+              + path
+              + " is not whole there; look for room where it goes, and copy again");
+    }
   }
 
   /** Whether begun checkpoints count, too. */
@@ -222,9 +236,7 @@ public final class DataCommands {
     @Override
     public Integer call() {
       try (Connection connection = connect.open()) {
-        Transfers.get(
-            connection.files(), path.bucket(), path.requireKey().key(), System.out, bytes -> {});
-        System.out.flush();
+        print(connection.files(), path);
         return 0;
       }
     }
@@ -481,8 +493,7 @@ public final class DataCommands {
       RemotePath remote = RemotePath.parse(source);
       FileService files = connection.files();
       if (target.equals("-")) {
-        Transfers.get(files, remote.bucket(), remote.requireKey().key(), System.out, bytes -> {});
-        System.out.flush();
+        print(files, remote);
         return 0;
       }
       Path local = Path.of(target);

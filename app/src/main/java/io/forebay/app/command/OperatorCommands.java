@@ -20,6 +20,7 @@ import io.forebay.core.file.PrefixStatus;
 import io.forebay.core.file.StoreConflict;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.NodeId;
+import java.io.PrintStream;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -628,8 +629,18 @@ public final class OperatorCommands {
   }
 
   static int operate(Connection connection, ClusterCommand command) {
-    return switch (connection.operate(command)) {
-      case ClusterResult.Done _ -> 0;
+    return told(connection.operate(command), System.out);
+  }
+
+  /** What only the control plane can say, such as what is lost, is said on. */
+  static int told(ClusterResult result, PrintStream out) {
+    return switch (result) {
+      case ClusterResult.Done(_, var note) -> {
+        if (!note.isEmpty()) {
+          out.println(note);
+        }
+        yield 0;
+      }
       case ClusterResult.Refused(var code, var message) -> {
         System.err.println("forebay: " + code + ": " + message);
         yield 1;

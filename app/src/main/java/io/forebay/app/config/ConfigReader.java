@@ -47,7 +47,7 @@ public final class ConfigReader {
               "voters",
               "NAME: {address, consensus}",
               "(required)",
-              "the 1, 3 or 5 nodes that run the control plane: transport and consensus HOST:PORT of each"),
+              "the 1, 3 or 5 nodes that run the control plane, set at the first start: transport and consensus HOST:PORT of each"),
           new Setting("data", "PATH or list", "./forebay-data/disk0", "one directory per disk"),
           new Setting(
               "meta", "PATH", "./forebay-data/meta", "the control plane's log and namespace"),
@@ -115,7 +115,11 @@ public final class ConfigReader {
               "SIZE",
               "256MiB, or 1GiB beside a voter's meta",
               "room that chunks leave free on each file system, for the control plane and others"),
-          new Setting("segment", "SIZE", "256MiB", "size of a preallocated segment file"),
+          new Setting(
+              "segment",
+              "SIZE",
+              "256MiB",
+              "size of a preallocated segment file: a multiple of 4MiB from 32MiB to 1GiB"),
           new Setting(
               "memory",
               "SIZE",
@@ -273,7 +277,7 @@ public final class ConfigReader {
               .map(written -> OptionalLong.of(Size.parse(file + ": capacity.reserve", written)))
               .orElse(OptionalLong.empty()),
           text("segment")
-              .map(written -> Size.parse(file + ": segment", written))
+              .map(written -> ServerConfig.parseSegment(file + ": segment", written))
               .orElse(256L << 20),
           text("memory").map(written -> Size.parse(file + ": memory", written)).orElse(0L),
           text("memoryTier")

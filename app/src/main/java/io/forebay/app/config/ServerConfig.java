@@ -1,6 +1,8 @@
 package io.forebay.app.config;
 
 import io.forebay.core.cluster.KeyGrant;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.lease.LeaseSettings;
 import io.forebay.gateway.s3.CorsRule;
@@ -69,6 +71,10 @@ public record ServerConfig(
   public static final Scrubber.Settings DEFAULT_SCRUB =
       new Scrubber.Settings(32L << 20, 86_400_000_000_000L);
 
+  private static final long LEAST_SEGMENT_BYTES = 32L << 20;
+  private static final long MOST_SEGMENT_BYTES = 1L << 30;
+  private static final long SEGMENT_STEP_BYTES = 4L << 20;
+
   public ServerConfig {
     data = List.copyOf(data);
     s3Keys = List.copyOf(s3Keys);
@@ -97,6 +103,25 @@ public record ServerConfig(
     public String toString() {
       return "AccessKeyPair[" + id + "]";
     }
+  }
+
+  /**
+   * Parses the size of a segment file.
+   *
+   * @param what the setting's name, for the message
+   * @throws ForebayException CONFIGURATION naming the setting, what was written, and what would be
+   *     right
+   */
+  public static long parseSegment(String what, String text) {
+    long bytes = Size.parse(what, text);
+    if (bytes < LEAST_SEGMENT_BYTES
+        || bytes > MOST_SEGMENT_BYTES
+        || bytes % SEGMENT_STEP_BYTES != 0) {
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          what + ": must be a multiple of 4MiB from 32MiB to 1GiB, and is '" + text + "'");
+    }
+    return bytes;
   }
 
   /** Whether this node runs the control plane. */

@@ -9,6 +9,8 @@ import java.util.regex.Pattern;
 /** A length of time as people write it: {@code 500ms}, {@code 5s}, {@code 2m}, {@code 1h}. */
 public final class Span {
   private static final Pattern FORM = Pattern.compile("(\\d{1,12})\\s*([A-Za-z]+)");
+  // A hundred years; in nanoseconds, too, a long holds it.
+  private static final long MOST_MILLIS = 36_500 * 86_400_000L;
 
   private Span() {}
 
@@ -33,7 +35,13 @@ public final class Span {
             default -> 0L;
           };
       if (factor != 0) {
-        return Math.multiplyExact(Long.parseLong(matcher.group(1)), factor);
+        long number = Long.parseLong(matcher.group(1));
+        if (number > MOST_MILLIS / factor) {
+          throw new ForebayException(
+              ErrorCode.CONFIGURATION,
+              what + ": '" + text + "' is too long; write at most " + format(MOST_MILLIS));
+        }
+        return number * factor;
       }
     }
     throw new ForebayException(

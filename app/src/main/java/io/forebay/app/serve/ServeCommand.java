@@ -198,7 +198,7 @@ public final class ServeCommand implements Callable<Integer> {
       checkAddress("--admin", admin);
     }
     long capacityBytes = capacity == null ? 0 : Size.parse("--capacity", capacity);
-    long segmentBytes = Size.parse("--segment", segment);
+    long segmentBytes = ServerConfig.parseSegment("--segment", segment);
     try {
       Files.createDirectories(data);
       if (!Files.isWritable(data)) {

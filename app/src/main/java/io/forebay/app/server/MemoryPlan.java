@@ -12,7 +12,7 @@ import java.util.OptionalLong;
  * body lies elsewhere for longer than a copy takes. Beside them the memory tier, for which nobody
  * waits.
  *
- * @param doorSlabs bodies on their way in at the S3 door
+ * @param doorSlabs bodies on their way in at the S3 door, and what is copied from other stores
  * @param callSlabs bodies on their way in over the wire, and what peers answer
  * @param uploadSlabs slices of chunks that arrive from other nodes
  * @param nodeSlabs what is read from own disks, for doors, peers and the flusher
@@ -40,7 +40,9 @@ record MemoryPlan(
   // What one body over the wire has under way: RemoteFileService's window.
   private static final int WINDOW = 8;
   // Beside the slabs: their alignment, and what the network library has under way.
-  private static final int BESIDE_MIB = 24;
+  private static final int BESIDE_MIB = 16;
+  // And the buffers of each disk's threads, through which what is not aligned goes.
+  private static final int BESIDE_DISK_MIB = 8;
   private static final int USUAL_TIER_MIB = 1024;
 
   /**
@@ -48,14 +50,16 @@ record MemoryPlan(
    *
    * @param memoryBytes 0: what is usual, or as much of it as the JVM may have
    * @param memoryTierBytes empty: half of what the JVM may have beside it, or what is usual
+   * @param disks data directories
    * @throws ForebayException CONFIGURATION when that is too little, or more than the JVM may have
    */
-  static MemoryPlan of(long memoryBytes, OptionalLong memoryTierBytes) {
+  static MemoryPlan of(long memoryBytes, OptionalLong memoryTierBytes, int disks) {
     long allowed = allowedBytes() / SLAB_BYTES;
+    long beside = BESIDE_MIB + (long) BESIDE_DISK_MIB * disks;
     long mebibytes =
         memoryBytes > 0
             ? memoryBytes / SLAB_BYTES
-            : Math.clamp(allowed - BESIDE_MIB, LEAST_MIB, USUAL_MIB);
+            : Math.clamp(allowed - beside, LEAST_MIB, USUAL_MIB);
     if (mebibytes < LEAST_MIB) {
       throw new ForebayException(
           ErrorCode.CONFIGURATION,
@@ -65,7 +69,7 @@ record MemoryPlan(
               + LEAST_MIB
               + "MiB for buffers");
     }
-    if (mebibytes + BESIDE_MIB > allowed) {
+    if (mebibytes + beside > allowed) {
       throw new ForebayException(
           ErrorCode.CONFIGURATION,
           "memory: "
@@ -73,12 +77,12 @@ record MemoryPlan(
               + "MiB does not fit: this JVM may have "
               + allowed
               + " MiB outside its heap; give it more (FOREBAY_JAVA_OPTS=-XX:MaxDirectMemorySize="
-              + (mebibytes + BESIDE_MIB)
+              + (mebibytes + beside)
               + "m) or set at most "
-              + Math.max(LEAST_MIB, allowed - BESIDE_MIB)
+              + Math.max(LEAST_MIB, allowed - beside)
               + "MiB");
     }
-    long left = allowed - mebibytes - BESIDE_MIB;
+    long left = allowed - mebibytes - beside;
     long tierBytes = memoryTierBytes.orElse(Math.min(left / 2, USUAL_TIER_MIB) * SLAB_BYTES);
     if (tierBytes / SLAB_BYTES > left) {
       throw new ForebayException(
@@ -90,7 +94,7 @@ record MemoryPlan(
               + "MiB: this JVM may have "
               + allowed
               + " MiB outside its heap; give it more (FOREBAY_JAVA_OPTS=-XX:MaxDirectMemorySize="
-              + (mebibytes + BESIDE_MIB + tierBytes / SLAB_BYTES)
+              + (mebibytes + beside + tierBytes / SLAB_BYTES)
               + "m) or set at most "
               + left
               + "MiB");

@@ -11,12 +11,14 @@ import io.forebay.control.raft.RaftVoter;
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.cluster.AccessKey;
 import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.ClusterResult;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.cluster.KeyGrant;
 import io.forebay.core.cluster.KeyGrants;
+import io.forebay.core.codec.RecordCodec;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BucketSpec;
@@ -67,6 +69,7 @@ import org.slf4j.LoggerFactory;
 public final class Server implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Server.class);
   private static final long READY_NANOS = 60_000_000_000L;
+  private static final long LOOK_NANOS = 100_000_000L;
   private static final long COLLECT_MILLIS = 10_000;
   private static final String WIRE_VERSIONS = "forebay.wireVersions"; // "1-2"
   private static final String LEVEL = "forebay.level";
@@ -79,9 +82,12 @@ public final class Server implements AutoCloseable {
   private final ArrayDeque<AutoCloseable> open = new ArrayDeque<>();
   private final JdkEnv env;
   private final TcpNetwork network;
+  private final List<DiskVolume> disks = new ArrayList<>();
   private Optional<RaftVoter> voter = Optional.empty();
+  private Optional<ClusterLog> clusterLog = Optional.empty();
   private final Node node;
   private final BucketStores stores;
+  private final SlabPool bodies; // of the door, and of copies
   private final Flusher flusher;
   private final Optional<TlsIdentity> s3Identity;
   private Optional<InetSocketAddress> s3Address = Optional.empty();
@@ -96,7 +102,8 @@ public final class Server implements AutoCloseable {
    */
   public Server(ServerConfig config, boolean acceptEmptyVolumes) {
     this.config = config;
-    this.memory = MemoryPlan.of(config.memoryBytes(), config.memoryTierBytes());
+    this.memory =
+        MemoryPlan.of(config.memoryBytes(), config.memoryTierBytes(), config.data().size());
     this.env = new JdkEnv(Server::dieOf);
     open.push(env);
     try {
@@ -106,7 +113,6 @@ public final class Server implements AutoCloseable {
       if (!acceptEmptyVolumes) {
         known.requirePresent(config.data());
       }
-      var volumes = new ArrayList<Volume>();
       for (int i = 0; i < config.data().size(); i++) {
         DiskVolume volume =
             DiskVolume.open(
@@ -114,14 +120,15 @@ public final class Server implements AutoCloseable {
                 config.data().get(i),
                 new DiskSettings(
                     config.capacityBytes(),
-                    (int) config.segmentBytes(),
+                    Math.toIntExact(config.segmentBytes()),
                     DiskSettings.DEFAULT.ioThreads(),
                     true,
                     MetaReserve.bytes(config, config.data().get(i))));
-        volumes.add(volume);
+        disks.add(volume);
         open.push(volume);
         volume.bindCluster(clusterId());
       }
+      List<Volume> volumes = List.copyOf(disks);
       known.keep(config.data(), volumes);
       network =
           TcpNetwork.start(
@@ -136,6 +143,7 @@ public final class Server implements AutoCloseable {
       open.push(network);
       Optional<Voter> seat = config.voter() ? Optional.of(startVoter()) : Optional.empty();
       var pool = new SlabPool(env, MemoryPlan.SLAB_BYTES, memory.nodeSlabs());
+      bodies = new SlabPool(env, MemoryPlan.SLAB_BYTES, memory.doorSlabs());
       stores = new BucketStores(StoreFactory::open, pool);
       open.push(stores);
       var addresses = new TreeMap<NodeId, String>();
@@ -147,6 +155,7 @@ public final class Server implements AutoCloseable {
               volumes,
               seat,
               pool,
+              bodies,
               stores,
               stores,
               new NodeConfig(
@@ -182,7 +191,8 @@ public final class Server implements AutoCloseable {
   }
 
   private static void dieOf(Throwable escaped) {
-    if (escaped instanceof ForebayException known && known.code() == ErrorCode.WRONG_VERSION) {
+    if (escaped instanceof ForebayException known
+        && (known.code() == ErrorCode.WRONG_VERSION || known.code() == ErrorCode.CONFIGURATION)) {
       LOG.error("the node stops: {}", known.getMessage());
     } else {
       LOG.error("a task ended with an exception: this is a bug, and the node stops", escaped);
@@ -221,7 +231,7 @@ public final class Server implements AutoCloseable {
 
   private Voter startVoter() {
     int level = Integer.getInteger(LEVEL, Level.NEWEST); // an older one in tests only
-    var clusterLog = new ClusterLog(env);
+    var cluster = new ClusterLog(env);
     var namespace = new NamespaceCommands(new NamespaceMachine(0));
     var addresses = new TreeMap<NodeId, String>();
     config.voters().forEach((name, each) -> addresses.put(new NodeId(name), each.consensus()));
@@ -235,14 +245,15 @@ public final class Server implements AutoCloseable {
             addresses,
             config.meta(),
             List.of(
-                new RaftVoter.Log(ControlPlaneClient.CLUSTER, new LoggedMachine(clusterLog, level)),
+                new RaftVoter.Log(ControlPlaneClient.CLUSTER, new LoggedMachine(cluster, level)),
                 new RaftVoter.Log(
                     ControlPlaneClient.NAMESPACE, new LoggedMachine(namespace, level))));
     open.push(started);
     voter = Optional.of(started);
+    clusterLog = Optional.of(cluster);
     return new Voter(
         started.log(ControlPlaneClient.CLUSTER),
-        clusterLog,
+        cluster,
         started.log(ControlPlaneClient.NAMESPACE),
         namespace,
         level);
@@ -251,9 +262,11 @@ public final class Server implements AutoCloseable {
   /**
    * Joins the cluster, and opens the doors once the node may take writes.
    *
-   * @throws ForebayException TIMEOUT naming what was waited for
+   * @throws ForebayException TIMEOUT naming what was waited for; CONFIGURATION where the control
+   *     plane is not the one that the volumes belong to
    */
   public void join() {
+    requireOwnControlPlane();
     var endpoint =
         new FileEndpoint(
             env,
@@ -270,16 +283,87 @@ public final class Server implements AutoCloseable {
             + config.voters()
             + ": a majority of them must run and be reachable");
     if (node.plane().image().clusterId().isEmpty()) {
-      node.plane()
-          .cluster(
-              new ClusterCommand.Initialize(HexFormat.of().toHexDigits(env.random().nextLong())));
+      found();
     }
+    disks.forEach(disk -> disk.bindControl(node.plane().image().clusterId()));
     for (ServerConfig.AccessKeyPair keys : config.s3Keys()) {
       addKey(keys);
     }
     node.run("flusher", flusher::run);
     config.s3().ifPresent(this::openS3);
     config.adminListen().ifPresent(this::openAdmin);
+  }
+
+  /**
+   * Before the node takes part, for all that its volumes hold is garbage to another control plane,
+   * as to one that was founded anew because {@code meta} was not mounted.
+   */
+  private void requireOwnControlPlane() {
+    for (int i = 0; i < disks.size(); i++) {
+      Optional<String> bound = disks.get(i).control();
+      if (bound.isPresent()) {
+        String volume =
+            "the volume at "
+                + config.data().get(i)
+                + " belongs to the control plane "
+                + bound.get();
+        String here =
+            clusterLog.map(log -> ownControlPlane(log, volume)).orElseGet(this::askedControlPlane);
+        if (here.isEmpty()) {
+          throw new ForebayException(
+              ErrorCode.CONFIGURATION,
+              "the control plane's state is empty, and "
+                  + volume
+                  + ": mount the 'meta' of the voters where it was"
+                  + (config.voter() ? ", here " + config.meta() : "")
+                  + "; or, to give up all that the volume holds, empty "
+                  + config.data().get(i));
+        }
+        disks.get(i).bindControl(here);
+      }
+    }
+  }
+
+  /** As this voter's log says, for the others may wait for this one to serve. */
+  private String ownControlPlane(ClusterLog log, String volume) {
+    long deadlineNanos = env.nanoTime() + READY_NANOS;
+    while (log.image().clusterId().isEmpty()) {
+      long version = log.image().version();
+      boolean leads = voter.orElseThrow().log(ControlPlaneClient.CLUSTER).leadership().self();
+      if (leads && log.image().clusterId().isEmpty()) {
+        return ""; // a leader has applied all that there is
+      }
+      if (env.nanoTime() - deadlineNanos >= 0) {
+        throw new ForebayException(
+            ErrorCode.TIMEOUT,
+            "waiting for the control plane's state, for "
+                + volume
+                + ": a majority of the voters "
+                + config.voters()
+                + " must run, be reachable, and have their 'meta'");
+      }
+      log.awaitNewer(version, env.nanoTime() + LOOK_NANOS);
+    }
+    return log.image().clusterId();
+  }
+
+  private String askedControlPlane() {
+    byte[] image = node.plane().clusterLog().query(new byte[0], READY_NANOS);
+    return RecordCodec.of(ClusterImage.class).decode(image).clusterId();
+  }
+
+  /** Gives the control plane its id, where no other node does it first. */
+  private void found() {
+    String drawn = HexFormat.of().toHexDigits(env.random().nextLong());
+    ClusterResult founded = node.plane().cluster(new ClusterCommand.Initialize(drawn));
+    if (!(founded instanceof ClusterResult.Done done)
+        || !node.plane().awaitVersion(done.version(), READY_NANOS)) {
+      throw new ForebayException(
+          ErrorCode.TIMEOUT,
+          "learning the id of the control plane from the voters "
+              + config.voters()
+              + ": a majority of them must run and be reachable");
+    }
   }
 
   /** While everything still runs but the doors. */
@@ -338,12 +422,11 @@ public final class Server implements AutoCloseable {
                 .findFirst();
           }
         };
-    var doorPool = new SlabPool(env, MemoryPlan.SLAB_BYTES, memory.doorSlabs());
     var door =
         new S3Door(
             env,
             node.files(),
-            doorPool,
+            bodies,
             new S3Config(
                 S3Config.DEFAULT_REGION,
                 settings.domain(),
@@ -362,7 +445,7 @@ public final class Server implements AutoCloseable {
             Map.of(
                 "requestsUnderWay", http.requestsUnderWay(),
                 "connections", (long) http.connections(),
-                "slabsFree", doorPool.available());
+                "slabsFree", bodies.available());
   }
 
   private void openAdmin(String listen) {

@@ -76,6 +76,23 @@ class ConfigReaderTest {
   }
 
   @Test
+  void aSegmentHasASizeThatAVolumeCanUse() throws IOException {
+    assertThat(read(GOOD + "segment: 32MiB\n").segmentBytes()).isEqualTo(32L << 20);
+    assertThat(read(GOOD + "segment: 1GiB\n").segmentBytes()).isEqualTo(1L << 30);
+    for (String size : List.of("16MiB", "33MiB", "1028MiB", "4352MiB", "1000")) {
+      refuses(GOOD + "segment: " + size + "\n", "segment", size, "4MiB", "32MiB to 1GiB");
+    }
+  }
+
+  @Test
+  void aSpanThatNoClockHoldsIsRefused() throws IOException {
+    assertThat(read(GOOD + "scrub.cycle: 36500d\n").scrub().cycleNanos())
+        .isEqualTo(36_500L * 86_400_000_000_000L);
+    refuses(GOOD + "scrub.cycle: 36501d\n", "scrub.cycle", "36501d", "at most 36500d");
+    refuses(GOOD.replace("30s", "999999999999d"), "grace", "999999999999d", "at most 36500d");
+  }
+
+  @Test
   void leasesAreOffUnlessTheyHaveALengthOfAtMostASecond() throws IOException {
     assertThat(read(GOOD).leases().on()).isFalse();
     LeaseSettings leases =

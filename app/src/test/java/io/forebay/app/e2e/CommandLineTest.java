@@ -69,6 +69,27 @@ final class CommandLineTest {
   }
 
   @Test
+  void anOutputThatCannotBeWrittenIsAFailure() throws Exception {
+    Path file = temp.resolve("file");
+    Files.writeString(file, "x".repeat(5_000));
+    try (OneNode node = node("flushDelay: 1h").start()) {
+      node.command("bucket", "create", "data").expectSuccess();
+      node.command("cp", file.toString(), "fb://data/file").expectSuccess();
+      toFullDevice(node, "cat", "data/file").expectRefusal("IO_ERROR", "fb://data/file");
+      toFullDevice(node, "cp", "fb://data/file", "-").expectRefusal("IO_ERROR", "fb://data/file");
+      toFullDevice(node, "ls", "data/").expectRefusal("standard output could not be written");
+    }
+  }
+
+  /** A command whose standard output is on a device without room. */
+  private CommandRun toFullDevice(OneNode node, String... words)
+      throws IOException, InterruptedException {
+    var all = new ArrayList<>(List.of(words));
+    all.addAll(List.of("--config", node.config().toString()));
+    return CommandRun.of(temp, List.of("sh", "-c", "exec \"$0\" \"$@\" > /dev/full"), all);
+  }
+
+  @Test
   void bucketsAreMadeChangedListedAndDeletedAlsoRightAfterTheirLastObject() throws Exception {
     try (OneNode node = node("flushDelay: 0s").start()) {
       JsonNode made =

@@ -175,6 +175,33 @@ final class ServeTest {
     server.awaitBanner();
   }
 
+  @Test
+  void aControlPlaneThatIsNotMountedIsRefusedAndNothingIsLost() throws Exception {
+    Path file = temp.resolve("file");
+    Files.writeString(file, "kept");
+    command("bucket", "create", "held");
+    command("cp", "-q", file.toString(), "fb://held/object");
+    server.end();
+    Path meta = Path.of(data(), "meta");
+    Path aside = temp.resolve("aside");
+    Files.move(meta, aside);
+    List<String> arguments = List.of("serve", "--data", data(), "--s3", "127.0.0.1:0");
+    for (String start : List.of("first", "second")) {
+      Process refused =
+          new ProcessBuilder(ServerProcess.forebay(arguments)).redirectErrorStream(true).start();
+      String said = output(refused);
+      assertThat(refused.waitFor()).as("%s: %s", start, said).isNotZero();
+      assertThat(said)
+          .contains("CONFIGURATION", Path.of(data(), "disk0").toString(), meta.toString());
+    }
+    ServerProcess.wipe(meta);
+    Files.move(aside, meta);
+    server = new ServerProcess("node", temp.resolve("log"), List.of(), arguments);
+    server.start();
+    server.awaitBanner();
+    assertThat(command("cat", "fb://held/object")).isEqualTo("kept");
+  }
+
   private String data() {
     return temp.resolve("data").toString();
   }

@@ -178,7 +178,8 @@ final class LogTail {
             + sign
             + "), and may have been acknowledged, so it is not cut off: bring the file back; or,"
             + " when a majority of the other voters runs, move this voter's directory away, and it"
-            + " is filled by them");
+            + " is filled by them; until it has caught up, end no other voter, for this one votes"
+            + " before it knows what was acknowledged");
   }
 
   /** A whole entry with a later index than the torn one's, if one begins here. */

@@ -21,6 +21,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.apache.ratis.io.MD5Hash;
 import org.apache.ratis.proto.RaftProtos.LogEntryProto;
+import org.apache.ratis.proto.RaftProtos.RoleInfoProto;
 import org.apache.ratis.protocol.Message;
 import org.apache.ratis.protocol.RaftGroupId;
 import org.apache.ratis.server.RaftServer;
@@ -129,7 +130,19 @@ final class RaftMachine extends BaseStateMachine {
     abandonDump(); // what the leader has sent is newer
     storage.loadLatestSnapshot();
     storage.added = true; // the leader's
-    load();
+    try {
+      load();
+    } catch (IOException failure) {
+      throw stopping(
+          new ForebayException(
+              ErrorCode.IO_ERROR,
+              "a snapshot of the control plane cannot be taken up: "
+                  + failure
+                  + "; look at the disk of 'meta', and start again",
+              failure));
+    } catch (RuntimeException failure) {
+      throw stopping(failure);
+    }
     if (getLifeCycleState() == LifeCycle.State.PAUSED) {
       getLifeCycle().transition(LifeCycle.State.STARTING);
       getLifeCycle().transition(LifeCycle.State.RUNNING);
@@ -179,6 +192,14 @@ final class RaftMachine extends BaseStateMachine {
 
   @Override
   public long takeSnapshot() throws IOException {
+    try {
+      return snapshot();
+    } catch (RuntimeException failure) {
+      throw stopping(failure);
+    }
+  }
+
+  private long snapshot() throws IOException {
     TermIndex position = getLastAppliedTermIndex();
     if (position == null || position.getIndex() < mapIndex) {
       // The map is ahead of what Ratis has given again: a dump would hold more than its name says.
@@ -363,6 +384,8 @@ final class RaftMachine extends BaseStateMachine {
       map.write(batch, Optional.of(new RocksSortedMap.Applied(entry.getTerm(), entry.getIndex())));
     } catch (RuntimeException failure) {
       throw stopping(failure);
+    } catch (Error failure) {
+      throw stopping(failure);
     }
     mapIndex = entry.getIndex();
     sinceSnapshot++;
@@ -381,6 +404,8 @@ final class RaftMachine extends BaseStateMachine {
           batch);
     } catch (RuntimeException failure) {
       throw stopping(failure);
+    } catch (Error failure) {
+      throw stopping(failure);
     }
   }
 
@@ -393,6 +418,19 @@ final class RaftMachine extends BaseStateMachine {
                 ErrorCode.IO_ERROR, "the control plane's log cannot be written: " + cause, cause));
   }
 
+  /** A log that closes by itself, for the other voters told it to: nobody would say so. */
+  @Override
+  public void notifyServerShutdown(RoleInfoProto role, boolean allServer) {
+    if (!allServer) {
+      RuntimeException _ =
+          stopping(
+              new ForebayException(
+                  ErrorCode.CONFIGURATION,
+                  "the running voters do not count this node among them; name the voters in"
+                      + " 'voters' as at the cluster's first start, and start again"));
+    }
+  }
+
   /** The voter closes: what fails from here on is no news. */
   void ends() {
     ending = true;
@@ -403,6 +441,17 @@ final class RaftMachine extends BaseStateMachine {
     if (!ending) {
       Thread _ = env.spawn("voter that cannot go on", () -> rethrow(failure));
     }
+    return failure;
+  }
+
+  /** A lack of memory, say: it leaves this map behind the others' as any failure does. */
+  private Error stopping(Error failure) {
+    RuntimeException _ =
+        stopping(
+            new ForebayException(
+                ErrorCode.INTERNAL,
+                "an entry of the control plane's log could not be applied: " + failure,
+                failure));
     return failure;
   }
 

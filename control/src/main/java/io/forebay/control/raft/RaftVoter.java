@@ -135,6 +135,8 @@ public final class RaftVoter implements AutoCloseable {
     try {
       Files.createDirectories(raft);
       VoterFormat.require(directory);
+      List<String> names = peers.stream().map(peer -> peer.getId().toString()).toList();
+      FirstVoters.require(directory, names);
       for (Log log : wanted) {
         var map = new RocksSortedMap(directory.resolve("state-" + log.name()));
         byGroup.put(
@@ -166,7 +168,8 @@ public final class RaftVoter implements AutoCloseable {
                   + " is gone: bring the log back; or, when a majority of the other voters runs,"
                   + " move "
                   + directory
-                  + " away, and this voter is filled by them");
+                  + " away, and this voter is filled by them; until it has caught up, end no"
+                  + " other voter, for this one votes before it knows what was acknowledged");
         }
       }
       server =
@@ -199,6 +202,7 @@ public final class RaftVoter implements AutoCloseable {
                   client, self, calls.incrementAndGet(), RaftGroup.valueOf(id, peers)));
         }
       }
+      FirstVoters.keep(directory, names);
     } catch (ForebayException failure) {
       closeMaps();
       throw failure;

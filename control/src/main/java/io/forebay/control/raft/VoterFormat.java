@@ -5,8 +5,6 @@ import io.forebay.core.error.ForebayException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 
 /**
  * The format of a voter's directory, a number in the file {@code voter.format}: a program that does
@@ -27,16 +25,7 @@ final class VoterFormat {
   static void require(Path directory) throws IOException {
     Path file = directory.resolve(FILE);
     if (!Files.exists(file)) {
-      Path part = directory.resolve(FILE + ".part");
-      Files.writeString(
-          part,
-          FORMAT + "\n",
-          StandardOpenOption.CREATE,
-          StandardOpenOption.WRITE,
-          StandardOpenOption.TRUNCATE_EXISTING,
-          StandardOpenOption.SYNC);
-      Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
-      Fsync.nameOf(file);
+      Fsync.write(file, FORMAT + "\n");
       return;
     }
     String found = Files.readString(file).strip();

@@ -14,6 +14,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
@@ -50,6 +52,28 @@ class OneVoterTest extends RaftContract {
         .hasMessageContaining("another cluster");
     start(node);
     assertThat(Ledger.number(client().query(new byte[0], PATIENCE_NANOS))).isEqualTo(1);
+  }
+
+  @Test
+  void refusesOtherVotersThanItBeganWith() throws IOException {
+    NodeId node = nodes().getFirst();
+    client().submit("ours".getBytes(UTF_8), PATIENCE_NANOS);
+    stop(node);
+    List<String> free = RaftContract.free(3);
+    Map<NodeId, String> more =
+        Map.of(node, free.get(0), new NodeId("n2"), free.get(1), new NodeId("n3"), free.get(2));
+    Path names = directory.resolve(node.name()).resolve(FirstVoters.FILE);
+    assertThat(names).hasContent("n1");
+    assertThatThrownBy(() -> start(node, "c1", more))
+        .isInstanceOfSatisfying(
+            ForebayException.class,
+            refused -> assertThat(refused.code()).isEqualTo(ErrorCode.CONFIGURATION))
+        .hasMessageContaining("here n1 (")
+        .hasMessageContaining("in the configuration n1, n2, n3");
+    Files.delete(names); // as before there was such a file
+    start(node);
+    assertThat(Ledger.number(client().query(new byte[0], PATIENCE_NANOS))).isEqualTo(1);
+    assertThat(names).hasContent("n1");
   }
 
   @Test

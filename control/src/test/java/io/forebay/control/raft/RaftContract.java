@@ -64,12 +64,16 @@ abstract class RaftContract extends ConsensusContract {
   }
 
   final void start(NodeId node, String clusterId) {
+    start(node, clusterId, addresses);
+  }
+
+  final void start(NodeId node, String clusterId, Map<NodeId, String> named) {
     var voter =
         new RaftVoter(
             env,
             clusterId,
             node,
-            addresses,
+            named,
             directory.resolve(node.name()),
             List.of(new RaftVoter.Log(LOG, machine)),
             retention);
