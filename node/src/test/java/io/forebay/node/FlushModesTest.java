@@ -204,6 +204,20 @@ class FlushModesTest {
     assertThat(stored("now/tmp/a")).isEmpty();
   }
 
+  /** A prefix is renamed with one mode for all of it. */
+  @Test
+  void aPrefixIsNotRenamedOverOneThatHasAModeOfItsOwn() {
+    create(FlushMode.CACHE_ONLY, new Bucket.PrefixMode("runs/final/", FlushMode.THROUGH));
+    write("new/final/x", 5);
+    assertThatThrownBy(() -> files().rename(bucket, "new/", "runs/"))
+        .isInstanceOfSatisfying(
+            ForebayException.class,
+            failure -> assertThat(failure.code()).isEqualTo(ErrorCode.NOT_IMPLEMENTED))
+        .hasMessageContaining("runs/final/");
+    files().rename(bucket, "new/final/x", "runs/final/x");
+    assertThat(stored("runs/final/x")).contains(bytes(5));
+  }
+
   @Test
   void aConflictIsToldAndEndsWithKeepOrTake() {
     create(FlushMode.THROUGH);

@@ -744,6 +744,10 @@ public final class DirStore implements ObjectStore {
   /** Returns how many parts were joined; under the key's lock. */
   private static int join(Path directory) throws IOException {
     var ends = Joined.read(directory).ends();
+    if (part(directory, ends.size() + 1).isEmpty()) {
+      // A part that comes once more, late, must not touch what is being committed.
+      return 0;
+    }
     long length = new Joined(ends).length();
     List<Path> done = new ArrayList<>();
     try (FileChannel out =

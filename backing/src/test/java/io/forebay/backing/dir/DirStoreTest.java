@@ -116,6 +116,24 @@ final class DirStoreTest extends ObjectStoreContract {
     }
   }
 
+  /** A part that a holder sends late, when the commit has begun to write behind the joined ones. */
+  @Test
+  void aPartThatComesOnceMoreDoesNotTouchWhatIsJoined() throws IOException {
+    try (ObjectStore store = open()) {
+      String upload = store.begin("key", "1-1", ANY);
+      store.stage("key", upload, 1, List.of(new Synthetic(1, 0, 5_000)));
+      store.stage("key", upload, 2, List.of(new Synthetic(1, 5_000, 5_000)));
+      Path joined;
+      try (var all = Files.walk(above)) {
+        joined = all.filter(file -> file.endsWith("joined")).findFirst().orElseThrow();
+      }
+      assertThat(joined).hasSize(10_000);
+      Files.writeString(joined, "a trailer", StandardOpenOption.APPEND);
+      store.stage("key", upload, 2, List.of(new Synthetic(1, 5_000, 5_000)));
+      assertThat(joined).hasSize(10_009);
+    }
+  }
+
   /** Two deletions at once: the second's directory goes with the first, after its file did. */
   @Test
   void aDeletionWhoseDirectoryGoesMeanwhileIsDone() {

@@ -134,6 +134,25 @@ class FlushRulesTest {
     flushed(world, "a");
   }
 
+  /** S3 refuses more than 2 KiB of names and values for good, ours among them. */
+  @Test
+  void metadataThatLeaveNoRoomForOursStayInTheNamespace() {
+    FlushWorld world = world();
+    var user = Map.of("a", "x".repeat(1_000), "b", " " + "y".repeat(900), "c", "short");
+    world.publish("a", ONE, new ObjectMetadata("", Map.of(), user));
+    world.lookForOne(0).finish();
+    flushed(world, "a");
+    Map<String, String> sent = world.stored("a").orElseThrow().metadata();
+    assertThat(sent).containsEntry("a", "x".repeat(1_000)).containsEntry("c", "short");
+    assertThat(sent).doesNotContainKey("b").hasSize(6);
+    assertThat(
+            sent.entrySet().stream()
+                .mapToInt(each -> each.getKey().length() + each.getValue().length())
+                .sum())
+        .isLessThanOrEqualTo(2_048);
+    assertThat(world.stat("a").orElseThrow().metadata().user()).isEqualTo(user);
+  }
+
   @Test
   void f3_OurOwnWriteIsNotReportedAsForeign() {
     FlushWorld world = world();

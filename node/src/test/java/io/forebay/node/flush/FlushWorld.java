@@ -413,6 +413,10 @@ final class FlushWorld {
   }
 
   Generation publish(String key, byte[] body) {
+    return publish(key, body, ObjectMetadata.NONE);
+  }
+
+  Generation publish(String key, byte[] body, ObjectMetadata metadata) {
     tell("publish " + key);
     NamespaceResult result =
         apply(
@@ -424,7 +428,7 @@ final class FlushWorld {
                 body.length,
                 Optional.empty(),
                 7,
-                ObjectMetadata.NONE,
+                metadata,
                 write(body),
                 Preconditions.NONE,
                 BACK));
