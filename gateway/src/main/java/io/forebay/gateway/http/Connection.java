@@ -7,6 +7,7 @@ import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.channel.socket.DuplexChannel;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
@@ -79,6 +80,9 @@ final class Connection extends ChannelInboundHandlerAdapter {
   private boolean early; // a part of the next head has come while a request is under way
   private long headBeganNanos;
   private @Nullable ScheduledFuture<?> watch;
+  private long leftBytes; // of an answer that is handed over, when that last changed
+  private long leftSinceNanos;
+  private volatile boolean handedOver;
   private volatile boolean closeAfterAnswer;
   private volatile long silentSinceNanos = SPEAKS;
   private volatile boolean givesWay;
@@ -94,7 +98,8 @@ final class Connection extends ChannelInboundHandlerAdapter {
   public void channelActive(ChannelHandlerContext ctx) {
     context = ctx;
     beginsToWait();
-    long period = Math.max(Math.min(config.idleNanos(), config.headNanos()) / 8, 1_000_000);
+    long shortest = Math.min(config.stallNanos(), Math.min(config.idleNanos(), config.headNanos()));
+    long period = Math.max(shortest / 8, 1_000_000);
     watch =
         ctx.executor()
             .scheduleWithFixedDelay(this::closeIfIdle, period, period, TimeUnit.NANOSECONDS);
@@ -233,18 +238,27 @@ final class Connection extends ChannelInboundHandlerAdapter {
               : HttpHandler.Refusal.MALFORMED);
       return;
     }
+    ChannelHandlerContext ctx = live();
+    long length = HttpUtil.getContentLength(request, -1L);
+    boolean chunked = HttpUtil.isTransferEncodingChunked(request);
+    boolean hasBody = chunked || length > 0;
+    var queue =
+        new BodyQueue(env, config.stallNanos(), () -> ctx.executor().execute(this::readIfWanted));
     if (!server.admit()) {
+      if (hasBody) {
+        // A client reads the refusal only if it can send what it has begun to send.
+        queue.discard();
+        body = queue;
+      }
       refuse(HttpHandler.Refusal.BUSY);
       return;
     }
-    ChannelHandlerContext ctx = live();
     var headers = new ArrayList<Header>(request.headers().size());
     request
         .headers()
         .iteratorAsString()
         .forEachRemaining(entry ->
             headers.add(new Header(entry.getKey().toLowerCase(Locale.ROOT), entry.getValue())));
-    long length = HttpUtil.getContentLength(request, -1L);
     InetAddress peer =
         ctx.channel().remoteAddress() instanceof InetSocketAddress address
             ? address.getAddress()
@@ -255,12 +269,9 @@ final class Connection extends ChannelInboundHandlerAdapter {
             request.uri(),
             new Headers(headers),
             length < 0 ? OptionalLong.empty() : OptionalLong.of(length),
-            HttpUtil.isTransferEncodingChunked(request),
+            chunked,
             config.tls().isPresent(),
             peer);
-    var queue =
-        new BodyQueue(env, config.stallNanos(), () -> ctx.executor().execute(this::readIfWanted));
-    boolean hasBody = head.chunked() || length > 0;
     var exchange =
         new HttpExchange(
             env,
@@ -275,6 +286,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
     current = exchange;
     body = queue;
     answerSent = false;
+    handedOver = false;
     closeAfterAnswer = false;
     unstarted = exchange;
   }
@@ -327,6 +339,11 @@ final class Connection extends ChannelInboundHandlerAdapter {
   /** The connection is to be closed once the present answer is out. Any thread. */
   void closeAfterAnswer() {
     closeAfterAnswer = true;
+  }
+
+  /** All of the answer is on its way; its handler does not wait for the client any more. */
+  void handedOver() {
+    handedOver = true;
   }
 
   /** All of the answer is with the kernel, or the channel is closed. Event loop. */
@@ -450,9 +467,29 @@ final class Connection extends ChannelInboundHandlerAdapter {
     boolean dripping =
         current == null && headBegan && env.nanoTime() - headBeganNanos > config.headNanos();
     boolean discarding = answerSent && phaseNanos > MAX_DISCARD_NANOS;
-    if (idle || dripping || discarding) {
+    if (idle || dripping || discarding || stalls()) {
       live().close();
     }
+  }
+
+  /**
+   * Whether the client has taken nothing for too long of an answer that is all handed over. Until
+   * it is, its handler looks after that.
+   */
+  private boolean stalls() {
+    ChannelOutboundBuffer out = live().channel().unsafe().outboundBuffer();
+    // A piece that is half sent counts there as a whole.
+    long left =
+        current == null || answerSent || !handedOver || out == null
+            ? 0
+            : out.totalPendingWriteBytes() - out.currentProgress();
+    long now = env.nanoTime();
+    if (left == 0 || left != leftBytes) {
+      leftBytes = left;
+      leftSinceNanos = now;
+      return false;
+    }
+    return now - leftSinceNanos > config.stallNanos();
   }
 
   private ChannelHandlerContext live() {

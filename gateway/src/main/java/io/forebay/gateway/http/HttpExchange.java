@@ -337,6 +337,7 @@ public final class HttpExchange {
     if (!keepAlive) {
       connection.closeAfterAnswer();
     }
+    connection.handedOver();
     sent.addListener(done -> connection.answerSent(this));
   }
 

@@ -262,11 +262,14 @@ final class BucketCalls {
       Optional<String> etag = object.text("ETag").map(Conditions::etag);
       if (!version.equals("null")) {
         results.add(
-            new DeleteResult(
+            refused(key, ErrorCode.INVALID_ARGUMENT, "the only version of an object is 'null'"));
+      } else if (object.text("Size").isPresent() || object.text("LastModifiedTime").isPresent()) {
+        results.add(
+            refused(
                 key,
-                Optional.of(
-                    new ForebayException(
-                        ErrorCode.INVALID_ARGUMENT, "the only version of an object is 'null'"))));
+                ErrorCode.NOT_IMPLEMENTED,
+                "a delete on condition of Size or LastModifiedTime is not implemented; name the"
+                    + " ETag"));
       } else if (etag.isPresent()) {
         results.add(deleteIf(call.request().bucket(), key, etag.get()));
       } else {
@@ -291,6 +294,10 @@ final class BucketCalls {
       }
     }
     call.answer(200, xml);
+  }
+
+  private static DeleteResult refused(String key, ErrorCode code, String why) {
+    return new DeleteResult(key, Optional.of(new ForebayException(code, why)));
   }
 
   private DeleteResult deleteIf(String bucket, String key, String etag) {

@@ -9,7 +9,9 @@ import java.util.regex.Pattern;
 
 /** Ranges as the header Range says them (RFC 9110, 14.1.2). */
 final class ByteRanges {
-  private static final Pattern FORM = Pattern.compile("bytes=(\\d{0,18})-(\\d{0,18})");
+  private static final Pattern FORM = Pattern.compile("bytes=(\\d*)-(\\d*)");
+  // Of a number that is surely a long, and more than any object has.
+  private static final int MAX_DIGITS = 18;
 
   private ByteRanges() {}
 
@@ -28,12 +30,12 @@ final class ByteRanges {
     long first;
     long last = lengthBytes - 1;
     if (form.group(1).isEmpty()) {
-      long suffix = Math.min(Long.parseLong(form.group(2)), lengthBytes);
+      long suffix = Math.min(number(form.group(2)), lengthBytes);
       first = lengthBytes - suffix;
     } else {
-      first = Long.parseLong(form.group(1));
+      first = number(form.group(1));
       if (!form.group(2).isEmpty()) {
-        long named = Long.parseLong(form.group(2));
+        long named = number(form.group(2));
         if (named < first) {
           return Optional.empty();
         }
@@ -45,5 +47,11 @@ final class ByteRanges {
           ErrorCode.RANGE_NOT_SATISFIABLE, "The requested range is not satisfiable");
     }
     return Optional.of(new ByteRange(first, last - first + 1));
+  }
+
+  /** Digits as a number. Clients name the greatest ones there are when they mean the end. */
+  private static long number(String digits) {
+    String bare = digits.replaceFirst("^0+(?=.)", "");
+    return bare.length() > MAX_DIGITS ? Long.MAX_VALUE : Long.parseLong(bare);
   }
 }

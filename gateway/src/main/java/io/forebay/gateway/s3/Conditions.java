@@ -18,10 +18,11 @@ final class Conditions {
    * The conditions of a read.
    *
    * @param prefix of the headers' names: empty, or x-amz-copy-source-
+   * @throws S3Refusal when an If-Match names nothing
    */
   static ReadConditions read(S3Request request, String prefix) {
     return new ReadConditions(
-        etags(request.header(prefix + "if-match")),
+        named(request, prefix + "if-match"),
         etags(request.header(prefix + "if-none-match")),
         date(request.header(prefix + "if-modified-since")),
         date(request.header(prefix + "if-unmodified-since")));
@@ -30,20 +31,22 @@ final class Conditions {
   /**
    * The conditions of a write.
    *
-   * @throws S3Refusal when S3 knows no such condition
+   * @throws S3Refusal when S3 knows no such condition, or one names nothing
    */
   static WriteConditions write(S3Request request) {
-    Optional<String> absent = request.header("if-none-match").map(String::strip);
-    if (absent.isPresent() && !absent.get().equals("*")) {
+    List<String> unless = named(request, "if-none-match");
+    boolean absent =
+        request.header("if-none-match").map(String::strip).filter("*"::equals).isPresent();
+    if (!unless.isEmpty() && !absent) {
       throw new S3Refusal(
           S3Code.NOT_IMPLEMENTED, "If-None-Match of a write takes only *, not an ETag");
     }
-    List<String> match = etags(request.header("if-match"));
-    if (match.size() > 1 || (absent.isPresent() && !match.isEmpty())) {
+    List<String> match = named(request, "if-match");
+    if (match.size() > 1 || (absent && !match.isEmpty())) {
       throw new S3Refusal(
           S3Code.INVALID_REQUEST, "a write takes one If-Match with one ETag, or If-None-Match: *");
     }
-    return new WriteConditions(match.stream().findFirst(), absent.isPresent());
+    return new WriteConditions(match.stream().findFirst(), absent);
   }
 
   /** An ETag without quotes, and without the mark of a weak one. */
@@ -55,6 +58,16 @@ final class Conditions {
     return bare.length() >= 2 && bare.startsWith("\"") && bare.endsWith("\"")
         ? bare.substring(1, bare.length() - 1)
         : bare;
+  }
+
+  /** The ETags of a header, at least one where there is the header: none would let all pass. */
+  private static List<String> named(S3Request request, String header) {
+    List<String> etags = etags(request.header(header));
+    if (etags.isEmpty() && request.header(header).isPresent()) {
+      throw new S3Refusal(
+          S3Code.INVALID_ARGUMENT, header + " names no ETag: name one, or leave the header out");
+    }
+    return etags;
   }
 
   private static List<String> etags(Optional<String> header) {

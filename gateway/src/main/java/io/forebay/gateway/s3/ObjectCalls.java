@@ -312,6 +312,7 @@ final class ObjectCalls {
 
   void delete(S3Call call) {
     S3Request request = call.request();
+    ObjectHeaders.refuseUnknownWishes(request);
     var _ = files.delete(request.bucket(), request.key(), Conditions.write(request));
     call.empty(204);
   }

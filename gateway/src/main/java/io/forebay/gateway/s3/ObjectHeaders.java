@@ -30,6 +30,7 @@ final class ObjectHeaders {
           "x-amz-copy-source-server-side-encryption",
           "x-amz-object-lock-",
           "x-amz-grant-",
+          "x-amz-if-match-",
           "x-amz-website-redirect-location",
           "x-amz-write-offset-bytes");
 

@@ -97,6 +97,7 @@ final class UploadChecksums {
       }
     }
     Optional<Kind> kind = kind(request, begun);
+    refuseOthers(request, kind.map(Kind::header));
     if (kind.isEmpty()) {
       return Map.of();
     }
@@ -130,6 +131,21 @@ final class UploadChecksums {
           ErrorCode.CHECKSUM_MISMATCH, "the object does not have the checksum of " + header);
     }
     return Map.of(header, value, Checksum.TYPE, kind.get().type);
+  }
+
+  /** Refuses what a client announces and nobody would compare: it relies on that. */
+  private static void refuseOthers(S3Request request, Optional<String> compared) {
+    for (String header : Checksum.HEADERS) {
+      if (request.header(header).isPresent() && !compared.equals(Optional.of(header))) {
+        throw new S3Refusal(
+            S3Code.INVALID_REQUEST,
+            header
+                + " cannot be checked: "
+                + compared
+                    .map(other -> "the checksum of this upload is " + Checksum.algorithm(other))
+                    .orElse("the upload was begun without " + Checksum.ALGORITHM));
+      }
+    }
   }
 
   /** Reads all parts of the upload; returns the headers that it was begun with. */

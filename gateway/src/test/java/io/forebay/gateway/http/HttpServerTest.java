@@ -135,6 +135,22 @@ final class HttpServerTest {
   }
 
   @Test
+  void aClientThatTakesNothingOfAnAnswerThatIsHandedOverIsCutOff() throws Exception {
+    start(
+        config(8, 60 * SECOND, SECOND / 5),
+        exchange -> exchange.answer(new Answer(200, List.of(), new byte[16 << 20])));
+    try (Socket socket = connect()) {
+      socket.setReceiveBufferSize(64 << 10);
+      write(socket, "GET / HTTP/1.1\r\n\r\n");
+      assertThat((char) socket.getInputStream().read()).isEqualTo('H');
+      for (int waits = 0; server.connections() > 0 && waits < 1_500; waits++) {
+        LockSupport.parkNanos(SECOND / 50);
+      }
+      assertThat(server.connections()).isZero();
+    }
+  }
+
+  @Test
   void anUnreadBodyIsDiscardedAndTheConnectionKept() throws Exception {
     start(exchange -> exchange.answer(text(exchange.head().target())));
     try (Socket socket = connect()) {
@@ -292,6 +308,34 @@ final class HttpServerTest {
       entered.await();
       write(second, "GET / HTTP/1.1\r\n\r\n");
       assertThat(response(second)).startsWith("HTTP/1.1 503");
+      leave.complete(null);
+      assertThat(response(first)).endsWith("first");
+    }
+  }
+
+  @Test
+  void whoIsRefusedBeforeItsBodyIsSentReadsWhy() throws Exception {
+    int length = 8 << 20;
+    var entered = new Outcome<Void>(env);
+    var leave = new Outcome<Void>(env);
+    start(
+        config(1, 60 * SECOND, 60 * SECOND),
+        exchange -> {
+          entered.complete(null);
+          leave.await();
+          exchange.answer(text("first"));
+        });
+    try (Socket first = connect();
+        Socket second = connect()) {
+      write(first, "GET / HTTP/1.1\r\n\r\n");
+      entered.await();
+      write(second, "PUT / HTTP/1.1\r\nContent-Length: " + length + "\r\n\r\n");
+      var piece = new byte[1 << 20];
+      for (int sent = 0; sent < length; sent += piece.length) {
+        second.getOutputStream().write(piece);
+      }
+      assertThat(response(second)).startsWith("HTTP/1.1 503");
+      assertThat(second.getInputStream().read()).isEqualTo(-1);
       leave.complete(null);
       assertThat(response(first)).endsWith("first");
     }

@@ -216,6 +216,43 @@ final class S3BadInputTest {
     assertThat(signed("GET", "/bucket/there", "", "range", "bytes=-99").status()).isEqualTo(206);
   }
 
+  // --- conditions
+
+  @Test
+  void aConditionThatNamesNothingIsRefused() {
+    for (String header : List.of("if-match", "if-none-match")) {
+      for (String empty : List.of("", ",", ", ,")) {
+        refused("InvalidArgument", 400, signed("PUT", "/bucket/there", "x", header, empty));
+        refused("InvalidArgument", 400, signed("DELETE", "/bucket/there", "", header, empty));
+      }
+    }
+    refused("InvalidArgument", 400, signed("GET", "/bucket/there", "", "if-match", ""));
+    assertThat(signed("GET", "/bucket/there", "", "if-none-match", "").status()).isEqualTo(200);
+    refused("PreconditionFailed", 412, signed("PUT", "/bucket/there", "x", "if-match", "\"\""));
+    refused("PreconditionFailed", 412, signed("PUT", "/bucket/there", "x", "if-none-match", "*"));
+  }
+
+  @Test
+  void deletesOnConditionsThatAreNotOfferedAreRefused() {
+    for (String header : List.of("x-amz-if-match-size", "x-amz-if-match-last-modified-time")) {
+      refused("NotImplemented", 501, signed("DELETE", "/bucket/there", "", header, "3"));
+    }
+    for (String condition :
+        List.of(
+            "<Size>3</Size>",
+            "<LastModifiedTime>Sun, 06 Nov 1994 08:49:37 GMT</LastModifiedTime>",
+            "<ETag>781e5e245d69b566979b86e28d23f2c7</ETag><Size>3</Size>")) {
+      RawClient.Response answer =
+          signed(
+              "POST",
+              "/bucket?delete=",
+              "<Delete><Object><Key>there</Key>" + condition + "</Object></Delete>");
+      refused("NotImplemented", 200, answer);
+      assertThat(answer.xml("Key")).isEqualTo("there");
+      assertThat(answer.text()).doesNotContain("<Deleted>");
+    }
+  }
+
   // --- uploads
 
   @Test

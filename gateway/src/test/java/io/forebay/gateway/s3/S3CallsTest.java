@@ -317,6 +317,47 @@ final class S3CallsTest {
   }
 
   @Test
+  void aCompletionThatAnnouncesWhatIsNotComparedIsRefused() {
+    byte[] one = random(1000, 5);
+    String none = upload("none");
+    RawClient.Response first =
+        part("none", none, 1, one, "x-amz-checksum-crc32", sum("crc32", one));
+    List<String> named = List.of(named(1, first, ""));
+    refused(
+        "InvalidRequest",
+        400,
+        complete("none", none, named, "x-amz-checksum-sha256", sum("sha256", one)));
+    refused(
+        "InvalidRequest",
+        400,
+        complete(
+            "none",
+            none,
+            named,
+            "x-amz-checksum-crc32",
+            sum("crc32", one),
+            "x-amz-checksum-crc32c",
+            sum("crc32c", one)));
+    RawClient.Response done =
+        complete("none", none, named, "x-amz-checksum-crc32", sum("crc32", one));
+    assertThat(done.xml("ChecksumCRC32")).as(done.text()).isEqualTo(sum("crc32", one));
+    String begun = upload("begun", "x-amz-checksum-algorithm", "SHA256");
+    RawClient.Response only =
+        part("begun", begun, 1, one, "x-amz-checksum-sha256", sum("sha256", one));
+    refused(
+        "InvalidRequest",
+        400,
+        complete(
+            "begun",
+            begun,
+            List.of(named(1, only, "")),
+            "x-amz-checksum-crc32",
+            sum("crc32", random(1000, 6))));
+    assertThat(client.send("HEAD", "/bucket/begun").status()).isEqualTo(404);
+    assertThat(complete("begun", begun, List.of(named(1, only, ""))).status()).isEqualTo(200);
+  }
+
+  @Test
   void crcsOfAConcatenationFollowFromThoseOfItsParts() {
     var random = new Random(9);
     for (CrcCombiner combiner : CrcCombiner.values()) {

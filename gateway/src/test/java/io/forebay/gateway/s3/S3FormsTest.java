@@ -56,10 +56,17 @@ final class S3FormsTest {
     assertThat(range("bytes=3-99", 10)).contains(new ByteRange(3, 7));
     assertThat(range("bytes=-3", 10)).contains(new ByteRange(7, 3));
     assertThat(range("bytes=-99", 10)).contains(new ByteRange(0, 10));
+    // "To the end", as clients say it whose numbers are longs.
+    for (String end : List.of("9223372036854775806", "18446744073709551615", "0".repeat(30) + 99)) {
+      assertThat(range("bytes=3-" + end, 10)).as(end).contains(new ByteRange(3, 7));
+      assertThat(range("bytes=-" + end, 10)).as(end).contains(new ByteRange(0, 10));
+    }
+    assertThat(range("bytes=" + "0".repeat(20) + "-0", 10)).contains(new ByteRange(0, 1));
     for (String ignored : List.of("bytes=5-3", "bytes=0-1,3-4", "lines=1-2", "bytes=-", "x")) {
       assertThat(range(ignored, 10)).as(ignored).isEmpty();
     }
-    for (String beyond : List.of("bytes=10-", "bytes=10-11", "bytes=-0")) {
+    for (String beyond :
+        List.of("bytes=10-", "bytes=10-11", "bytes=-0", "bytes=9223372036854775807-")) {
       SignatureV4Test.refused(ErrorCode.RANGE_NOT_SATISFIABLE, () -> range(beyond, 10));
     }
     SignatureV4Test.refused(ErrorCode.RANGE_NOT_SATISFIABLE, () -> range("bytes=0-", 0));

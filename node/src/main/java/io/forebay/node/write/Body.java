@@ -38,7 +38,8 @@ public final class Body implements AutoCloseable {
   private static final int CHUNKS_UNDER_WAY = 6;
   // Who waits for memory looks so often whether chunks wait for room.
   private static final long GATE_NANOS = 1_000_000_000L;
-  // How often, before it is refused: others' clients may take hours over their chunks.
+  // How often, while nobody is given any, before it is refused: those who have it all may have
+  // clients that take hours over their chunks.
   private static final int GATES = 30;
   private static final RecordCodec<Manifest.Extents> LISTS = RecordCodec.of(Manifest.Extents.class);
 
@@ -206,14 +207,19 @@ public final class Body implements AutoCloseable {
    * could give back: its own chunks are settled first. So bodies cannot wait for each other in a
    * circle.
    *
-   * @throws ForebayException BUSY when others keep the memory for too long
+   * @throws ForebayException BUSY when others keep all the memory for too long, and nobody goes on
    */
   private int reserve() {
     long left = expectedLengthBytes.isEmpty() ? 0 : expectedLengthBytes.getAsLong() - lengthBytes;
     int length = left <= 0 ? bucket.chunkBytes() : (int) Math.min(bucket.chunkBytes(), left);
     int gates = 0;
+    long grants = memory.grants();
     while (true) {
       if (underWay.isEmpty()) {
+        if (memory.grants() != grants) {
+          grants = memory.grants();
+          gates = 0;
+        }
         if (gates++ == GATES) {
           throw new ForebayException(
               ErrorCode.BUSY,

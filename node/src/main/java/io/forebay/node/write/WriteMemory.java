@@ -27,6 +27,7 @@ public final class WriteMemory {
   private final Map<Family, Long> heldBytes = new TreeMap<>();
   private final Map<Family, Integer> waiting = new TreeMap<>();
   private long freeBytes;
+  private long grants;
   private Outcome<Boolean> released;
   private long countedVersion = -1;
   private long ofOneBytes;
@@ -55,6 +56,16 @@ public final class WriteMemory {
     }
   }
 
+  /** How often anybody was given some: whoever waits sees by it whether others go on. */
+  long grants() {
+    lock.lock();
+    try {
+      return grants;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /**
    * Takes bytes if they are free now, and nobody of the family waits for some; more than there are
    * count as all.
@@ -77,6 +88,7 @@ public final class WriteMemory {
     }
     freeBytes -= wanted;
     heldBytes.put(family, held + wanted);
+    grants++;
     return true;
   }
 
