@@ -1,0 +1,270 @@
+package io.forebay.node.life;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.forebay.core.cluster.Bucket;
+import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterImage;
+import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.cluster.Durability;
+import io.forebay.core.cluster.Family;
+import io.forebay.core.cluster.FlushMode;
+import io.forebay.core.cluster.NodeRecord;
+import io.forebay.core.env.Env;
+import io.forebay.core.env.Outcome;
+import io.forebay.core.error.ErrorCode;
+import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.BucketId;
+import io.forebay.core.id.Incarnation;
+import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
+import io.forebay.core.log.Consensus;
+import io.forebay.core.log.ControlPlane;
+import io.forebay.core.log.Leadership;
+import io.forebay.core.log.LogService;
+import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.namespace.NamespaceCommand;
+import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.namespace.NamespaceResult;
+import io.forebay.core.net.ControlMessage;
+import io.forebay.core.rule.Level;
+import io.forebay.core.sorted.Batch;
+import io.forebay.core.sorted.MemorySortedMap;
+import io.forebay.core.sorted.SortedMap;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.function.Consumer;
+import java.util.random.RandomGenerator;
+import org.junit.jupiter.api.Test;
+
+/** The leader's loop, look by look. */
+final class CoordinatorTest {
+  private static final long MILLI = 1_000_000L;
+  private static final NodeId SELF = new NodeId("a");
+
+  private final Looks env = new Looks();
+  private final ClusterLog state = new ClusterLog(env);
+  private final SortedMap map = new MemorySortedMap();
+  private final List<ClusterCommand> here = new ArrayList<>();
+  private final List<ClusterCommand> anywhere = new ArrayList<>();
+  private final Coordinator coordinator =
+      new Coordinator(env, new LogService(env, new Leads(), state), state, new Plane(), 120_000);
+  private long index;
+
+  private void log(ClusterCommand command) {
+    var batch = new Batch();
+    try (SortedMap.View view = map.view()) {
+      ClusterResult result =
+          ClusterLog.decodeResult(
+              state.apply(++index, 1, Level.NEWEST, ClusterLog.encode(command), view, batch));
+      assertThat(result).isInstanceOf(ClusterResult.Done.class);
+    }
+    map.write(batch);
+  }
+
+  private void registers(String node, long... volumes) {
+    var announced = new ArrayList<ClusterCommand.RegisterNode.Announced>();
+    for (long volume : volumes) {
+      announced.add(
+          new ClusterCommand.RegisterNode.Announced(
+              new VolumeId(volume), new Incarnation(volume, 1), 1L << 30));
+    }
+    log(new ClusterCommand.RegisterNode(new NodeId(node), node + ":1", "", announced));
+  }
+
+  /** Heartbeats of all nodes but these. */
+  private void beats(String... but) {
+    for (NodeRecord node : state.image().nodes()) {
+      if (!List.of(but).contains(node.id().toString())) {
+        var _ =
+            coordinator.heartbeat(
+                new ControlMessage.Heartbeat(node.id(), node.registration(), -1, List.of()));
+      }
+    }
+  }
+
+  /** Looks so often, with something that happens before each. */
+  private void looks(int count, Runnable before) {
+    env.left = count;
+    env.meanwhile = before;
+    assertThatThrownBy(coordinator::run)
+        .isInstanceOfSatisfying(
+            ForebayException.class,
+            end -> assertThat(end.code()).isEqualTo(ErrorCode.CANCELLED));
+  }
+
+  private static List<NodeId> expelled(List<ClusterCommand> commands) {
+    return commands.stream()
+        .filter(ClusterCommand.ExpelNodes.class::isInstance)
+        .flatMap(command -> ((ClusterCommand.ExpelNodes) command).runs().stream())
+        .map(ClusterCommand.ExpelNodes.Run::node)
+        .distinct()
+        .toList();
+  }
+
+  /** A successor, which hears of everybody, must not do what a leader that is cut off thought of. */
+  @Test
+  void whoIsNotHeardOfIsPutOutByThisVoterAndNoOtherOne() {
+    registers("a", 1);
+    registers("b", 2);
+    looks(8, () -> beats("b"));
+    assertThat(expelled(here)).isEmpty();
+    looks(8, () -> beats("b"));
+    assertThat(expelled(here)).containsExactly(new NodeId("b"));
+    assertThat(expelled(anywhere)).isEmpty();
+  }
+
+  @Test
+  void nobodyIsPutOutForWhatWasNotHeardWhileThisProcessStood() {
+    registers("a", 1);
+    registers("b", 2);
+    looks(20, this::beats);
+    env.standsMillis = 5_000;
+    looks(1, () -> {});
+    env.standsMillis = 0;
+    looks(8, () -> {});
+    assertThat(expelled(here)).isEmpty();
+    looks(4, () -> {});
+    assertThat(expelled(here)).as("a whole lease after it").hasSize(2);
+  }
+
+  /** A dead node's disk was put into the machine of its group's other member. */
+  @Test
+  void aGroupWhoseMembersCameIntoOneDomainIsMended() {
+    registers("a", 1);
+    registers("b", 2);
+    registers("c", 3);
+    log(
+        new ClusterCommand.CreateBucket(
+            new Bucket(
+                new BucketId(0),
+                "bucket",
+                new Family(2, 1, Durability.REPLICATED),
+                "",
+                FlushMode.CACHE_ONLY,
+                List.of(),
+                1 << 20,
+                0,
+                0,
+                0)));
+    looks(25, this::beats);
+    assertThat(anywhere).noneMatch(ClusterCommand.ReplaceLost.class::isInstance);
+    NodeRecord a = state.image().node(SELF).orElseThrow();
+    log(
+        new ClusterCommand.ExpelNodes(
+            List.of(new ClusterCommand.ExpelNodes.Run(a.id(), a.registration()))));
+    registers("b", 2, 1);
+    registers("a", 4);
+    looks(25, this::beats);
+    assertThat(anywhere).anyMatch(ClusterCommand.ReplaceLost.class::isInstance);
+  }
+
+  /** Time goes by while somebody sleeps, and at once. */
+  private static final class Looks implements Env {
+    private final Random random = new Random(1);
+    private long nanos;
+    private int left;
+    private long standsMillis;
+    private Runnable meanwhile = () -> {};
+
+    @Override
+    public void sleep(long sleepNanos) {
+      if (left-- == 0) {
+        throw new ForebayException(ErrorCode.CANCELLED, "enough looks");
+      }
+      nanos += sleepNanos + standsMillis * MILLI;
+      meanwhile.run();
+    }
+
+    @Override
+    public long nanoTime() {
+      return nanos;
+    }
+
+    @Override
+    public long wallMillis() {
+      return 1_800_000_000_000L + nanos / MILLI;
+    }
+
+    @Override
+    public RandomGenerator random() {
+      return random;
+    }
+
+    @Override
+    public Thread spawn(String name, Runnable task) {
+      return new Thread(task); // the log's batcher, which has nothing to do here
+    }
+
+    @Override
+    public Timer schedule(long delayNanos, Runnable callback) {
+      return () -> {};
+    }
+  }
+
+  private final class Leads implements Consensus {
+    @Override
+    public Leadership leadership() {
+      return new Leadership(1, Optional.of(SELF), true);
+    }
+
+    @Override
+    public SortedMap map() {
+      return map;
+    }
+
+    @Override
+    public Outcome<byte[]> propose(byte[] entry) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public void confirmRead(long timeoutNanos) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  /** Notes what is asked for, and by which way. */
+  private final class Plane implements ControlPlane {
+    @Override
+    public ClusterResult clusterHere(ClusterCommand command) {
+      here.add(command);
+      return new ClusterResult.Done(0, "");
+    }
+
+    @Override
+    public ClusterResult cluster(ClusterCommand command) {
+      anywhere.add(command);
+      return new ClusterResult.Done(0, "");
+    }
+
+    @Override
+    public NamespaceResult namespace(NamespaceCommand command) {
+      return new NamespaceResult.Done();
+    }
+
+    @Override
+    public NamespaceAnswer query(NamespaceQuery query) {
+      return new NamespaceAnswer.OpenSessions(List.of());
+    }
+
+    @Override
+    public ClusterImage image() {
+      return state.image();
+    }
+
+    @Override
+    public boolean awaitVersion(long version, long timeoutNanos) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public void onImage(Consumer<ClusterImage> listener) {}
+  }
+}
