@@ -801,7 +801,7 @@ final class NamespaceRulesTest {
                       "a",
                       upload,
                       number,
-                      extents * extentBytes,
+                      (long) extents * extentBytes,
                       Optional.empty(),
                       number,
                       new Manifest.Extents(list),
