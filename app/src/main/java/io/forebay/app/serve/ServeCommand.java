@@ -105,7 +105,9 @@ public final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--segment",
       paramLabel = "SIZE",
-      description = "Size of a preallocated segment file (default: ${DEFAULT-VALUE}).")
+      description =
+          "Size of a preallocated segment file, a multiple of 4MiB from 32MiB to 1GiB (default:"
+              + " ${DEFAULT-VALUE}).")
   private String segment = "256MiB";
 
   @Option(

@@ -301,12 +301,14 @@ public final class Server implements AutoCloseable {
   private void requireOwnControlPlane() {
     for (int i = 0; i < disks.size(); i++) {
       Optional<String> bound = disks.get(i).control();
-      if (bound.isPresent()) {
+      // What holds chunks belongs to one, though an older version did not write down to which.
+      if (bound.isPresent() || disks.get(i).usage().chunks() > 0) {
         String volume =
             "the volume at "
                 + config.data().get(i)
-                + " belongs to the control plane "
-                + bound.get();
+                + bound
+                    .map(id -> " belongs to the control plane " + id)
+                    .orElse(" holds chunks that another one knows of");
         String here =
             clusterLog.map(log -> ownControlPlane(log, volume)).orElseGet(this::askedControlPlane);
         if (here.isEmpty()) {

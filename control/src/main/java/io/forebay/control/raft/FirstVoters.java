@@ -38,13 +38,14 @@ final class FirstVoters {
               + file
               + "), in the configuration "
               + String.join(", ", names)
-              + "; put them back as they were");
+              + "; put them back as they were; or, where this cluster never served, empty "
+              + directory);
     }
   }
 
   /**
    * Writes the names where they are not known, as in a directory from before the file. Once the
-   * voter has started: a first start that fails for a wrong name sets nothing.
+   * voter has started: a first start that fails sets nothing.
    */
   static void keep(Path directory, List<String> names) throws IOException {
     Path file = directory.resolve(FILE);

@@ -418,17 +418,20 @@ final class RaftMachine extends BaseStateMachine {
                 ErrorCode.IO_ERROR, "the control plane's log cannot be written: " + cause, cause));
   }
 
-  /** A log that closes by itself, for the other voters told it to: nobody would say so. */
+  /**
+   * A log that closes by itself: one for the other voters told it to, all of them after the process
+   * stood for long. The node would go on without, and nobody would say so.
+   */
   @Override
   public void notifyServerShutdown(RoleInfoProto role, boolean allServer) {
-    if (!allServer) {
-      RuntimeException _ =
-          stopping(
-              new ForebayException(
-                  ErrorCode.CONFIGURATION,
-                  "the running voters do not count this node among them; name the voters in"
-                      + " 'voters' as at the cluster's first start, and start again"));
-    }
+    RuntimeException _ =
+        stopping(
+            new ForebayException(
+                ErrorCode.CONFIGURATION,
+                allServer
+                    ? "the voter closed, as it does when its process stood for long; start again"
+                    : "the running voters do not count this node among them; name the voters in"
+                        + " 'voters' as at the cluster's first start, and start again"));
   }
 
   /** The voter closes: what fails from here on is no news. */

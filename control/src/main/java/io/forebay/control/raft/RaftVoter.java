@@ -227,6 +227,7 @@ public final class RaftVoter implements AutoCloseable {
   }
 
   private void closeMaps() {
+    byGroup.values().forEach(RaftMachine::ends);
     logs.values().forEach(log -> log.map.close());
   }
 

@@ -313,7 +313,8 @@ final class Queries {
 
     /** A page ends early where what its keys carry would not fit into a message. */
     private boolean full() {
-      more = objects.size() + common.size() == query.max() || chars >= NamespaceQuery.MAX_PAGE_CHARS;
+      more =
+          objects.size() + common.size() == query.max() || chars >= NamespaceQuery.MAX_PAGE_CHARS;
       return more;
     }
   }

@@ -189,7 +189,7 @@ final class PoliciesTest {
     letsGo(Objects.MAX_AT_ONCE, "run/1/", last);
   }
 
-  /** To pass over all that was removed before would be quadratic: it stopped the log for seconds. */
+  /** To pass over all that was removed before it stopped the log for seconds. */
   @Test
   void lettingADirectoryGoLooksAtEachOfItsFilesAFewTimesOnly() {
     int files = 2_000;

@@ -127,6 +127,9 @@ final class Connection extends ChannelInboundHandlerAdapter {
   @Override
   public void channelRead(ChannelHandlerContext ctx, Object message) {
     if (closing) {
+      if (message instanceof LastHttpContent) {
+        ctx.close(); // what was left of the body is all that was waited for
+      }
       ReferenceCountUtil.release(message);
       return;
     }
@@ -287,6 +290,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
     body = queue;
     answerSent = false;
     handedOver = false;
+    leftBytes = 0;
     closeAfterAnswer = false;
     unstarted = exchange;
   }
@@ -430,10 +434,12 @@ final class Connection extends ChannelInboundHandlerAdapter {
   private void linger() {
     closing = true;
     phaseBeganNanos = env.nanoTime();
+    boolean whole = pending.stream().anyMatch(LastHttpContent.class::isInstance);
     pending.forEach(ReferenceCountUtil::release);
     pending.clear();
     BodyQueue unwanted = body;
     if (unwanted == null
+        || whole
         || unwanted.ended()
         || inputEnded
         || !(live().channel() instanceof DuplexChannel duplex)) {

@@ -26,6 +26,7 @@ import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -811,9 +812,12 @@ public final class DiskVolume implements Volume {
     return said.contains("No space left") || said.contains("quota exceeded");
   }
 
-  private static boolean isBroken(IOException failure) {
+  /** Whether it says nothing about the disk: the process lacks something for a moment, or ends. */
+  private static boolean isShortage(IOException failure) {
     String said = String.valueOf(failure.getMessage());
-    return said.contains("Input/output error") || said.contains("Read-only file system");
+    return failure instanceof ClosedByInterruptException
+        || said.contains("Too many open files")
+        || said.contains("Cannot allocate memory");
   }
 
   /**
@@ -910,11 +914,11 @@ public final class DiskVolume implements Volume {
       return reserve(segment, blocks, chunk, group, epoch, maxLengthBytes, durability)
           .orElseThrow(() -> noSpace(maxLengthBytes)); // taken by somebody else meanwhile
     } catch (IOException failure) {
-      // No byte of anybody's was at stake: what lacks a moment, files that may be open say, is
-      // said, and no reason to turn a good disk out.
-      throw isBroken(failure)
-          ? writeFault("a new segment", failure)
-          : fault("a new segment", failure);
+      // No byte of anybody's was at stake: what is lacking for a moment is no reason to turn a good
+      // disk out.
+      throw isShortage(failure)
+          ? fault("a new segment", failure)
+          : writeFault("a new segment", failure);
     } finally {
       lock.unlock();
     }

@@ -308,7 +308,7 @@ final class DiskFaultTest {
     }
   }
 
-  /** Some file systems say only then that there was no room; what it covered is gone all the same. */
+  /** Some file systems say so only then; what it covered is gone all the same. */
   @Test
   void aSyncThatLacksRoomTurnsTheVolumeOutToo() {
     try (DiskVolume volume = open()) {
