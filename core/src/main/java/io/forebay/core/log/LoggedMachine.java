@@ -132,7 +132,7 @@ public final class LoggedMachine implements Machine {
     if (wallMillis - cleanedMillis >= CLEAN_MILLIS) {
       // After a leap of the clock all clients look silent, and one of them may be about to send
       // again what it has no answer to: it has until the next time.
-      if (level < Level.BOUNDED || wallMillis - saidMillis < CLEAN_MILLIS) {
+      if (level < Level.BOUNDED || wallMillis - saidMillis < SILENT_MILLIS / 2) {
         clean(view, out, wallMillis);
       }
       cleanedMillis = wallMillis;

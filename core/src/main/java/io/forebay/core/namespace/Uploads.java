@@ -175,7 +175,7 @@ final class Uploads {
     for (PartRow part : parts) {
       length += part.lengthBytes();
       if (part.lengthBytes() > 0) {
-        manifestBytes += change.manifestBytes(part.owner());
+        manifestBytes += change.manifestBytes(part.owner()) + 2 * Long.BYTES; // of its segment
         change.checkFits(manifestBytes);
         segments.addAll(change.manifest(part.owner()).window(0, part.lengthBytes()));
       }

@@ -28,9 +28,10 @@ import java.util.function.Supplier;
 
 /**
  * The requests of one attempt, from its start to the verdict that is to be logged. Whatever may
- * change the key is sent once (a part changes nothing yet, and is tried again), under a lease that is prolonged while the request is under way, so
- * that "it has landed by lease + landing" holds for every request (F2). Before that point a failure
- * is definite, whatever it was; after it only what the store itself refused.
+ * change the key is sent once (a part changes nothing yet, and is tried again), under a lease that
+ * is prolonged while the request is under way, so that "it has landed by lease + landing" holds for
+ * every request (F2). Before that point a failure is definite, whatever it was; after it only what
+ * the store itself refused.
  */
 final class FlushSend {
   /** What is to be logged about the attempt. */
@@ -349,7 +350,12 @@ final class FlushSend {
         stager.checkLease(leaseMillis);
       }
       long pause = FIRST_STAGE_PAUSE_NANOS << (tries - 1);
-      env.sleep(pause / 2 + env.random().nextLong(pause / 2 + 1));
+      shared.parts().release(1); // others' stores may be well
+      try {
+        env.sleep(pause / 2 + env.random().nextLong(pause / 2 + 1));
+      } finally {
+        shared.parts().acquire(1);
+      }
     }
   }
 

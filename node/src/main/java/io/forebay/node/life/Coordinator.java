@@ -209,14 +209,7 @@ public final class Coordinator {
    * of everybody, do what it thought of.
    */
   private void expelHere(List<ClusterCommand.ExpelNodes.Run> runs) {
-    try {
-      plane.clusterHere(new ClusterCommand.ExpelNodes(runs));
-    } catch (ForebayException failure) {
-      if (failure.code() == ErrorCode.CANCELLED) {
-        throw failure;
-      }
-      LOG.debug("nobody was put out: {}", failure.toString());
-    }
+    plane.clusterHere(new ClusterCommand.ExpelNodes(runs));
   }
 
   private void expel(Leadership leadership) {
@@ -279,7 +272,9 @@ public final class Coordinator {
     boolean lost = image.volumes().stream().anyMatch(volume -> volume.downSinceMillis() > 0);
     // A disk that was put into the machine of its group's other member makes one domain of two.
     long domains =
-        image.nodes().stream()
+        image.volumes().stream()
+            .filter(volume -> volume.downSinceMillis() == 0)
+            .flatMap(volume -> image.node(volume.node()).stream())
             .filter(node -> node.state() == NodeState.UP)
             .map(NodeRecord::domain)
             .distinct()

@@ -3,6 +3,7 @@ package io.forebay.node.service;
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Slab;
 import io.forebay.core.bytes.SlabPool;
+import io.forebay.core.bytes.Synthetic;
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
@@ -73,6 +74,7 @@ import io.forebay.node.write.ChunkSender;
 import io.forebay.node.write.Session;
 import io.forebay.node.write.WriteMemory;
 import io.forebay.node.write.WrittenBody;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -695,7 +697,7 @@ public final class NodeFileService implements FileService {
       for (long offset = from; offset < from + length; ) {
         int most = (int) Math.min(pool.slabBytes(), from + length - offset);
         writer.awaitRoom(most);
-        Bytes bytes = copied(ahead.read(offset, most));
+        Bytes bytes = copied(ahead, offset, most);
         try {
           writer.write(bytes);
           offset += bytes.length();
@@ -706,18 +708,29 @@ public final class NodeFileService implements FileService {
     }
   }
 
-  /** In a buffer for bodies: one for reading would be held until its chunk is acknowledged. */
-  private Bytes copied(Bytes read) {
+  /**
+   * In a buffer for bodies, and all of one, as many as the memory for writing counts: buffers for
+   * reading would be held until their chunk is acknowledged.
+   */
+  private Bytes copied(ReadAhead ahead, long offset, int lengthBytes) {
+    Slab slab = pool.take();
     try {
-      Slab slab = pool.take();
-      try {
-        read.copyTo(slab.buffer());
-        return slab.bytes(0, read.length());
-      } finally {
-        slab.release();
+      ByteBuffer buffer = slab.buffer();
+      for (int done = 0; done < lengthBytes; ) {
+        Bytes piece = ahead.read(offset + done, lengthBytes - done);
+        try {
+          if (piece instanceof Synthetic && piece.length() == lengthBytes) {
+            return piece.retain(); // in no buffer
+          }
+          piece.copyTo(buffer);
+          done += piece.length();
+        } finally {
+          piece.release();
+        }
       }
+      return slab.bytes(0, lengthBytes);
     } finally {
-      read.release();
+      slab.release();
     }
   }
 
