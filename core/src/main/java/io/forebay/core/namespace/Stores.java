@@ -117,8 +117,7 @@ final class Stores {
             new Segment(
                 0,
                 segment.lengthBytes(),
-                new Manifest.Stored(
-                    part, window(hint, segment.offset(), segment.lengthBytes()))));
+                new Manifest.Stored(part, window(hint, segment.offset(), segment.lengthBytes()))));
       } else {
         segments.add(segment);
       }

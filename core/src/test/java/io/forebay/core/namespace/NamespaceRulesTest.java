@@ -851,8 +851,7 @@ final class NamespaceRulesTest {
     while (after.isPresent()) {
       var page =
           (NamespaceAnswer.Listing)
-              shard.query(
-                  new NamespaceQuery.ListObjects(BUCKET, "", "", after.get(), 1000));
+              shard.query(new NamespaceQuery.ListObjects(BUCKET, "", "", after.get(), 1000));
       assertThat(RecordCodec.of(NamespaceAnswer.class).encode(page)).hasSizeLessThan(4 << 20);
       page.objects().forEach(object -> keys.add(object.key()));
       after = page.next();

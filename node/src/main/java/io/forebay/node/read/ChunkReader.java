@@ -143,14 +143,7 @@ public final class ChunkReader {
   public Bytes readElsewhere(
       ChunkId chunk, GroupId group, Epoch acknowledged, int offset, int length) {
     return ask(
-        () -> others(group),
-        chunk,
-        group,
-        acknowledged,
-        offset,
-        length,
-        mending,
-        new Heard(false));
+        () -> others(group), chunk, group, acknowledged, offset, length, mending, new Heard(false));
   }
 
   /**

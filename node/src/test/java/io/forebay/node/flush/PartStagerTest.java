@@ -40,8 +40,8 @@ class PartStagerTest {
     var world = new FlushWorld(1, 1, Likeness.PLAIN);
     world.publish(KEY, FlushWorld.body("long", 3_000)); // five parts
     var staged = new int[1];
-    world.fates((kind, key) ->
-        kind == Kind.STAGE && ++staged[0] == 2 ? Fate.THROTTLED : Fate.ANSWERED);
+    world.fates(
+        (kind, key) -> kind == Kind.STAGE && ++staged[0] == 2 ? Fate.THROTTLED : Fate.ANSWERED);
     Steps.Actor attempt = world.await(0);
     attempt.finish();
     assertThat(world.stat(KEY).orElseThrow().flush()).isEqualTo(FlushState.FLUSHED);

@@ -92,8 +92,7 @@ final class CoordinatorTest {
     env.meanwhile = before;
     assertThatThrownBy(coordinator::run)
         .isInstanceOfSatisfying(
-            ForebayException.class,
-            end -> assertThat(end.code()).isEqualTo(ErrorCode.CANCELLED));
+            ForebayException.class, end -> assertThat(end.code()).isEqualTo(ErrorCode.CANCELLED));
   }
 
   private static List<NodeId> expelled(List<ClusterCommand> commands) {
@@ -105,7 +104,9 @@ final class CoordinatorTest {
         .toList();
   }
 
-  /** A successor, which hears of everybody, must not do what a leader that is cut off thought of. */
+  /**
+   * A successor, which hears of everybody, must not do what a leader that is cut off thought of.
+   */
   @Test
   void whoIsNotHeardOfIsPutOutByThisVoterAndNoOtherOne() {
     registers("a", 1);

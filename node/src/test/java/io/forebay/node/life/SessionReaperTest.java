@@ -51,8 +51,7 @@ final class SessionReaperTest {
   private void image(NodeRecord... nodes) {
     var all = new ArrayList<>(List.of(nodes));
     all.add(new NodeRecord(Y, "y:1", "", 2, NodeState.UP));
-    image =
-        new ClusterImage(9, "test", all, List.of(), List.of(), List.of(), List.of(), List.of());
+    image = new ClusterImage(9, "test", all, List.of(), List.of(), List.of(), List.of(), List.of());
   }
 
   /** Looks, every second, for so long. */
