@@ -81,17 +81,17 @@ final class BodyTest {
   @Test
   void whoWaitsInVainForMemoryThatOthersKeepIsToldToTryAgain() {
     try (Session.Ticket ticket = session.enter();
-        Body drips = body(ticket);
         Body waits = body(ticket)) {
-      drips.awaitRoom(CHUNK);
-      long begun = env.nanoTime();
-      assertThatThrownBy(() -> waits.awaitRoom(CHUNK))
-          .isInstanceOfSatisfying(
-              ForebayException.class,
-              refusal -> assertThat(refusal.code()).isEqualTo(ErrorCode.BUSY))
-          .hasMessageContaining("'memory'");
-      assertThat(env.nanoTime() - begun).isGreaterThanOrEqualTo(30_000_000_000L);
-      drips.close();
+      try (Body drips = body(ticket)) {
+        drips.awaitRoom(CHUNK);
+        long begun = env.nanoTime();
+        assertThatThrownBy(() -> waits.awaitRoom(CHUNK))
+            .isInstanceOfSatisfying(
+                ForebayException.class,
+                refusal -> assertThat(refusal.code()).isEqualTo(ErrorCode.BUSY))
+            .hasMessageContaining("'memory'");
+        assertThat(env.nanoTime() - begun).isGreaterThanOrEqualTo(30_000_000_000L);
+      }
       waits.awaitRoom(CHUNK);
       assertThat(memory.available()).isZero();
     }
