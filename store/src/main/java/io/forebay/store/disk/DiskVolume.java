@@ -1331,6 +1331,9 @@ public final class DiskVolume implements Volume {
   public void close() {
     lock.lock();
     try {
+      if (closed) {
+        return; // with its node, and by whoever opened it
+      }
       closed = true;
     } finally {
       lock.unlock();
