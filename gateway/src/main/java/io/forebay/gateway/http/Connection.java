@@ -83,6 +83,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
   private long leftBytes; // of an answer that is handed over, when that last changed
   private long leftSinceNanos;
   private volatile boolean handedOver;
+  private boolean lingers; // the answer has gone out, and what the client still sends is dropped
   private volatile boolean closeAfterAnswer;
   private volatile long silentSinceNanos = SPEAKS;
   private volatile boolean givesWay;
@@ -127,7 +128,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
   @Override
   public void channelRead(ChannelHandlerContext ctx, Object message) {
     if (closing) {
-      if (message instanceof LastHttpContent) {
+      if (lingers && message instanceof LastHttpContent) {
         ctx.close(); // what was left of the body is all that was waited for
       }
       ReferenceCountUtil.release(message);
@@ -446,6 +447,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
       live().close();
       return;
     }
+    lingers = true;
     // Over TLS the end is a message of its own, which must go out before the socket's.
     SslHandler tls = duplex.pipeline().get(SslHandler.class);
     ChannelFuture farewell = tls == null ? duplex.newSucceededFuture() : tls.closeOutbound();
