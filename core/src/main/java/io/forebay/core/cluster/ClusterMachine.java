@@ -5,6 +5,7 @@ import io.forebay.core.id.Epoch;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
+import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.SortedMap;
 import java.util.ArrayList;
@@ -170,6 +171,37 @@ public final class ClusterMachine {
     return done();
   }
 
+  /**
+   * A node that is up elsewhere, with disks of its own, is another one by the same name: to take
+   * the newer one for it would count those disks as gone. Before {@link Level#BOUNDED} that was so.
+   */
+  private Optional<ClusterResult> twin(ClusterCommand.RegisterNode command) {
+    Optional<NodeRecord> before = state.node(command.node());
+    if (state.level() < Level.BOUNDED
+        || before.isEmpty()
+        || before.get().address().equals(command.address())) {
+      return Optional.empty();
+    }
+    var announced = new TreeSet<VolumeId>();
+    command.volumes().forEach(volume -> announced.add(volume.volume()));
+    List<VolumeRecord> volumes = state.volumesOf(command.node());
+    boolean up = volumes.stream().anyMatch(volume -> state.present(volume.id()) != null);
+    boolean known = volumes.stream().anyMatch(volume -> announced.contains(volume.id()));
+    return up && !known
+        ? Optional.of(
+            refused(
+                ErrorCode.CONFIGURATION,
+                "registering "
+                    + command.node()
+                    + " at "
+                    + command.address()
+                    + ": a node of that name is up at "
+                    + before.get().address()
+                    + ", with other disks; give this one a name of its own (`node`), or, where it"
+                    + " takes that one's place, end that one first"))
+        : Optional.empty();
+  }
+
   private Optional<ClusterResult> registrationFault(
       ClusterCommand.RegisterNode command, String domain) {
     NodeId id = command.node();
@@ -184,6 +216,10 @@ public final class ClusterMachine {
     }
     if (state.node(id).isEmpty() && state.nodes().size() >= MAX_NODES) {
       return invalid("registering " + id + ": a cluster has at most " + MAX_NODES + " nodes");
+    }
+    Optional<ClusterResult> twin = twin(command);
+    if (twin.isPresent()) {
+      return twin;
     }
     var own = new TreeSet<VolumeId>();
     for (ClusterCommand.RegisterNode.Announced volume : command.volumes()) {

@@ -779,6 +779,32 @@ final class ClusterMachineTest {
   }
 
   @Test
+  void aNodesNameIsRefusedToAnotherOneWhileItIsUpAndIsItsAgainWhenItMovesWithItsDisks() {
+    var cluster = new ClusterFixture(4);
+    cluster.register("a", 1);
+    cluster.register("b", 2);
+    cluster.bucket(2, 2);
+    assertThat(cluster.refused(registrationAt("elsewhere:7000", 9)).message())
+        .contains("a node of that name is up at a:7000")
+        .contains("a name of its own (`node`)");
+    assertThat(cluster.refused(registrationAt("elsewhere:7000")).code())
+        .isEqualTo(ErrorCode.CONFIGURATION);
+    cluster.done(registrationAt("elsewhere:7000", 1, 9));
+    cluster.done(registrationAt("elsewhere:7000", 1));
+    cluster.expel("a");
+    cluster.done(registrationAt("a:7000", 9));
+    assertThat(cluster.machine.image().volume(new VolumeId(1))).isEmpty();
+    cluster.level = Level.KEPT;
+    cluster.done(registrationAt("elsewhere:7000", 8));
+  }
+
+  private static ClusterCommand.RegisterNode registrationAt(String address, long... volumes) {
+    ClusterCommand.RegisterNode usual = ClusterFixture.registration("a", "", 1, volumes);
+    return new ClusterCommand.RegisterNode(
+        usual.node(), address, usual.domain(), usual.volumes());
+  }
+
+  @Test
   void aDomainThatWouldHoldTwoMembersOfAGroupIsRefused() {
     ClusterFixture cluster = three(2, 1);
     assertThat(cluster.refused(ClusterFixture.registration("a", "b", 1, 1)).message())
