@@ -131,10 +131,9 @@ public final class LoggedMachine implements Machine {
     long cleanedMillis = clock.getLong();
     if (wallMillis - cleanedMillis >= CLEAN_MILLIS) {
       // After a leap of the clock all clients look silent, and one of them may be about to send
-      // again what it has no answer to: it has until the next time.
-      if (level < Level.BOUNDED || wallMillis - saidMillis < SILENT_MILLIS / 2) {
-        clean(view, out, wallMillis);
-      }
+      // again what it has no answer to: by the time of the entry before it was not, and it has
+      // until the next cleaning.
+      clean(view, out, level < Level.BOUNDED ? wallMillis : saidMillis);
       cleanedMillis = wallMillis;
     }
     out.put(CLOCK, ByteBuffer.allocate(16).putLong(wallMillis).putLong(cleanedMillis).array());

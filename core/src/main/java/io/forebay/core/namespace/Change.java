@@ -44,13 +44,13 @@ final class Change {
   private final long index;
   private final int level;
 
-  Change(int shard, long index, long wallMillis, int level, Overlay out) {
+  Change(int shard, long index, long wallMillis, int level, Tree.Seen seen, Overlay out) {
     this.level = level;
     this.shard = shard;
     this.index = index;
     this.now = wallMillis;
     this.out = out;
-    this.tree = new Tree(out);
+    this.tree = new Tree(out, seen);
     this.uses = new Uses(out);
   }
 

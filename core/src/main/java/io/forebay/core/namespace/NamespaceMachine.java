@@ -20,8 +20,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The state machine of one namespace shard. It keeps nothing itself: the same commands on the same
- * map give the same map and the same answers, and a restart is opening the map again.
+ * The state machine of one namespace shard. It keeps nothing itself that an answer depends on: the
+ * same commands on the same map give the same map and the same answers, and a restart is opening
+ * the map again.
  */
 public final class NamespaceMachine {
   /**
@@ -31,6 +32,7 @@ public final class NamespaceMachine {
   private static final long VERSIONS_SKIPPED = 1L << 32;
 
   private final int shard;
+  private final Tree.Seen seen = new Tree.Seen();
 
   /**
    * @param shard upper 16 bits of all ids that it gives out
@@ -72,7 +74,7 @@ public final class NamespaceMachine {
     var work = new Overlay(entry);
     NamespaceResult result;
     try {
-      var change = new Change(shard, index, wallMillis, level, work);
+      var change = new Change(shard, index, wallMillis, level, seen, work);
       result = apply(command, change);
       change.uses.settle();
     } catch (Rows.Refusal refusal) {

@@ -117,12 +117,48 @@ final class Stores {
             new Segment(
                 0,
                 segment.lengthBytes(),
-                new Manifest.Stored(part, window(hint, segment.offset(), segment.lengthBytes()))));
+                new Manifest.Stored(part, cut(hint, segment.offset(), segment.lengthBytes()))));
       } else {
         segments.add(segment);
       }
     }
     return new Manifest.Joined(segments);
+  }
+
+  /** As {@link #window}, and lists of chunks keep only those that the window touches. */
+  private static Manifest cut(Manifest hint, long offset, long lengthBytes) {
+    if (offset == 0 && lengthBytes == hint.lengthBytes()) {
+      return hint;
+    }
+    var segments = new ArrayList<Segment>();
+    for (Segment segment : hint.window(offset, lengthBytes)) {
+      segments.add(
+          segment.manifest() instanceof Manifest.Extents list
+              ? touched(list, segment.offset(), segment.lengthBytes())
+              : segment);
+    }
+    return new Manifest.Joined(segments);
+  }
+
+  private static Segment touched(Manifest.Extents list, long offset, long lengthBytes) {
+    List<Extent> touched =
+        list.extents().stream()
+            .filter(each -> each.end() > offset && each.fileOffset() < offset + lengthBytes)
+            .toList();
+    long begin = touched.isEmpty() ? offset : touched.getFirst().fileOffset();
+    List<Extent> moved =
+        touched.stream()
+            .map(each ->
+                new Extent(
+                    each.fileOffset() - begin,
+                    each.lengthBytes(),
+                    each.chunk(),
+                    each.chunkOffset(),
+                    each.group(),
+                    each.epoch(),
+                    each.crc32c()))
+            .toList();
+    return new Segment(offset - begin, lengthBytes, new Manifest.Extents(moved));
   }
 
   private static Manifest hint(Manifest manifest) {

@@ -6,6 +6,7 @@ import io.forebay.core.namespace.Rows.BucketRow;
 import io.forebay.core.namespace.Rows.Entry;
 import io.forebay.core.sorted.SortedMap;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.Optional;
 
 /**
@@ -14,10 +15,32 @@ import java.util.Optional;
  * bound's end decides for everything below it.
  */
 final class Tree {
+  /**
+   * Names that were seen in directories: guesses, which are looked at before they are believed, so
+   * that nothing depends on what is in here. Used by one thread.
+   */
+  static final class Seen {
+    private static final int MOST = 256;
+    private final LinkedHashMap<Long, byte[]> keys = new LinkedHashMap<>();
+
+    private void put(InodeId directory, byte[] key) {
+      keys.putLast(directory.value(), key);
+      if (keys.size() > MOST) {
+        keys.pollFirstEntry();
+      }
+    }
+  }
+
   private final SortedMap.View view;
+  private final Seen seen;
 
   Tree(SortedMap.View view) {
+    this(view, new Seen());
+  }
+
+  Tree(SortedMap.View view, Seen seen) {
     this.view = view;
+    this.seen = seen;
   }
 
   Optional<InodeId> root(BucketId bucket) {
@@ -70,16 +93,22 @@ final class Tree {
   }
 
   /**
-   * The same, when a name was just removed: looks behind it first. What is deleted goes in order,
-   * and to pass over all that was removed before it costs as much as if it were there.
+   * The same, when a name was just removed. What is deleted goes in order, from either end, and to
+   * pass over all that was removed before costs as much as if it were there: so looks at what it
+   * saw the last time, and then behind the name first.
    */
   boolean isEmpty(InodeId directory, byte[] removed) {
+    byte[] guess = seen.keys.get(directory.value());
+    if (guess != null && view.get(guess).isPresent()) {
+      return false;
+    }
     byte[] prefix = Keys.of(Keys.ENTRY, directory.value());
     byte[] middle = Keys.entry(directory, removed);
-    return isNothing(middle, Keys.behind(prefix)) && isNothing(prefix, middle);
+    return isNothing(directory, middle, Keys.behind(prefix))
+        && isNothing(directory, prefix, middle);
   }
 
-  private boolean isNothing(byte[] from, byte[] to) {
+  private boolean isNothing(InodeId directory, byte[] from, byte[] to) {
     var found = new boolean[1];
     if (Arrays.compareUnsigned(from, to) < 0) {
       view.scan(
@@ -87,6 +116,7 @@ final class Tree {
           to,
           (key, value) -> {
             found[0] = true;
+            seen.put(directory, key.clone());
             return false;
           });
     }

@@ -760,6 +760,53 @@ final class NamespaceRulesTest {
     }
   }
 
+  /** One body of many chunks, and parts that begin and end within them. */
+  @Test
+  void aStretchOfALongListOfChunksNamesThoseThatItTouches() {
+    int chunkBytes = 3_000_000;
+    SessionId session = shard.session();
+    var list = new ArrayList<Extent>();
+    for (Extent each : ((Manifest.Extents) Shard.chunks(session, 1, 51)).extents()) {
+      list.add(
+          new Extent(
+              (long) list.size() * chunkBytes,
+              chunkBytes,
+              each.chunk(),
+              each.chunkOffset(),
+              each.group(),
+              each.epoch(),
+              each.crc32c()));
+    }
+    shard.publish(session, "a", new Manifest.Extents(list), BACK);
+    shard.flush("a", "s");
+    UploadId copy = upload("a", 1_000_000);
+    long offset = 10 * chunkBytes + 7;
+    long bytes = 2 * chunkBytes;
+    String etag =
+        shard
+            .apply(
+                new NamespaceCommand.PutPartCopy(
+                    BUCKET, "a", copy, 1, BUCKET, "a", Optional.empty(), offset, bytes),
+                NamespaceResult.PartLogged.class)
+            .part()
+            .etag();
+    shard.apply(complete(copy, new CompletedPart(1, etag)), NamespaceResult.Published.class);
+    Manifest manifest = shard.manifest("a");
+    assertThat(RecordCodec.of(Manifest.class).encode(manifest)).hasSizeLessThan(400);
+    var piece = (Manifest.Piece.OfStore) manifest.pieces(0, bytes).getFirst();
+    assertThat(piece.ref().offset()).isEqualTo(offset);
+    List<Manifest.Piece> hints = piece.hint().pieces(piece.hintOffset(), bytes);
+    assertThat(hints)
+        .extracting(each -> ((Manifest.Piece.OfExtent) each).extent().crc32c())
+        .containsExactly(11, 12, 13);
+    assertThat(hints)
+        .extracting(each -> ((Manifest.Piece.OfExtent) each).offset())
+        .containsExactly(7, 0, 0);
+    assertThat(hints)
+        .extracting(Manifest.Piece::lengthBytes)
+        .containsExactly((long) chunkBytes - 7, (long) chunkBytes, 7L);
+  }
+
   @Test
   void logsOfBeforeKeepWhatTheirPartsNamed() {
     shard.level = Level.KEPT;

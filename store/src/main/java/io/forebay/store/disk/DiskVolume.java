@@ -27,6 +27,7 @@ import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -822,10 +823,11 @@ public final class DiskVolume implements Volume {
 
   /**
    * A sync that failed, for lack of room even: the bytes that it was to bring to the disk are
-   * dropped, and only the first who asks is told. It turns the volume out.
+   * dropped, and only the first who asks is told. It turns the volume out, also one that is being
+   * closed, which else would be called synced.
    */
   private ForebayException syncFault(Path file, IOException failure) {
-    if (!closed) {
+    if (!closed || !(failure instanceof ClosedChannelException)) {
       turnOut("syncing " + file, failure);
     }
     return new ForebayException(
