@@ -5,6 +5,7 @@ import io.forebay.app.chaos.ChaosCommand;
 import io.forebay.app.command.DataCommands;
 import io.forebay.app.command.OperatorCommands;
 import io.forebay.app.command.PolicyCommands;
+import io.forebay.app.command.StandardOutput;
 import io.forebay.app.demo.DemoCommand;
 import io.forebay.app.fuzz.FuzzCommand;
 import io.forebay.app.serve.ServeCommand;
@@ -55,9 +56,15 @@ public final class Main implements Runnable {
 
   /** Runs one command and ends the JVM with its exit code. */
   public static void main(String[] args) {
+    StandardOutput out = StandardOutput.install();
     int code = commandLine(args.length == 0 ? "" : args[0]).execute(args);
-    if (System.out.checkError() && code == 0) {
-      System.err.println("forebay: the standard output could not be written; it is not whole");
+    System.out.flush();
+    Optional<IOException> failure = out.failure();
+    if (code == 0 && failure.isPresent() && !StandardOutput.isEnough(failure.get())) {
+      System.err.println(
+          "forebay: the standard output could not be written ("
+              + failure.get().getMessage()
+              + "); it is not whole");
       code = 1;
     }
     System.exit(code);

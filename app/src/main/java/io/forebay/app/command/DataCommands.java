@@ -56,15 +56,25 @@ public final class DataCommands {
     return facts;
   }
 
-  /** Copies an object to the standard output, which by itself says nothing of a failed write. */
+  /** Copies an object to the standard output, for as long as somebody reads it. */
   private static void print(FileService files, RemotePath path) {
-    Transfers.get(files, path.bucket(), path.requireKey().key(), System.out, bytes -> {});
-    if (System.out.checkError()) {
-      throw new ForebayException(
-          ErrorCode.IO_ERROR,
-          "the standard output could not be written: "
-              + path
-              + " is not whole there; look for room where it goes, and copy again");
+    try {
+      Transfers.get(
+          files, path.bucket(), path.requireKey().key(), StandardOutput.raw(), bytes -> {});
+    } catch (ForebayException failure) {
+      if (!(failure.getCause() instanceof IOException unwritten)) {
+        throw failure;
+      }
+      if (!StandardOutput.isEnough(unwritten)) {
+        throw new ForebayException(
+            ErrorCode.IO_ERROR,
+            "the standard output could not be written ("
+                + unwritten.getMessage()
+                + "): "
+                + path
+                + " is not whole there; look for room where it goes, and copy again",
+            failure);
+      }
     }
   }
 

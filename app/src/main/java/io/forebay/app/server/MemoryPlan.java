@@ -78,9 +78,10 @@ record MemoryPlan(
               + allowed
               + " MiB outside its heap; give it more (FOREBAY_JAVA_OPTS=-XX:MaxDirectMemorySize="
               + (mebibytes + beside)
-              + "m) or set at most "
-              + Math.max(LEAST_MIB, allowed - beside)
-              + "MiB");
+              + "m)"
+              + (allowed - beside < LEAST_MIB
+                  ? ""
+                  : " or set at most " + (allowed - beside) + "MiB"));
     }
     long left = allowed - mebibytes - beside;
     long tierBytes = memoryTierBytes.orElse(Math.min(left / 2, USUAL_TIER_MIB) * SLAB_BYTES);

@@ -71,22 +71,33 @@ final class CommandLineTest {
   @Test
   void anOutputThatCannotBeWrittenIsAFailure() throws Exception {
     Path file = temp.resolve("file");
-    Files.writeString(file, "x".repeat(5_000));
+    Files.writeString(file, "x".repeat(300_000));
     try (OneNode node = node("flushDelay: 1h").start()) {
       node.command("bucket", "create", "data").expectSuccess();
       node.command("cp", file.toString(), "fb://data/file").expectSuccess();
       toFullDevice(node, "cat", "data/file").expectRefusal("IO_ERROR", "fb://data/file");
       toFullDevice(node, "cp", "fb://data/file", "-").expectRefusal("IO_ERROR", "fb://data/file");
       toFullDevice(node, "ls", "data/").expectRefusal("standard output could not be written");
+      // Whoever reads it may have read enough.
+      CommandRun head = into(node, "| head -c 3", "cat", "data/file").expectSuccess();
+      assertThat(head.out()).isEqualTo("xxx");
+      assertThat(head.err()).isEmpty();
+      assertThat(into(node, "| true", "ls", "data/").expectSuccess().err()).isEmpty();
     }
   }
 
   /** A command whose standard output is on a device without room. */
   private CommandRun toFullDevice(OneNode node, String... words)
       throws IOException, InterruptedException {
+    return into(node, "> /dev/full", words);
+  }
+
+  private CommandRun into(OneNode node, String where, String... words)
+      throws IOException, InterruptedException {
     var all = new ArrayList<>(List.of(words));
     all.addAll(List.of("--config", node.config().toString()));
-    return CommandRun.of(temp, List.of("sh", "-c", "exec \"$0\" \"$@\" > /dev/full"), all);
+    return CommandRun.of(
+        temp, List.of("bash", "-c", "set -o pipefail; \"$0\" \"$@\" " + where), all);
   }
 
   @Test

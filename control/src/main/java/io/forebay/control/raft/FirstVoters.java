@@ -6,6 +6,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Who the voters were when this one began, a name a line in the file {@code voters}. The logs hold
@@ -14,6 +16,7 @@ import java.util.List;
  */
 final class FirstVoters {
   static final String FILE = "voters";
+  private static final Logger LOG = LoggerFactory.getLogger(FirstVoters.class);
 
   private FirstVoters() {}
 
@@ -46,11 +49,22 @@ final class FirstVoters {
   /**
    * Writes the names where they are not known, as in a directory from before the file. Once the
    * voter has started: a first start that fails sets nothing.
+   *
+   * @param names those of the log, sorted
+   * @param configured sorted
    */
-  static void keep(Path directory, List<String> names) throws IOException {
+  static void keep(Path directory, List<String> names, List<String> configured) throws IOException {
     Path file = directory.resolve(FILE);
-    if (!Files.exists(file)) {
-      Fsync.write(file, String.join("\n", names) + "\n");
+    if (Files.exists(file)) {
+      return;
     }
+    if (!names.equals(configured)) {
+      LOG.error(
+          "the voters of this cluster are {}, as at its first start, and not {}: put them back as"
+              + " they were; the next start is refused with others",
+          String.join(", ", names),
+          String.join(", ", configured));
+    }
+    Fsync.write(file, String.join("\n", names) + "\n");
   }
 }

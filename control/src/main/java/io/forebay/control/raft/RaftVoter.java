@@ -202,7 +202,7 @@ public final class RaftVoter implements AutoCloseable {
                   client, self, calls.incrementAndGet(), RaftGroup.valueOf(id, peers)));
         }
       }
-      FirstVoters.keep(directory, names);
+      FirstVoters.keep(directory, known ? ofLog(first) : names, names);
     } catch (ForebayException failure) {
       closeMaps();
       throw failure;
@@ -224,6 +224,14 @@ public final class RaftVoter implements AutoCloseable {
   private static Throwable reason(Throwable failure) {
     Throwable cause = failure.getCause();
     return cause == null ? failure : reason(cause);
+  }
+
+  /** Whom the log takes for voters, whatever is configured. */
+  private List<String> ofLog(RaftGroupId group) throws IOException {
+    return server.getDivision(group).getRaftConf().getCurrentPeers().stream()
+        .map(peer -> peer.getId().toString())
+        .sorted()
+        .toList();
   }
 
   private void closeMaps() {

@@ -71,6 +71,9 @@ class OneVoterTest extends RaftContract {
         .hasMessageContaining("here n1 (")
         .hasMessageContaining("in the configuration n1, n2, n3");
     Files.delete(names); // as before there was such a file
+    start(node, "c1", more);
+    assertThat(names).as("what its log has").hasContent("n1");
+    stop(node);
     start(node);
     assertThat(Ledger.number(client().query(new byte[0], PATIENCE_NANOS))).isEqualTo(1);
     assertThat(names).hasContent("n1");

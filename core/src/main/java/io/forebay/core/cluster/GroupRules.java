@@ -255,8 +255,7 @@ public final class GroupRules {
     int missing = group.family().replicas() - staying.size();
     List<VolumeId> added = new ArrayList<>();
     if (state.level() >= Level.BOUNDED) {
-      List<VolumeId> there =
-          all.stream().filter(volume -> state.present(volume) != null).toList();
+      List<VolumeId> there = all.stream().filter(volume -> state.present(volume) != null).toList();
       added.addAll(placement.extend(there, all, missing));
     }
     staying.addAll(added);

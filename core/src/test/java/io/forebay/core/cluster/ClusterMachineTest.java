@@ -800,8 +800,7 @@ final class ClusterMachineTest {
 
   private static ClusterCommand.RegisterNode registrationAt(String address, long... volumes) {
     ClusterCommand.RegisterNode usual = ClusterFixture.registration("a", "", 1, volumes);
-    return new ClusterCommand.RegisterNode(
-        usual.node(), address, usual.domain(), usual.volumes());
+    return new ClusterCommand.RegisterNode(usual.node(), address, usual.domain(), usual.volumes());
   }
 
   @Test

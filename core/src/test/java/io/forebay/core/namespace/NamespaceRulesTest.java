@@ -780,8 +780,8 @@ final class NamespaceRulesTest {
     shard.publish(session, "a", new Manifest.Extents(list), BACK);
     shard.flush("a", "s");
     UploadId copy = upload("a", 1_000_000);
-    long offset = 10 * chunkBytes + 7;
-    long bytes = 2 * chunkBytes;
+    long offset = 10L * chunkBytes + 7;
+    long bytes = 2L * chunkBytes;
     String etag =
         shard
             .apply(

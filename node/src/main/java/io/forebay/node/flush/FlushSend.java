@@ -23,6 +23,7 @@ import io.forebay.node.read.ManifestReader;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -59,6 +60,7 @@ final class FlushSend {
   private static final int STAGE_TRIES = 6;
 
   private static final long FIRST_STAGE_PAUSE_NANOS = 500_000_000L;
+  private static final long TROUBLED_NANOS = 100_000_000L;
 
   private final Shared shared;
   private final Env env;
@@ -69,6 +71,8 @@ final class FlushSend {
   private final Function<StoreRef, Optional<String>> sources;
   private volatile long leaseMillis;
   private boolean mayLand;
+  private final AtomicInteger troubled = new AtomicInteger(); // parts that are sent again
+  private volatile boolean hopeless; // a part has failed for good
   private Optional<String> upload = Optional.empty();
 
   /**
@@ -266,6 +270,14 @@ final class FlushSend {
         long from = offset;
         long length = Math.min(partBytes, task.lengthBytes() - offset);
         int part = outcomes.size() + 1;
+        // A store that is busy or away is not asked for more than what is under way.
+        while (troubled.get() > 0 && !hopeless) {
+          env.sleep(TROUBLED_NANOS);
+          prolong();
+        }
+        if (hopeless) {
+          break; // the rest would be for nothing
+        }
         while (!shared
             .parts()
             .acquire(1, env.nanoTime() + shared.settings().leaseMillis() / 8 * 1_000_000L)) {
@@ -273,9 +285,6 @@ final class FlushSend {
         }
         prolong();
         outcomes.add(started("flush-part", () -> stage(name, part, source, extents, from, length)));
-        if (outcomes.stream().anyMatch(each -> each.isDone() && each.failure().isPresent())) {
-          break; // the rest would be for nothing
-        }
       }
     } finally {
       // Nothing of this attempt stages any more when its upload is dropped.
@@ -320,6 +329,9 @@ final class FlushSend {
                       new FlushMessage.StagePart(
                           task.bucket(), task.key(), name, part, holder.body(), leaseMillis)));
       return tag.isPresent() ? tag.get() : stageHere(name, part, source, from, length);
+    } catch (RuntimeException failure) {
+      hopeless = true;
+      throw failure;
     } finally {
       shared.parts().release(1);
     }
@@ -328,27 +340,36 @@ final class FlushSend {
   /**
    * Stages a part from this node, again where the store was busy or not reached: the same bytes
    * under the same number change nothing, and of an object of thousands of parts each attempt would
-   * else fail for one of them.
+   * else fail for one of them. Meanwhile no further part is begun, and when one has failed for good
+   * the others give up, too.
    */
   private String stageHere(
       String name, int part, ManifestReader.Source source, long from, long length) {
-    PartStager stager = shared.stager();
-    for (int tries = 1; ; tries++) {
-      try {
-        return stager.withBody(
-            source,
-            from,
-            length,
-            body -> {
-              stager.checkLease(leaseMillis);
-              return store.stage(storeKey, name, part, body);
-            });
-      } catch (ForebayException failure) {
-        if (tries == STAGE_TRIES || !mayPass(failure.code())) {
-          throw failure;
-        }
-        stager.checkLease(leaseMillis);
+    try {
+      return stageOnce(name, part, source, from, length);
+    } catch (ForebayException failure) {
+      if (!mayPass(failure.code())) {
+        throw failure;
       }
+      troubled.incrementAndGet();
+      try {
+        return stageAgain(name, part, source, from, length, failure);
+      } finally {
+        troubled.decrementAndGet();
+      }
+    }
+  }
+
+  private String stageAgain(
+      String name,
+      int part,
+      ManifestReader.Source source,
+      long from,
+      long length,
+      ForebayException first) {
+    ForebayException last = first;
+    for (int tries = 1; tries < STAGE_TRIES && !hopeless; tries++) {
+      shared.stager().checkLease(leaseMillis);
       long pause = FIRST_STAGE_PAUSE_NANOS << (tries - 1);
       shared.parts().release(1); // others' stores may be well
       try {
@@ -356,7 +377,29 @@ final class FlushSend {
       } finally {
         shared.parts().acquire(1);
       }
+      try {
+        return stageOnce(name, part, source, from, length);
+      } catch (ForebayException failure) {
+        if (!mayPass(failure.code())) {
+          throw failure;
+        }
+        last = failure;
+      }
     }
+    throw last;
+  }
+
+  private String stageOnce(
+      String name, int part, ManifestReader.Source source, long from, long length) {
+    PartStager stager = shared.stager();
+    return stager.withBody(
+        source,
+        from,
+        length,
+        body -> {
+          stager.checkLease(leaseMillis);
+          return store.stage(storeKey, name, part, body);
+        });
   }
 
   private static boolean mayPass(ErrorCode code) {

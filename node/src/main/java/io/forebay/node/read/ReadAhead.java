@@ -71,6 +71,20 @@ public final class ReadAhead implements AutoCloseable {
   }
 
   /**
+   * Takes the reader's place in the node's memory, as the first read does. Who takes memory for
+   * writing, too, takes the place first: one that had the former and waited for the latter would
+   * wait for those who have it the other way round.
+   *
+   * @throws io.forebay.core.error.ForebayException BUSY when other readers hold all memory
+   */
+  public void place() {
+    if (!placed) {
+      memory.take();
+      placed = true;
+    }
+  }
+
+  /**
    * Reads. What was handed out before should have been released by now, or soon.
    *
    * @return 1 byte to {@code maxLengthBytes} bytes; the caller releases it
@@ -80,10 +94,7 @@ public final class ReadAhead implements AutoCloseable {
     if (closed) {
       throw new IllegalStateException("the reader is closed");
     }
-    if (!placed) {
-      memory.take();
-      placed = true;
-    }
+    place();
     Optional<Slice> held = begun(offset);
     if (held.isEmpty() && offset != nextOffset) {
       // A random reader gets what it asked for and no more.

@@ -694,6 +694,7 @@ public final class NodeFileService implements FileService {
     try (ReadAhead ahead =
         new ReadAhead(env, source(found), found.object().lengthBytes(), readMemory)) {
       ahead.expect(from, from + length);
+      ahead.place();
       for (long offset = from; offset < from + length; ) {
         int most = (int) Math.min(pool.slabBytes(), from + length - offset);
         writer.awaitRoom(most);

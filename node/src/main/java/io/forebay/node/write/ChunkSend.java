@@ -375,6 +375,7 @@ final class ChunkSend {
       return false;
     }
     if (isLate(open)) {
+      open.upload.abort("the chunk goes elsewhere");
       return false;
     }
     long since = sender.env().nanoTime();
@@ -388,6 +389,7 @@ final class ChunkSend {
       }
       open.watch.look(lengthBytes);
       if (isLeft(open)) {
+        open.upload.abort("a member is out");
         return false;
       }
       if (open.upload.ended() || probe == until) {

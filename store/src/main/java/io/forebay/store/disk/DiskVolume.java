@@ -870,13 +870,21 @@ public final class DiskVolume implements Volume {
       ChunkId chunk, GroupId group, Epoch epoch, int maxLengthBytes, Durability durability) {
     int most = Math.min(Slot.MAX_CHUNK_BYTES, segmentBytes - Segment.tableBytes(segmentBytes));
     if (maxLengthBytes < 1 || maxLengthBytes > most) {
-      throw new IllegalArgumentException(
-          "a chunk in segments of "
+      // Buckets have chunks of up to 64 MiB, whatever the disks of their nodes were made with.
+      throw new ForebayException(
+          ErrorCode.CONFIGURATION,
+          "volume "
+              + id
+              + " at "
+              + directory
+              + ": its segments of "
               + segmentBytes
-              + " bytes has 1 to "
+              + " bytes hold chunks of 1 to "
               + most
-              + " bytes: "
-              + maxLengthBytes);
+              + " bytes, and not of "
+              + maxLengthBytes
+              + ": make the bucket with smaller chunks, or empty the disk and start it with larger"
+              + " segments");
     }
     int blocks = blocks(maxLengthBytes);
     awaitDrained();

@@ -520,7 +520,10 @@ final class DiskVolumeTest {
     try (DiskVolume volume = open()) {
       assertThatThrownBy(
               () -> volume.append(id(1), GROUP, new Epoch(1), SEGMENT_BYTES, Durability.REPLICATED))
-          .isInstanceOf(IllegalArgumentException.class);
+          .isInstanceOfSatisfying(
+              ForebayException.class,
+              refused -> assertThat(refused.code()).isEqualTo(ErrorCode.CONFIGURATION))
+          .hasMessageContaining("smaller chunks");
       assertThat(segment(0)).doesNotExist();
     }
   }
