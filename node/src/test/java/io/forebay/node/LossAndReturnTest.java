@@ -47,6 +47,20 @@ class LossAndReturnTest {
     }
   }
 
+  /** Also where nobody has told the other node yet, as behind a load balancer. */
+  @Test
+  void aBucketIsThereAtEveryNodeOnceItIsMade() {
+    try (var cluster = new NodeCluster(3)) {
+      for (int i = 0; i < 30; i++) {
+        String name = "bucket-" + i;
+        createBucket(cluster, i % 3, name);
+        assertThat(cluster.node((i + 1) % 3).files().bucket(name)).as(name).isPresent();
+        assertThat(cluster.node((i + 2) % 3).files().bucket(name)).as(name).isPresent();
+      }
+      assertThat(cluster.node(1).files().bucket("absent")).isEmpty();
+    }
+  }
+
   @Test
   void aNodeThatSaysGoodbyeIsOutAtOnceDoesNotRegisterAgainAndComesBack() {
     try (var cluster = new NodeCluster(3)) {
@@ -71,9 +85,13 @@ class LossAndReturnTest {
   }
 
   private static void createBucket(NodeCluster cluster) {
-    var plain = BucketSpec.of("training", new Family(3, 2, Durability.REPLICATED), "");
+    createBucket(cluster, 0, "training");
+  }
+
+  private static void createBucket(NodeCluster cluster, int node, String name) {
+    var plain = BucketSpec.of(name, new Family(3, 2, Durability.REPLICATED), "");
     cluster
-        .node(0)
+        .node(node)
         .files()
         .createBucket(
             new BucketSpec(

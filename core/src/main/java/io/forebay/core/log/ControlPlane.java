@@ -45,6 +45,16 @@ public interface ControlPlane {
   /** The newest picture of the cluster that this node has. From memory. */
   ClusterImage image();
 
+  /**
+   * The picture as it is now: asks the leader. For what is absent in {@link #image}, which may have
+   * come since.
+   *
+   * @throws io.forebay.core.error.ForebayException UNAVAILABLE
+   */
+  default ClusterImage newest() {
+    return image();
+  }
+
   /** Waits until the image has at least this version; returns whether it has. */
   boolean awaitVersion(long version, long timeoutNanos);
 

@@ -16,6 +16,7 @@ import io.forebay.core.namespace.NamespaceCommand;
 import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.namespace.NamespaceResult;
 import io.forebay.core.net.Network;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -44,6 +45,7 @@ public final class ControlPlaneClient implements ControlPlane {
       RecordCodec.of(ClusterCommand.class);
   private static final RecordCodec<ClusterResult> CLUSTER_RESULTS =
       RecordCodec.of(ClusterResult.class);
+  private static final RecordCodec<ClusterImage> IMAGES = RecordCodec.of(ClusterImage.class);
   private static final RecordCodec<NamespaceCommand> COMMANDS =
       RecordCodec.of(NamespaceCommand.class);
   private static final RecordCodec<NamespaceResult> RESULTS = RecordCodec.of(NamespaceResult.class);
@@ -148,6 +150,16 @@ public final class ControlPlaneClient implements ControlPlane {
 
   @Override
   public ClusterImage image() {
+    return image;
+  }
+
+  @Override
+  public ClusterImage newest() {
+    byte[] known = ByteBuffer.allocate(Long.BYTES).putLong(image.version()).array();
+    byte[] newer = cluster.query(known, TIMEOUT_NANOS);
+    if (newer.length > 0) {
+      offer(IMAGES.decode(newer));
+    }
     return image;
   }
 

@@ -13,6 +13,7 @@ import io.forebay.core.log.Commands;
 import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.SortedMap;
+import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
@@ -155,8 +156,11 @@ public final class ClusterLog implements Commands {
 
   @Override
   public byte[] query(SortedMap.View in, byte[] query) {
-    // The one query there is: the image.
-    return IMAGES.encode(image);
+    // The one query there is: the image, or nothing where it is no newer than a version.
+    ClusterImage present = image;
+    return query.length == Long.BYTES && present.version() <= ByteBuffer.wrap(query).getLong()
+        ? new byte[0]
+        : IMAGES.encode(present);
   }
 
   /** The command as bytes. */

@@ -154,9 +154,13 @@ public final class NodeFileService implements FileService {
     return image().buckets().stream().sorted((a, b) -> a.name().compareTo(b.name())).toList();
   }
 
+  /**
+   * What this node knows of is there. What it does not may have been made at another node a moment
+   * ago, or an hour ago where this one is cut off.
+   */
   @Override
   public Optional<Bucket> bucket(String name) {
-    return image().bucket(name);
+    return image().bucket(name).or(() -> plane.newest().bucket(name));
   }
 
   /** A node that has not heard of the cluster yet knows of no bucket: that is not absence. */
@@ -170,8 +174,7 @@ public final class NodeFileService implements FileService {
   }
 
   private Bucket require(String name) {
-    return image()
-        .bucket(name)
+    return bucket(name)
         .orElseThrow(() ->
             new ForebayException(ErrorCode.NO_SUCH_BUCKET, "there is no bucket '" + name + "'"));
   }
