@@ -230,10 +230,7 @@ public final class GroupRules {
   }
 
   /**
-   * Takes in new members beside the present ones until as many as wanted are there to stay. From
-   * {@link Level#BOUNDED} on they come, where they can, from domains that none of those present is
-   * of, who is to be replaced among them: else, when another member goes meanwhile, all copies are
-   * in one domain.
+   * Takes in new members beside the present ones until as many as wanted are there to stay.
    *
    * @param lost volumes that shall be replaced
    */
@@ -252,14 +249,8 @@ public final class GroupRules {
       }
     }
     List<VolumeId> all = group.members().stream().map(Member::volume).toList();
-    int missing = group.family().replicas() - staying.size();
-    List<VolumeId> added = new ArrayList<>();
-    if (state.level() >= Level.BOUNDED) {
-      List<VolumeId> there = all.stream().filter(volume -> state.present(volume) != null).toList();
-      added.addAll(placement.extend(there, all, missing));
-    }
-    staying.addAll(added);
-    added.addAll(placement.extend(staying, all, missing - added.size()));
+    List<VolumeId> added =
+        placement.extend(staying, all, group.family().replicas() - staying.size());
     List<Member> members = new ArrayList<>(group.members());
     for (VolumeId volume : added) {
       members.add(

@@ -441,53 +441,6 @@ final class ClusterMachineTest {
         .isEqualTo(ErrorCode.NOT_FOUND);
   }
 
-  /**
-   * Volumes 1 and 3 are in one rack, 2 and 4 in racks of their own, and 1 is drained: 3 would do
-   * beside 2, until 2 goes while 1 and 3 are all there is.
-   */
-  @Test
-  void whoReplacesAMemberIsOfADomainOfItsOwnBesideThatMemberToo() {
-    for (int level : List.of(Level.KEPT, Level.BOUNDED)) {
-      var cluster = new ClusterFixture(4);
-      cluster.level = level;
-      cluster.registerIn("a", "rack1", 1, 1);
-      cluster.registerIn("b", "rack2", 1, 2);
-      cluster.registerIn("d", "rack3", 1, 4);
-      cluster.bucket(2, 2);
-      cluster.registerIn("c", "rack1", 1, 3);
-      cluster.done(new ClusterCommand.Drain(new NodeId("a"), true));
-      cluster.done(new ClusterCommand.ReplaceLost(600_000));
-      List<VolumeId> added =
-          cluster.machine.image().groups().stream()
-              .filter(group -> group.member(new VolumeId(1)).isPresent())
-              .flatMap(group -> group.in(MemberState.SYNCING).stream())
-              .map(Member::volume)
-              .toList();
-      assertThat(added).hasSizeGreaterThan(1);
-      assertThat(added.contains(new VolumeId(3)))
-          .as("level %d: %s", level, added)
-          .isEqualTo(level == Level.KEPT);
-    }
-  }
-
-  @Test
-  void whereThereIsNoOtherDomainAMemberIsReplacedWithinItsOwn() {
-    var cluster = new ClusterFixture(4);
-    cluster.registerIn("a", "rack1", 1, 1);
-    cluster.registerIn("b", "rack2", 1, 2);
-    cluster.bucket(2, 2);
-    cluster.registerIn("c", "rack1", 1, 3);
-    cluster.done(new ClusterCommand.Drain(new NodeId("a"), true));
-    cluster.done(new ClusterCommand.ReplaceLost(600_000));
-    assertThat(cluster.machine.image().groups())
-        .filteredOn(group -> group.member(new VolumeId(1)).isPresent())
-        .isNotEmpty()
-        .allSatisfy(group ->
-            assertThat(group.in(MemberState.SYNCING))
-                .extracting(Member::volume)
-                .containsExactly(new VolumeId(3)));
-  }
-
   // Moves.
 
   /** Four nodes with a volume each, groups of two; the first of them, and who is not in it. */

@@ -72,7 +72,7 @@ final class FlushSend {
   private volatile long leaseMillis;
   private boolean mayLand;
   private final AtomicInteger troubled = new AtomicInteger(); // parts that are sent again
-  private volatile boolean hopeless; // a part has failed for good
+  private volatile Optional<RuntimeException> hopeless = Optional.empty(); // why a part failed
   private Optional<String> upload = Optional.empty();
 
   /**
@@ -264,18 +264,19 @@ final class FlushSend {
     List<Extent> extents = extents();
     var outcomes = new ArrayList<Outcome<String>>();
     var tags = new ArrayList<String>();
-    Optional<ForebayException> first = Optional.empty();
+    Optional<RuntimeException> first = Optional.empty();
     try {
       for (long offset = 0; offset < task.lengthBytes(); offset += partBytes) {
         long from = offset;
         long length = Math.min(partBytes, task.lengthBytes() - offset);
         int part = outcomes.size() + 1;
         // A store that is busy or away is not asked for more than what is under way.
-        while (troubled.get() > 0 && !hopeless) {
+        while (troubled.get() > 0 && hopeless.isEmpty()) {
           env.sleep(TROUBLED_NANOS);
           prolong();
+          shared.stager().checkLease(leaseMillis);
         }
-        if (hopeless) {
+        if (hopeless.isPresent()) {
           break; // the rest would be for nothing
         }
         while (!shared
@@ -297,7 +298,7 @@ final class FlushSend {
       }
     }
     if (first.isPresent()) {
-      throw first.get();
+      throw hopeless.orElse(first.get()); // others gave up when that one had failed
     }
     return tags;
   }
@@ -330,7 +331,7 @@ final class FlushSend {
                           task.bucket(), task.key(), name, part, holder.body(), leaseMillis)));
       return tag.isPresent() ? tag.get() : stageHere(name, part, source, from, length);
     } catch (RuntimeException failure) {
-      hopeless = true;
+      hopeless = hopeless.or(() -> Optional.of(failure));
       throw failure;
     } finally {
       shared.parts().release(1);
@@ -368,7 +369,7 @@ final class FlushSend {
       long length,
       ForebayException first) {
     ForebayException last = first;
-    for (int tries = 1; tries < STAGE_TRIES && !hopeless; tries++) {
+    for (int tries = 1; tries < STAGE_TRIES; tries++) {
       shared.stager().checkLease(leaseMillis);
       long pause = FIRST_STAGE_PAUSE_NANOS << (tries - 1);
       shared.parts().release(1); // others' stores may be well
@@ -376,6 +377,9 @@ final class FlushSend {
         env.sleep(pause / 2 + env.random().nextLong(pause / 2 + 1));
       } finally {
         shared.parts().acquire(1);
+      }
+      if (hopeless.isPresent()) {
+        break;
       }
       try {
         return stageOnce(name, part, source, from, length);

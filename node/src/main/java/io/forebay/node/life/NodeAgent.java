@@ -41,6 +41,7 @@ import java.util.function.Supplier;
 public final class NodeAgent {
   private static final long CALL_NANOS = 700_000_000L;
   private static final long PAUSE_NANOS = 50_000_000L;
+  private static final long REFUSED_NANOS = 5 * Coordinator.LEASE_NANOS;
   private static final RecordCodec<ImageNews> NEWS = RecordCodec.of(ImageNews.class);
 
   private final Env env;
@@ -54,6 +55,7 @@ public final class NodeAgent {
   private final Supplier<Map<VolumeId, Long>> slow;
   private final Outcome<Boolean> ready;
   private volatile Optional<Fenced> fenced = Optional.empty();
+  private long begunNanos; // of the thread that runs
   private volatile boolean leaving;
 
   /**
@@ -133,6 +135,7 @@ public final class NodeAgent {
 
   /** Registers and keeps the lease, until interrupted or it leaves. */
   public void run() {
+    begunNanos = env.nanoTime();
     boolean first = true;
     while (!leaving) {
       try {
@@ -187,7 +190,9 @@ public final class NodeAgent {
     return switch (result) {
       case ClusterResult.Done(long version, var note) -> version;
       case ClusterResult.Refused(var code, var message) -> {
-        if (!ready.isDone()) {
+        // What stands against it may be the node's own former run, which nobody has called down
+        // yet.
+        if (!ready.isDone() && env.nanoTime() - begunNanos >= REFUSED_NANOS) {
           ready.fail(new ForebayException(code, message));
         }
         throw new ForebayException(code, message);

@@ -697,7 +697,10 @@ public final class NodeFileService implements FileService {
     try (ReadAhead ahead =
         new ReadAhead(env, source(found), found.object().lengthBytes(), readMemory)) {
       ahead.expect(from, from + length);
-      ahead.place();
+      if (length > 0) {
+        writer.awaitRoom(1); // for the bucket's quota, which may take long, with nothing in hand
+        ahead.place();
+      }
       for (long offset = from; offset < from + length; ) {
         int most = (int) Math.min(pool.slabBytes(), from + length - offset);
         writer.awaitRoom(most);
