@@ -9,6 +9,7 @@ import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.VolumeId;
 import java.util.ArrayDeque;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Collectors;
@@ -93,11 +94,15 @@ final class RoomQueue {
    */
   void awaitNone(Bucket bucket) {
     long enteredNanos = env.nanoTime();
+    Optional<Line> before = Optional.empty();
     while (true) {
       Line line;
       long endNanos;
       lock.lock();
       try {
+        if (flushes(bucket) && before.isPresent() && before.get().refused()) {
+          throw before.get().refusal(bucket);
+        }
         line = lines.get(bucket.family());
         if (line == null) {
           return;
@@ -109,9 +114,8 @@ final class RoomQueue {
       } finally {
         lock.unlock();
       }
-      if (line.over.awaitUntil(endNanos) && line.over.get() && flushes(bucket)) {
-        throw line.refusal(bucket);
-      }
+      boolean _ = line.over.awaitUntil(endNanos);
+      before = Optional.of(line);
     }
   }
 
@@ -127,6 +131,11 @@ final class RoomQueue {
     final Outcome<Boolean> over = new Outcome<>(env);
     long movedNanos = env.nanoTime();
     long nextTryNanos = movedNanos;
+
+    /** Whether those who stood here were refused, the last of them. */
+    boolean refused() {
+      return over.isDone() && over.get();
+    }
 
     long endNanos(Bucket bucket, long enteredNanos) {
       return flushes(bucket) ? movedNanos + waitNanos : enteredNanos + EVICTION_NANOS;
