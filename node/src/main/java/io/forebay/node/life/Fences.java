@@ -32,10 +32,10 @@ import org.slf4j.LoggerFactory;
  * nobody. Why not at once and by anybody's word: what looks slow may be the path to it, or a load
  * that passes.
  *
- * <p>So it takes the word of the node itself, or of two others of different failure domains (of one
- * where there are no more than three nodes), about most of its volumes. Who is found slow itself,
- * or was out a while ago, is believed about itself only: through a slow NIC all others look slow.
- * And nobody is put out
+ * <p>So it takes the word of the node itself, or of two others of different failure domains (where
+ * there are no more than three nodes of one, after a while: decision 0029), about most of its
+ * volumes. Who is found slow itself, or was out a while ago, is believed about itself only: through
+ * a slow NIC all others look slow. And nobody is put out
  *
  * <ul>
  *   <li>who is not heard of, for it is dead and not slow; or who has started anew since it was
@@ -60,6 +60,9 @@ final class Fences {
   private static final int SMALL_NODES = 3;
   private static final int MOST_SLOW_PART = 3; // one of so many nodes
   private static final int MOST_AWAY_PART = 20; // one of so many volumes
+  // Where one node's word is enough: for so long, so that others' can come, which may be against
+  // it.
+  private static final long ALONE_NANOS = 300_000_000L;
   private static final long HEARD_NANOS = Coordinator.LEASE_NANOS * 3 / 4;
   // Longer than writers remember what they say.
   private static final long ANEW_NANOS = 10_000_000_000L;
@@ -83,6 +86,7 @@ final class Fences {
   private final Map<NodeId, Life> lives = new TreeMap<>();
   private final Map<NodeId, Fence> fences = new TreeMap<>();
   private final Map<NodeId, Past> past = new TreeMap<>();
+  private final Map<NodeId, Long> alone = new TreeMap<>(); // since when one other accuses it
 
   Fences(Env env) {
     this.env = env;
@@ -94,6 +98,7 @@ final class Fences {
     lives.clear();
     fences.clear();
     past.clear();
+    alone.clear();
   }
 
   /** Takes down which volumes a node finds slow now; what it has said before is over. */
@@ -135,6 +140,7 @@ final class Fences {
     long now = env.nanoTime();
     words.values().removeIf(word -> now - word.untilNanos() >= 0);
     if ((fences.isEmpty() && words.isEmpty()) || !Rule.SLOW_FENCED.holds()) {
+      alone.clear();
       return Optional.empty();
     }
     var cluster = new Members(image);
@@ -169,6 +175,11 @@ final class Fences {
         candidates.stream()
             .filter(node -> accused.containsKey(node.id()))
             .filter(node -> isSlow(node, believed(node, cluster, doubtful, accused), cluster))
+            .toList();
+    alone.keySet().retainAll(slow.stream().map(NodeRecord::id).toList());
+    slow =
+        slow.stream()
+            .filter(node -> isSure(node, believed(node, cluster, doubtful, accused), now))
             .toList();
     if (slow.size() > Math.max(1, image.nodes().size() / MOST_SLOW_PART)) {
       return Optional.empty();
@@ -256,6 +267,14 @@ final class Fences {
             now + length,
             length,
             new Fenced(node.id(), env.wallMillis(), why)));
+  }
+
+  /** By its own word or two others', or by that of one for long enough. */
+  private boolean isSure(NodeRecord node, List<NodeId> accusers, long now) {
+    if (accusers.size() > 1 || accusers.contains(node.id())) {
+      return true;
+    }
+    return now - alone.computeIfAbsent(node.id(), any -> now) >= ALONE_NANOS;
   }
 
   private static boolean isSlow(NodeRecord node, List<NodeId> accusers, Members cluster) {
