@@ -81,8 +81,12 @@ class FlushModesTest {
   }
 
   private ObjectInfo write(String key, int seed) {
+    return write(key, seed, LENGTH);
+  }
+
+  private ObjectInfo write(String key, int seed, int length) {
     try (var body = files().create(bucket, key, WriteOptions.DEFAULT)) {
-      for (int at = 0; at < LENGTH; at += 1 << 18) {
+      for (int at = 0; at < length; at += 1 << 18) {
         body.write(new Synthetic(seed, at, 1 << 18));
       }
       return body.publish(Optional.empty());
@@ -124,6 +128,29 @@ class FlushModesTest {
     assertThat(stored("b")).contains(bytes(1));
     files().rename(bucket, "b", "c");
     assertThat(stored("c")).contains(bytes(1));
+  }
+
+  /** Three parts are on their way at once; each of all twelve would else be sent six times. */
+  @Test
+  void aStoreThatIsBusyIsNotSentTheRestOfAnObject() {
+    create(FlushMode.BACK);
+    var staged = new AtomicInteger();
+    cluster
+        .store()
+        .fates((kind, key) -> {
+          if (kind != Kind.STAGE) {
+            return Fate.ANSWERED;
+          }
+          staged.incrementAndGet();
+          return Fate.THROTTLED;
+        });
+    write("a", 6, 12 * (16 << 20));
+    FlushReport _ = files().flush(bucket, "", 1);
+    cluster.await(
+        "the first attempt has failed",
+        () -> files().pathStatus(bucket, "a").flushReason().contains("STORE_THROTTLED"));
+    assertThat(staged.get()).isBetween(6, 3 * 6);
+    files().delete(bucket, "a", WriteConditions.NONE);
   }
 
   @Test

@@ -36,8 +36,8 @@ public final class Level {
   /**
    * What one command makes has a bound (decision 0028): a part that is copied from a flushed object
    * names the chunks of its own stretch only, an upload whose list of chunks fits into no message
-   * is refused, and so is a new key of more segments than a walk may go down. And a clock that
-   * leaps ahead does not have remembered answers forgotten at once. And a node's name is refused to
+   * is refused, and so is a new key of more segments than a walk may go down. A clock that leaps
+   * ahead does not have remembered answers forgotten at once. And a node's name is refused to
    * another one while it is up.
    */
   public static final int BOUNDED = 7;

@@ -127,10 +127,7 @@ final class LoggedMachineTest {
   /** A new leader's clock may be hours ahead, and a client be waiting for its answer just then. */
   @Test
   void aLeapOfTheClockForgetsNobodyAtOnce() {
-    var raise = new Batch();
-    raise.put(
-        new byte[] {(byte) 0xF4}, ByteBuffer.allocate(Integer.BYTES).putInt(Level.NEWEST).array());
-    map.write(raise);
+    raise();
     long begin = 1_000_000_000L;
     apply(begin, of(1, 1, 1));
     long later = begin + 7_200_000;
@@ -139,6 +136,26 @@ final class LoggedMachineTest {
     apply(later + 30_000, of(2, 2, 2));
     apply(later + 61_000, of(2, 3, 3));
     assertThat(kept(1)).as("silent for an hour, and not waiting any more").isEmpty();
+  }
+
+  /** As the cluster's log, where nothing happens for hours: each entry looks like a leap. */
+  @Test
+  void aLogThatIsWrittenRarelyForgetsToo() {
+    raise();
+    long hour = 3_600_000;
+    apply(hour, of(1, 1, 1));
+    apply(2 * hour, of(2, 1, 1));
+    apply(4 * hour, of(2, 2, 2));
+    assertThat(kept(1)).as("an hour and no more when there was the entry before").hasSize(1);
+    apply(5 * hour, of(2, 3, 3));
+    assertThat(kept(1)).isEmpty();
+  }
+
+  private void raise() {
+    var raise = new Batch();
+    raise.put(
+        new byte[] {(byte) 0xF4}, ByteBuffer.allocate(Integer.BYTES).putInt(Level.NEWEST).array());
+    map.write(raise);
   }
 
   @Test

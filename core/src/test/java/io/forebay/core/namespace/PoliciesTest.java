@@ -15,7 +15,6 @@ import io.forebay.core.id.SessionId;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.SortedMap;
 import java.util.List;
-import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -209,37 +208,6 @@ final class PoliciesTest {
           .isInstanceOf(NamespaceResult.Expired.class);
     }
     assertThat(counting.visits).isLessThan(20L * files);
-  }
-
-  /** Counts the rows that scans meet. */
-  private static final class CountingView implements SortedMap.View {
-    private final SortedMap.View view;
-    long visits;
-
-    CountingView(SortedMap.View view) {
-      this.view = view;
-    }
-
-    @Override
-    public Optional<byte[]> get(byte[] key) {
-      return view.get(key);
-    }
-
-    @Override
-    public void scan(byte[] from, byte[] to, SortedMap.Visitor visitor) {
-      view.scan(
-          from,
-          to,
-          (key, value) -> {
-            visits++;
-            return visitor.visit(key, value);
-          });
-    }
-
-    @Override
-    public void close() {
-      view.close();
-    }
   }
 
   @Test

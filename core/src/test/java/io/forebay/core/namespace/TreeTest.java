@@ -5,9 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.forebay.core.id.InodeId;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.MemorySortedMap;
-import io.forebay.core.sorted.SortedMap;
 import java.nio.ByteBuffer;
-import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -19,7 +17,7 @@ final class TreeTest {
 
   private final MemorySortedMap map = new MemorySortedMap();
   private final Tree.Seen seen = new Tree.Seen();
-  private int passed;
+  private long passed;
 
   private static byte[] name(int i) {
     return ByteBuffer.allocate(4).putInt(i).array();
@@ -39,8 +37,10 @@ final class TreeTest {
   }
 
   private boolean isEmpty(int removed) {
-    try (var view = new Counted(map.view())) {
-      return new Tree(view, seen).isEmpty(DIRECTORY, name(removed));
+    try (var view = new CountingView(map.view(), value -> value.length > 0)) {
+      boolean empty = new Tree(view, seen).isEmpty(DIRECTORY, name(removed));
+      passed += view.visits;
+      return empty;
     }
   }
 
@@ -68,36 +68,5 @@ final class TreeTest {
     assertThat(isEmpty(1)).isTrue();
     put(3);
     assertThat(isEmpty(9)).isFalse();
-  }
-
-  /** Counts the rows that it passes, and hides those without a value. */
-  private final class Counted implements SortedMap.View {
-    private final SortedMap.View view;
-
-    Counted(SortedMap.View view) {
-      this.view = view;
-    }
-
-    @Override
-    public Optional<byte[]> get(byte[] key) {
-      passed++;
-      return view.get(key).filter(value -> value.length > 0);
-    }
-
-    @Override
-    public void scan(byte[] from, byte[] to, SortedMap.Visitor visitor) {
-      view.scan(
-          from,
-          to,
-          (key, value) -> {
-            passed++;
-            return value.length == 0 || visitor.visit(key, value);
-          });
-    }
-
-    @Override
-    public void close() {
-      view.close();
-    }
   }
 }

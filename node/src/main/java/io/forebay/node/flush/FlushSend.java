@@ -270,21 +270,9 @@ final class FlushSend {
         long from = offset;
         long length = Math.min(partBytes, task.lengthBytes() - offset);
         int part = outcomes.size() + 1;
-        // A store that is busy or away is not asked for more than what is under way.
-        while (troubled.get() > 0 && hopeless.isEmpty()) {
-          env.sleep(TROUBLED_NANOS);
-          prolong();
-          shared.stager().checkLease(leaseMillis);
-        }
-        if (hopeless.isPresent()) {
+        if (!awaitTurn()) {
           break; // the rest would be for nothing
         }
-        while (!shared
-            .parts()
-            .acquire(1, env.nanoTime() + shared.settings().leaseMillis() / 8 * 1_000_000L)) {
-          prolong();
-        }
-        prolong();
         outcomes.add(started("flush-part", () -> stage(name, part, source, extents, from, length)));
       }
     } finally {
@@ -301,6 +289,31 @@ final class FlushSend {
       throw hopeless.orElse(first.get()); // others gave up when that one had failed
     }
     return tags;
+  }
+
+  /**
+   * Takes a permit for the next part, once no other is sent again: a store that is busy or away is
+   * not asked for more than what is under way.
+   *
+   * @return whether there is one; else a part has failed for good
+   */
+  private boolean awaitTurn() {
+    while (hopeless.isEmpty()) {
+      prolong();
+      shared.stager().checkLease(leaseMillis);
+      if (troubled.get() > 0) {
+        env.sleep(TROUBLED_NANOS);
+      } else if (shared
+          .parts()
+          .acquire(1, env.nanoTime() + shared.settings().leaseMillis() / 8 * 1_000_000L)) {
+        // Whoever is sent again gives his permit back meanwhile, perhaps this one.
+        if (troubled.get() == 0 && hopeless.isEmpty()) {
+          return true;
+        }
+        shared.parts().release(1);
+      }
+    }
+    return false;
   }
 
   /** Where the parts are; empty when that is not known by chunks. */

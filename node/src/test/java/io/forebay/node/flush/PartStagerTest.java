@@ -49,21 +49,6 @@ class PartStagerTest {
     assertThat(staged[0]).isEqualTo(6);
   }
 
-  /** Each of fifty parts would else be sent six times, to a store that asks to be left alone. */
-  @Test
-  void aStoreThatIsBusyIsNotAskedForTheRest() {
-    var world = new FlushWorld(1, 1, Likeness.PLAIN);
-    world.publish(KEY, FlushWorld.body("long", 30_000)); // fifty parts
-    var staged = new int[1];
-    world.fates((kind, key) -> {
-      staged[0] += kind == Kind.STAGE ? 1 : 0;
-      return kind == Kind.STAGE ? Fate.THROTTLED : Fate.ANSWERED;
-    });
-    world.await(0).finish();
-    assertThat(world.stat(KEY).orElseThrow().flush()).isNotEqualTo(FlushState.FLUSHED);
-    assertThat(staged[0]).isBetween(6, 24);
-  }
-
   /** Else it would wait for a buffer for ever, with all others in its hands. */
   @Test
   void aPartThatTakesAllBuffersIsRefusedByName() {
