@@ -33,7 +33,7 @@ public final class StoreFactory {
   }
 
   /**
-   * Opens a store; nothing is sent yet, and a directory is made when it is not there.
+   * Opens a store; nothing is sent yet.
    *
    * @param environment where credentials are looked up
    * @throws ForebayException CONFIGURATION for a URL that is no store's; what opening fails with
@@ -52,6 +52,18 @@ public final class StoreFactory {
   }
 
   /**
+   * Makes what a store needs before it is opened for the first time: the directory of one. Others
+   * are made at the first request, where their URL says so.
+   *
+   * @throws ForebayException STORE_DENIED when it cannot be made
+   */
+  public static void make(String url) {
+    if (url.startsWith(DIR)) {
+      DirStore.make(directory(url));
+    }
+  }
+
+  /**
    * Checks that a URL is a store's and that the environment fits it; opens and sends nothing.
    *
    * @param environment where credentials are looked up; an empty one fits every URL
@@ -59,7 +71,11 @@ public final class StoreFactory {
    */
   public static void check(String url, Map<String, String> environment) {
     if (url.startsWith(DIR)) {
-      directory(url);
+      if (!directory(url).isAbsolute()) {
+        throw new ForebayException(
+            ErrorCode.CONFIGURATION,
+            "the store '" + url + "' depends on where a server was started; write dir:/PATH");
+      }
     } else if (url.startsWith(AZURE)) {
       AzureStore.check(url, settings(environment));
     } else if (url.startsWith(S3)) {

@@ -19,6 +19,11 @@ final class StoreFactoryTest {
     Path root = directory.resolve("store");
     StoreFactory.check("dir:" + root, Map.of());
     assertThat(root).doesNotExist();
+    assertThatThrownBy(() -> StoreFactory.check("dir:store", Map.of()))
+        .isInstanceOf(ForebayException.class)
+        .hasMessageContaining("dir:/PATH");
+    StoreFactory.make("dir:" + root);
+    StoreFactory.make("s3://box");
     try (ObjectStore store = StoreFactory.open("dir:" + root, Map.of())) {
       assertThat(store.description()).isEqualTo("dir:" + root);
       assertThat(root).exists();

@@ -8,6 +8,7 @@ import io.forebay.app.runtime.JdkEnv;
 import io.forebay.backing.StoreFactory;
 import io.forebay.client.wire.FileEndpoint;
 import io.forebay.control.raft.RaftVoter;
+import io.forebay.core.backing.ObjectStore;
 import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.cluster.AccessKey;
 import io.forebay.core.cluster.ClusterCommand;
@@ -144,7 +145,20 @@ public final class Server implements AutoCloseable {
       Optional<Voter> seat = config.voter() ? Optional.of(startVoter()) : Optional.empty();
       var pool = new SlabPool(env, MemoryPlan.SLAB_BYTES, memory.nodeSlabs());
       bodies = new SlabPool(env, MemoryPlan.SLAB_BYTES, memory.doorSlabs());
-      stores = new BucketStores(StoreFactory::open, pool);
+      stores =
+          new BucketStores(
+              new BucketStores.Opener() {
+                @Override
+                public ObjectStore open(String url) {
+                  return StoreFactory.open(url);
+                }
+
+                @Override
+                public void make(String url) {
+                  StoreFactory.make(url);
+                }
+              },
+              pool);
       open.push(stores);
       var addresses = new TreeMap<NodeId, String>();
       config.voters().forEach((name, each) -> addresses.put(new NodeId(name), each.address()));

@@ -45,9 +45,11 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Stream;
+import java.util.zip.CRC32C;
 
 /**
  * An object store in a local directory: what a single node has without a cloud.
@@ -81,11 +83,16 @@ public final class DirStore implements ObjectStore {
   private static final Duration ABANDONED = Duration.ofDays(7);
   // Of the process, not of the store: file locks are the process's, and two stores of one directory
   // would be refused each other's.
-  private static final List<ReentrantLock> PROCESS_LOCKS =
-      Stream.generate(ReentrantLock::new).limit(LOCKS).toList();
+  private static final Map<Path, List<ReentrantLock>> PROCESS_LOCKS = new ConcurrentHashMap<>();
+
+  /**
+   * Where a file of ours says how long its body is, among the metadata. No user's key has a dot.
+   */
+  private static final String LENGTH = ".length";
 
   private final Path root;
   private final Path hidden;
+  private final List<ReentrantLock> locks;
   private final DirectorySync sync;
   private final RequestCounter counter = new RequestCounter();
   private final SplittableRandom names = new SplittableRandom();
@@ -101,19 +108,53 @@ public final class DirStore implements ObjectStore {
   }
 
   /**
-   * Opens or makes the directory.
+   * When a change was asked for, by both clocks: the monotonic one stands while a machine sleeps.
+   */
+  private record Begun(long nanos, Instant at) {
+    static Begun now() {
+      return new Begun(System.nanoTime(), Instant.now());
+    }
+
+    boolean isLate() {
+      return System.nanoTime() - nanos > LATE.toNanos()
+          || Duration.between(at, Instant.now()).compareTo(LATE) > 0;
+    }
+  }
+
+  /**
+   * Makes a directory a store, if it is none.
    *
    * @throws ForebayException STORE_DENIED when it cannot be made or written
+   */
+  public static void make(Path root) {
+    var store = new DirStore(root, DirStore::sync, true);
+    store.close();
+  }
+
+  /**
+   * Opens a store that was made. A directory that is none may be where one is not mounted.
+   *
+   * @throws ForebayException STORE_MISSING; STORE_DENIED when it cannot be written
    */
   public DirStore(Path root) {
     this(root, DirStore::sync);
   }
 
   DirStore(Path root, DirectorySync sync) {
+    this(root, sync, false);
+  }
+
+  private DirStore(Path root, DirectorySync sync, boolean makes) {
     this.root = root.toAbsolutePath().normalize();
     this.hidden = this.root.resolve(".forebay-store");
+    this.locks =
+        PROCESS_LOCKS.computeIfAbsent(
+            this.root, any -> Stream.generate(ReentrantLock::new).limit(LOCKS).toList());
     this.sync = sync;
     try {
+      if (!makes && Files.notExists(hidden)) {
+        throw new NoSuchFileException(hidden.toString());
+      }
       for (String name : List.of("tmp", "locks", "uploads")) {
         Files.createDirectories(hidden.resolve(name));
       }
@@ -172,7 +213,10 @@ public final class DirStore implements ObjectStore {
           ErrorCode.STORE_MISSING,
           operation,
           key,
-          "failed: the directory is not there (" + text + "); mount it, or make it again",
+          "failed: no store is there ("
+              + text
+              + "); mount it, or, where it is to begin empty, make the directory "
+              + hidden,
           failure);
     }
     if (text.contains("No space left") || text.contains("quota exceeded")) {
@@ -297,7 +341,7 @@ public final class DirStore implements ObjectStore {
   /** Runs under the key's lock, of this process and of others on this machine. */
   private <T> T locked(String operation, String key, Action<T> action) {
     int place = Math.floorMod(key.hashCode(), LOCKS);
-    ReentrantLock lock = PROCESS_LOCKS.get(place);
+    ReentrantLock lock = locks.get(place);
     lock.lock();
     try (FileChannel channel =
             FileChannel.open(
@@ -339,8 +383,15 @@ public final class DirStore implements ObjectStore {
       ByteBuffer trailer = readFully(channel, size - TRAILER_BYTES, TRAILER_BYTES);
       int length = trailer.getInt();
       if (trailer.getLong() == MAGIC && length >= 0 && length <= size - TRAILER_BYTES) {
-        byte[] encoded = readFully(channel, size - TRAILER_BYTES - length, length).array();
-        return new Stored(size - TRAILER_BYTES - length, decode(encoded), modifiedMillis);
+        Properties ours = decode(readFully(channel, size - TRAILER_BYTES - length, length).array());
+        long bodyBytes = size - TRAILER_BYTES - length;
+        var metadata = new TreeMap<>(ours.metadata());
+        String said = metadata.remove(LENGTH);
+        // Else somebody has edited it, and left what stands at its end.
+        if (said == null || said.equals(Long.toString(bodyBytes))) {
+          return new Stored(
+              bodyBytes, new Properties(ours.etag(), ours.contentType(), metadata), modifiedMillis);
+        }
       }
     }
     return new Stored(size, new Properties(foreignEtag(file), "", Map.of()), modifiedMillis);
@@ -374,13 +425,15 @@ public final class DirStore implements ObjectStore {
     return buffer.flip();
   }
 
-  private static byte[] encode(Properties properties) throws IOException {
+  private static byte[] encode(Properties properties, long bodyBytes) throws IOException {
+    var metadata = new TreeMap<>(properties.metadata());
+    metadata.put(LENGTH, Long.toString(bodyBytes));
     var bytes = new ByteArrayOutputStream();
     try (DataOutputStream out = new DataOutputStream(bytes)) {
       out.writeUTF(properties.etag());
       out.writeUTF(properties.contentType());
-      out.writeInt(properties.metadata().size());
-      for (Map.Entry<String, String> entry : properties.metadata().entrySet()) {
+      out.writeInt(metadata.size());
+      for (Map.Entry<String, String> entry : metadata.entrySet()) {
         out.writeUTF(entry.getKey());
         out.writeUTF(entry.getValue());
       }
@@ -413,15 +466,18 @@ public final class DirStore implements ObjectStore {
   public Optional<StoreObject> head(String key) {
     counter.count(Kind.HEAD);
     try {
-      return inspect(file(key))
-          .map(stored ->
-              new StoreObject(
-                  key,
-                  stored.bodyBytes(),
-                  stored.properties().etag(),
-                  stored.properties().contentType(),
-                  stored.properties().metadata(),
-                  stored.modifiedMillis()));
+      Path file = file(key);
+      Optional<Stored> found = inspect(file);
+      // Who asks may settle by it what nobody was told: that has to survive a loss of power, too.
+      syncAbove(file);
+      return found.map(stored ->
+          new StoreObject(
+              key,
+              stored.bodyBytes(),
+              stored.properties().etag(),
+              stored.properties().contentType(),
+              stored.properties().metadata(),
+              stored.modifiedMillis()));
     } catch (IOException failure) {
       throw undone("looking at", key, failure);
     }
@@ -487,7 +543,9 @@ public final class DirStore implements ObjectStore {
     }
   }
 
-  private static void append(FileChannel out, List<Bytes> body) throws IOException {
+  /** Returns the CRC32C of the body. */
+  private static int append(FileChannel out, List<Bytes> body) throws IOException {
+    var crc = new CRC32C();
     ByteBuffer copy = ByteBuffer.allocateDirect(1 << 16);
     for (Bytes bytes : body) {
       int done = 0;
@@ -498,35 +556,38 @@ public final class DirStore implements ObjectStore {
         part.copyTo(copy);
         part.release();
         copy.flip();
+        crc.update(copy.duplicate());
         while (copy.hasRemaining()) {
           out.write(copy);
         }
         done += count;
       }
     }
+    return (int) crc.getValue();
   }
 
   private interface Filling {
     void fill(FileChannel out) throws IOException;
   }
 
-  private PutResult replace(String operation, String key, PutOptions options, Filling filling) {
-    return replace(operation, key, options, hidden.resolve("tmp").resolve(newName()), filling);
+  private PutResult replace(
+      Begun begun, String operation, String key, PutOptions options, Filling filling) {
+    Path part = hidden.resolve("tmp").resolve(newName());
+    return replace(begun, operation, key, options, part, filling);
   }
 
   /**
    * @param part becomes the object, or goes
    */
   private PutResult replace(
-      String operation, String key, PutOptions options, Path part, Filling filling) {
-    long startedNanos = System.nanoTime();
-    Instant startedAt = Instant.now();
+      Begun begun, String operation, String key, PutOptions options, Path part, Filling filling) {
     String etag = newName();
     try {
       try (FileChannel out =
           FileChannel.open(part, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
         filling.fill(out);
-        byte[] properties = encode(new Properties(etag, options.contentType(), options.metadata()));
+        byte[] properties =
+            encode(new Properties(etag, options.contentType(), options.metadata()), out.position());
         ByteBuffer trailer =
             ByteBuffer.allocate(properties.length + TRAILER_BYTES)
                 .put(properties)
@@ -546,8 +607,7 @@ public final class DirStore implements ObjectStore {
             if (!holds(options.condition(), inspect(file))) {
               return new PutResult.Refused();
             }
-            requireInTime(operation, key, startedNanos, startedAt);
-            move(part, file);
+            move(part, file, () -> requireInTime(operation, key, begun));
             afterChange(operation, key, file);
             return new PutResult.Stored(etag);
           });
@@ -559,10 +619,8 @@ public final class DirStore implements ObjectStore {
     }
   }
 
-  /** By both clocks: the monotonic one stands still while the machine sleeps. */
-  private void requireInTime(String operation, String key, long startedNanos, Instant startedAt) {
-    if (System.nanoTime() - startedNanos > LATE.toNanos()
-        || Duration.between(startedAt, Instant.now()).compareTo(LATE) > 0) {
+  private void requireInTime(String operation, String key, Begun begun) {
+    if (begun.isLate()) {
       throw new ForebayException(
           ErrorCode.STORE_THROTTLED,
           operation
@@ -585,12 +643,13 @@ public final class DirStore implements ObjectStore {
   }
 
   /** A deletion of a neighbour may take the directory away between its making and the move. */
-  private void move(Path part, Path file) throws IOException {
+  private void move(Path part, Path file, Runnable requireInTime) throws IOException {
     for (int attempt = 1; ; attempt++) {
       try {
         for (Path made : makeParents(file)) {
           sync.sync(made);
         }
+        requireInTime.run(); // for that may have taken long
         Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         return;
       } catch (NoSuchFileException gone) {
@@ -607,18 +666,22 @@ public final class DirStore implements ObjectStore {
    */
   private void afterChange(String operation, String key, Path file) {
     try {
-      for (Path directory = parent(file); ; directory = parent(directory)) {
-        try {
-          sync.sync(directory);
-          return;
-        } catch (NoSuchFileException gone) {
-          if (directory.equals(root)) {
-            throw gone;
-          }
-        }
-      }
+      syncAbove(file);
     } catch (IOException failure) {
       throw unclear(operation, key, failure);
+    }
+  }
+
+  private void syncAbove(Path file) throws IOException {
+    for (Path directory = parent(file); ; directory = parent(directory)) {
+      try {
+        sync.sync(directory);
+        return;
+      } catch (NoSuchFileException gone) {
+        if (directory.equals(root)) {
+          throw gone;
+        }
+      }
     }
   }
 
@@ -650,7 +713,7 @@ public final class DirStore implements ObjectStore {
   @Override
   public PutResult put(String key, List<Bytes> body, PutOptions options) {
     counter.count(Kind.PUT);
-    return replace("storing", key, options, out -> append(out, body));
+    return replace(Begun.now(), "storing", key, options, out -> append(out, body));
   }
 
   @Override
@@ -676,13 +739,14 @@ public final class DirStore implements ObjectStore {
   @Override
   public String stage(String key, String upload, int part, List<Bytes> body) {
     counter.count(Kind.STAGE);
-    String tag = String.format("%05d-%s", part, newName());
     Path directory = upload(key, upload);
-    Path written = hidden.resolve("tmp").resolve(tag);
+    Path written = hidden.resolve("tmp").resolve(newName());
+    String tag;
     try {
       try (FileChannel out =
           FileChannel.open(written, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-        append(out, body);
+        // The same for the same bytes: of one that is sent again there are no two.
+        tag = String.format("%05d-%08x-%d", part, append(out, body), out.position());
       }
       if (Files.notExists(directory) && Files.exists(hidden)) {
         throw noSuchUpload("sending a part of", key, upload);
@@ -693,7 +757,12 @@ public final class DirStore implements ObjectStore {
     } finally {
       removeQuietly(written);
     }
-    locked("joining parts of", key, () -> join(directory));
+    try {
+      locked("joining parts of", key, () -> join(directory));
+    } catch (ForebayException left) {
+      // The part is there; the next one, or the commit, joins it.
+      return tag;
+    }
     return tag;
   }
 
@@ -795,6 +864,7 @@ public final class DirStore implements ObjectStore {
   @Override
   public PutResult commit(String key, String upload, List<String> tags, PutOptions options) {
     counter.count(Kind.COMMIT);
+    Begun begun = Begun.now();
     Path directory = upload(key, upload);
     Joined joined;
     try {
@@ -812,6 +882,7 @@ public final class DirStore implements ObjectStore {
     PutResult result =
         joined.isBeginningOf(tags) && !joined.ends().isEmpty()
             ? replace(
+                begun,
                 "committing",
                 key,
                 options,
@@ -826,6 +897,7 @@ public final class DirStore implements ObjectStore {
                   }
                 })
             : replace(
+                begun,
                 "committing",
                 key,
                 options,
@@ -903,6 +975,7 @@ public final class DirStore implements ObjectStore {
   @Override
   public PutResult copy(String sourceKey, String sourceEtag, String key, PutOptions options) {
     counter.count(Kind.COPY);
+    Begun begun = Begun.now();
     Path file = file(sourceKey);
     try (FileChannel in = FileChannel.open(file, StandardOpenOption.READ)) {
       Stored source = inspect(in, file);
@@ -910,6 +983,7 @@ public final class DirStore implements ObjectStore {
         return new PutResult.Refused();
       }
       return replace(
+          begun,
           "copying '" + sourceKey + "' to",
           key,
           options,
@@ -939,6 +1013,7 @@ public final class DirStore implements ObjectStore {
   @Override
   public DeleteResult delete(String key, StoreCondition condition) {
     counter.count(Kind.DELETE);
+    Begun begun = Begun.now();
     return locked(
         "deleting",
         key,
@@ -951,6 +1026,7 @@ public final class DirStore implements ObjectStore {
           if (!holds(condition, present)) {
             return new DeleteResult.Refused();
           }
+          requireInTime("deleting", key, begun);
           Files.deleteIfExists(file);
           afterChange("deleting", key, file);
           removeEmptyParents(file);

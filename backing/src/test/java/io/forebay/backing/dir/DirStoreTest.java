@@ -36,6 +36,7 @@ final class DirStoreTest extends ObjectStoreContract {
 
   @Override
   protected ObjectStore open() {
+    DirStore.make(above.resolve("root"));
     return new DirStore(above.resolve("root"));
   }
 
@@ -94,25 +95,30 @@ final class DirStoreTest extends ObjectStoreContract {
             throw new IOException("No space left on device");
           }
         };
+    DirStore.make(root);
     try (ObjectStore store = new DirStore(root, sync)) {
       store.put("there", List.of(), ANY);
       full.set(true);
       ForebayException put = failureOf(() -> store.put("k", List.of(), ANY));
       assertThat(put.code()).as(put.getMessage()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
       assertThat(put).hasMessageContaining("'k'").hasMessageContaining("was carried out");
-      assertThat(store.head("k")).isPresent();
+      // Nor may what is found be taken for done.
+      assertThat(failureOf(() -> store.head("k")).code()).isEqualTo(ErrorCode.STORE_THROTTLED);
       ForebayException delete = failureOf(() -> store.delete("there", ANY.condition()));
       assertThat(delete.code()).isEqualTo(ErrorCode.STORE_UNREACHABLE);
-      assertThat(store.head("there")).isEmpty();
+      assertThat(failureOf(() -> store.head("there")).code()).isEqualTo(ErrorCode.STORE_THROTTLED);
       String upload = store.begin("up", "1-1", ANY);
       String tag = store.stage("up", upload, 1, List.of());
       assertThat(failureOf(() -> store.commit("up", upload, List.of(tag), ANY)).code())
           .isEqualTo(ErrorCode.STORE_UNREACHABLE);
-      assertThat(store.head("up")).isPresent();
       // A new directory's name could not be made safe: the object is not made.
       assertThat(failureOf(() -> store.put("new/k", List.of(), ANY)).code())
           .isEqualTo(ErrorCode.STORE_THROTTLED);
+      full.set(false);
       assertThat(store.head("new/k")).isEmpty();
+      assertThat(store.head("there")).isEmpty();
+      assertThat(store.head("k")).isPresent();
+      assertThat(store.head("up")).isPresent();
     }
   }
 
@@ -152,6 +158,7 @@ final class DirStoreTest extends ObjectStoreContract {
           }
           synced.add(at);
         };
+    DirStore.make(root);
     try (ObjectStore store = new DirStore(root, sync)) {
       store.put("bucket/a/k", List.of(), ANY);
       synced.clear();
@@ -181,6 +188,61 @@ final class DirStoreTest extends ObjectStoreContract {
         assertThat(failure).hasMessageContaining("mount it");
       }
       assertThat(above.resolve("root")).doesNotExist();
+    }
+  }
+
+  /** It may be where one is not mounted, and what is stored there would be gone when it is. */
+  @Test
+  void aDirectoryThatIsNoStoreIsMissingUntilItIsMadeOne() {
+    Path root = above.resolve("elsewhere");
+    ForebayException failure = failureOf(() -> new DirStore(root).close());
+    assertThat(failure.code()).isEqualTo(ErrorCode.STORE_MISSING);
+    assertThat(failure).hasMessageContaining("mount it").hasMessageContaining(root.toString());
+    assertThat(root).doesNotExist();
+    DirStore.make(root);
+    try (ObjectStore store = new DirStore(root)) {
+      assertThat(store.head("k")).isEmpty();
+    }
+  }
+
+  @Test
+  void aFileOfOursThatSomebodyHasMadeLongerIsTheirs() throws IOException {
+    try (ObjectStore store = open()) {
+      store.put("k", List.of(new Synthetic(1, 0, 100)), ANY);
+      String ours = store.head("k").orElseThrow().etag();
+      Path file = above.resolve("root/k");
+      byte[] before = Files.readAllBytes(file);
+      var edited = new ByteArrayOutputStream();
+      edited.write('+');
+      edited.writeBytes(before);
+      Files.write(file, edited.toByteArray());
+      assertThat(store.head("k").orElseThrow().etag()).isNotEqualTo(ours);
+      assertThat(store.read("k", 0, 1, Optional.of(ours), pool))
+          .isInstanceOf(ObjectStore.ReadResult.Changed.class);
+      assertThat(store.delete("k", new StoreCondition.IfMatch(ours)))
+          .isInstanceOf(ObjectStore.DeleteResult.Refused.class);
+      assertThat(file).exists();
+      Files.write(file, before);
+      assertThat(store.head("k").orElseThrow().etag()).isEqualTo(ours);
+      assertThat(store.head("k").orElseThrow().metadata()).isEmpty();
+    }
+  }
+
+  /** A holder that staged its part and could not say so: it is sent again. */
+  @Test
+  void aPartThatIsSentTwiceIsOneAndTheNextIsJoinedToIt() throws IOException {
+    try (ObjectStore store = open()) {
+      String upload = store.begin("k", "1-1", ANY);
+      Path directory = above.resolve("root/.forebay-store/uploads").resolve(upload);
+      String two = store.stage("k", upload, 2, List.of(new Synthetic(2, 0, 20)));
+      assertThat(
+              store.stage("k", upload, 2, List.of(new Synthetic(2, 0, 7), new Synthetic(2, 7, 13))))
+          .isEqualTo(two);
+      String one = store.stage("k", upload, 1, List.of(new Synthetic(1, 0, 10)));
+      assertThat(directory.resolve("joined")).hasSize(30);
+      assertThat(store.stage("k", upload, 1, List.of(new Synthetic(1, 0, 10)))).isEqualTo(one);
+      store.stage("k", upload, 3, List.of(new Synthetic(3, 0, 30)));
+      assertThat(directory.resolve("joined")).hasSize(60);
     }
   }
 

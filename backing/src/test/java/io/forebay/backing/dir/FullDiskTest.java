@@ -61,6 +61,7 @@ final class FullDiskTest {
 
   @Test
   void aFullDiskRefusesByNameKeepsWhatIsThereAndTakesAgainWhenThereIsRoom() throws IOException {
+    DirStore.make(mounted.resolve("store"));
     try (ObjectStore store = new DirStore(mounted.resolve("store"))) {
       store.put("old", List.of(body(600_000)), OPTIONS);
       for (ForebayException failure :
@@ -89,6 +90,7 @@ final class FullDiskTest {
 
   @Test
   void aDiskThatMayNotBeWrittenIsDeniedAndStillRead() throws IOException, InterruptedException {
+    DirStore.make(mounted.resolve("store"));
     try (ObjectStore store = new DirStore(mounted.resolve("store"))) {
       store.put("k", List.of(body(1000)), OPTIONS);
       assertThat(run("mount", "-o", "remount,ro", mounted.toString())).isEmpty();
@@ -106,7 +108,7 @@ final class FullDiskTest {
     try (ObjectStore store = new DirStore(mounted.resolve("store"))) {
       assertThat(store.head("k")).isPresent();
     }
-    assertThat(failureOf(() -> new DirStore(mounted.resolve("another"))).code())
+    assertThat(failureOf(() -> DirStore.make(mounted.resolve("another"))).code())
         .isEqualTo(ErrorCode.STORE_DENIED);
   }
 }

@@ -1,9 +1,9 @@
 package io.forebay.gateway.s3;
 
-import io.forebay.core.error.ErrorCode;
-import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.ByteRange;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -20,7 +20,7 @@ final class ByteRanges {
    * ignored, as S3 does.
    *
    * @return empty: all of it
-   * @throws ForebayException RANGE_NOT_SATISFIABLE
+   * @throws S3Refusal INVALID_RANGE, with the object's length
    */
   static Optional<ByteRange> of(Optional<String> header, long lengthBytes) {
     Matcher form = FORM.matcher(header.orElse("").replace(" ", ""));
@@ -43,8 +43,16 @@ final class ByteRanges {
       }
     }
     if (first >= lengthBytes) {
-      throw new ForebayException(
-          ErrorCode.RANGE_NOT_SATISFIABLE, "The requested range is not satisfiable");
+      // By the length the CRT client tells an empty object from a range that is none.
+      throw new S3Refusal(
+          S3Code.INVALID_RANGE,
+          "The requested range is not satisfiable",
+          new TreeMap<>(
+              Map.of(
+                  "ActualObjectSize",
+                  Long.toString(lengthBytes),
+                  "RangeRequested",
+                  header.orElse(""))));
     }
     return Optional.of(new ByteRange(first, last - first + 1));
   }

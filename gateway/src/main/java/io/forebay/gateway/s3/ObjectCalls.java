@@ -33,6 +33,7 @@ final class ObjectCalls {
   private static final long SLOW_NANOS = 1_000_000_000L;
   private static final int SLOW_PIECES = 64;
   private static final int SLOW_BYTES = 64 << 10;
+  private static final int COPY_TRIES = 5;
 
   private final FileService files;
   private final SlabPool pool;
@@ -245,33 +246,60 @@ final class ObjectCalls {
     }
     ReadConditions conditions = Conditions.read(request, "x-amz-copy-source-");
     ObjectInfo made =
-        ofSource(() -> {
-          Optional<ObjectMetadata> metadata = Optional.empty();
-          ReadConditions held = conditions;
-          if (replaces || retags) {
-            ObjectInfo info =
-                files
-                    .stat(source.bucket(), source.key())
-                    .orElseThrow(() ->
-                        new ForebayException(
-                            ErrorCode.NOT_FOUND, "The specified key does not exist."));
-            conditions.check(info);
-            metadata = Optional.of(copied(request, info.metadata(), replaces, retags));
-            // What was taken over is that object's: the copy must be one of it, too.
-            held = ReadConditions.ifMatch(info.etag());
-          }
-          return files.copy(
-              source.bucket(),
-              source.key(),
-              held,
-              request.bucket(),
-              request.key(),
-              new CopyOptions(metadata, Conditions.write(request)));
-        });
+        ofSource(() ->
+            replaces || retags
+                ? copyWith(request, source, conditions, replaces, retags)
+                : files.copy(
+                    source.bucket(),
+                    source.key(),
+                    conditions,
+                    request.bucket(),
+                    request.key(),
+                    new CopyOptions(Optional.empty(), Conditions.write(request))));
     var xml = new XmlText("CopyObjectResult");
     xml.time("LastModified", made.modifiedMillis()).leaf("ETag", "\"" + made.etag() + "\"");
     Checksum.write(xml, made.metadata().headers());
     call.answer(200, xml);
+  }
+
+  /** With other metadata; once more, where the source was overwritten just then. */
+  private ObjectInfo copyWith(
+      S3Request request,
+      CopySource source,
+      ReadConditions conditions,
+      boolean replaces,
+      boolean retags) {
+    for (int tries = 1; ; tries++) {
+      ObjectInfo info = source(source);
+      conditions.check(info);
+      var options =
+          new CopyOptions(
+              Optional.of(copied(request, info.metadata(), replaces, retags)),
+              Conditions.write(request));
+      try {
+        // What was taken over is that object's: the copy must be one of it, too.
+        return files.copy(
+            source.bucket(),
+            source.key(),
+            ReadConditions.ifMatch(info.etag()),
+            request.bucket(),
+            request.key(),
+            options);
+      } catch (ForebayException refused) {
+        if (refused.code() != ErrorCode.PRECONDITION_FAILED
+            || tries == COPY_TRIES
+            || source(source).etag().equals(info.etag())) {
+          throw refused;
+        }
+      }
+    }
+  }
+
+  private ObjectInfo source(CopySource source) {
+    return files
+        .stat(source.bucket(), source.key())
+        .orElseThrow(
+            () -> new ForebayException(ErrorCode.NOT_FOUND, "The specified key does not exist."));
   }
 
   private static boolean replaces(S3Request request, String directive) {

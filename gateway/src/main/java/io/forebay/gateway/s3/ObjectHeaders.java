@@ -6,6 +6,7 @@ import io.forebay.gateway.http.Header;
 import io.forebay.gateway.http.HttpExchange;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -22,6 +23,24 @@ final class ObjectHeaders {
           "content-encoding",
           "content-language",
           "expires");
+
+  /** What of a presigned URL's query is the signature's, or asks for nothing. */
+  private static final List<String> HOISTED =
+      List.of(
+          "x-amz-algorithm",
+          "x-amz-credential",
+          "x-amz-date",
+          "x-amz-expires",
+          "x-amz-signedheaders",
+          "x-amz-signature",
+          "x-amz-content-sha256",
+          "x-amz-security-token",
+          "x-amz-user-agent",
+          "x-amz-sdk-",
+          "x-amz-checksum-", // SDKs for browsers sign that of an empty body
+          "x-amz-storage-class",
+          "x-amz-request-payer",
+          "x-amz-expected-bucket-owner");
 
   /** Headers of a write that ask for what there is not. */
   private static final List<String> REFUSED_PREFIXES =
@@ -88,6 +107,24 @@ final class ObjectHeaders {
     if (!acl.equals("private") && !acl.equals("bucket-owner-full-control")) {
       throw new S3Refusal(
           S3Code.NOT_IMPLEMENTED, "x-amz-acl other than private is not implemented");
+    }
+  }
+
+  /**
+   * Headers that a presigned URL has in its query. What they ask for would not be done, and the
+   * answer would not say so.
+   */
+  static void refuseHoisted(S3Request request) {
+    boolean changes = request.method().equals("PUT") || request.method().equals("POST");
+    for (S3Request.Param param : request.query()) {
+      String name = param.name().toLowerCase(Locale.ROOT);
+      if (changes
+          && name.startsWith("x-amz-")
+          && HOISTED.stream().noneMatch(known -> name.startsWith(known))) {
+        throw new S3Refusal(
+            S3Code.NOT_IMPLEMENTED,
+            param.name() + " in the query is not implemented; sign it as a header");
+      }
     }
   }
 

@@ -13,6 +13,7 @@ enum S3Code {
   INVALID_LOCATION("InvalidLocationConstraint", 400),
   INVALID_PART_NUMBER("InvalidPartNumber", 416),
   INVALID_POLICY_DOCUMENT("InvalidPolicyDocument", 400),
+  INVALID_RANGE("InvalidRange", 416),
   INVALID_REQUEST("InvalidRequest", 400),
   INVALID_TAG("InvalidTag", 400),
   INVALID_URI("InvalidURI", 400),

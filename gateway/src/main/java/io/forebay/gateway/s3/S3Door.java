@@ -11,10 +11,12 @@ import io.forebay.gateway.http.Header;
 import io.forebay.gateway.http.HttpExchange;
 import io.forebay.gateway.http.HttpHandler;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -213,19 +215,33 @@ public final class S3Door implements HttpHandler {
       LOG.info("s3.request.refused id={} code={} reason={}", requestId, code, failure.getMessage());
     }
     String path = request == null ? "" : request.path();
+    SortedMap<String, String> details =
+        failure instanceof S3Refusal refusal ? refusal.details() : Collections.emptySortedMap();
     Answer answer =
-        error(status, code, String.valueOf(failure.getMessage()), path, requestId, always);
+        error(status, code, String.valueOf(failure.getMessage()), details, path, requestId, always);
     exchange.answer(
         exchange.head().method().equals("HEAD") ? Answer.empty(status, answer.headers()) : answer);
   }
 
   private Answer error(
       int status, String code, String message, String path, String requestId, List<Header> always) {
+    return error(status, code, message, Collections.emptySortedMap(), path, requestId, always);
+  }
+
+  private Answer error(
+      int status,
+      String code,
+      String message,
+      SortedMap<String, String> details,
+      String path,
+      String requestId,
+      List<Header> always) {
     XmlText xml = XmlText.error();
     xml.leaf("Code", code).leaf("Message", message);
     if (code.equals(S3Code.AUTHORIZATION_HEADER_MALFORMED.code())) {
       xml.leaf("Region", config.region());
     }
+    details.forEach(xml::leaf);
     xml.leaf("Resource", path).leaf("RequestId", requestId);
     var headers = new ArrayList<Header>();
     headers.add(new Header("x-amz-request-id", requestId));
@@ -242,6 +258,7 @@ public final class S3Door implements HttpHandler {
       return new Operation("ListBuckets", KeyRight.READ, buckets::listBuckets);
     }
     refuseUnknownResources(request);
+    ObjectHeaders.refuseHoisted(request);
     return request.key().isEmpty() ? onBucket(request) : onObject(request);
   }
 

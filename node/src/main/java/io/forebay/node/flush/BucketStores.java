@@ -18,23 +18,29 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Function;
 
 /**
  * The stores of this node's buckets, each opened when it is first needed. In a store that several
  * buckets may share, a bucket's objects lie below its name.
  */
 public final class BucketStores implements StoreReads, NodeFileService.StoreHeads, AutoCloseable {
-  private final Function<String, ObjectStore> opener;
+  private final Opener opener;
   private final SlabPool pool;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<String, ObjectStore> open = new TreeMap<>(); // guarded by lock
   private Optional<ControlPlane> plane = Optional.empty();
 
-  /**
-   * @param opener opens the store of a URL
-   */
-  public BucketStores(Function<String, ObjectStore> opener, SlabPool pool) {
+  /** Where stores come from, by their URLs. */
+  @FunctionalInterface
+  public interface Opener {
+    /** Opens a store. */
+    ObjectStore open(String url);
+
+    /** Makes what it needs before it is opened for the first time. */
+    default void make(String url) {}
+  }
+
+  public BucketStores(Opener opener, SlabPool pool) {
     this.opener = opener;
     this.pool = pool;
   }
@@ -86,7 +92,7 @@ public final class BucketStores implements StoreReads, NodeFileService.StoreHead
 
   /** Opening may take a while: a slow store must not keep others from being found. */
   private ObjectStore opened(String url) {
-    ObjectStore mine = opener.apply(url);
+    ObjectStore mine = opener.open(url);
     ObjectStore first;
     lock.lock();
     try {
@@ -119,6 +125,11 @@ public final class BucketStores implements StoreReads, NodeFileService.StoreHead
               ErrorCode.GENERATION_GONE,
               "'" + key + "' was overwritten in the store " + store.description());
     };
+  }
+
+  @Override
+  public void make(String url) {
+    opener.make(url);
   }
 
   @Override

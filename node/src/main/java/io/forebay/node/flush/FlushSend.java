@@ -280,7 +280,7 @@ final class FlushSend {
       for (Outcome<String> outcome : outcomes) {
         try {
           tags.add(kept(outcome));
-        } catch (ForebayException failure) {
+        } catch (RuntimeException failure) {
           first = first.isPresent() ? first : Optional.of(failure);
         }
       }

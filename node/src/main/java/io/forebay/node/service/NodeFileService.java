@@ -99,6 +99,7 @@ public final class NodeFileService implements FileService {
   private static final int FLUSH_RECORDS = 5_000;
   private static final int TROUBLES = 1_000;
   private static final int LOOKED_AT = 10_000;
+  private static final int COPY_TRIES = 5;
 
   private final Env env;
   private final ControlPlane plane;
@@ -111,9 +112,11 @@ public final class NodeFileService implements FileService {
   private final ReadMemory readMemory;
   private final StoreHeads storeHeads;
 
-  /** What a conflict's resolution has to know about the store's object. */
-  @FunctionalInterface
+  /** What has to be known about, and done at, stores themselves. */
   public interface StoreHeads {
+    /** Makes what the store of a URL needs before its first use. */
+    void make(String url);
+
     /** A HEAD of the key in the bucket's store; empty when there is none. */
     Optional<TheirObject> head(Bucket bucket, String key);
 
@@ -206,6 +209,9 @@ public final class NodeFileService implements FileService {
   @Override
   public Bucket createBucket(BucketSpec spec) {
     BucketName.check(spec.name());
+    if (!spec.storeUrl().isEmpty()) {
+      storeHeads.make(spec.storeUrl());
+    }
     cluster(
         new ClusterCommand.CreateBucket(
             new Bucket(
@@ -652,9 +658,40 @@ public final class NodeFileService implements FileService {
     ObjectKey.check(key);
     Bucket from = require(sourceBucket);
     Bucket to = require(bucket);
-    NamespaceAnswer.Found found =
-        find(from, sourceKey).orElseThrow(() -> absent(sourceBucket, sourceKey));
-    sourceConditions.check(found.object().info(sourceBucket));
+    return ofSource(
+        from, sourceKey, sourceConditions, found -> copy(from, sourceKey, found, to, key, options));
+  }
+
+  /** Copies; again, where the source was overwritten just then. */
+  private <T> T ofSource(
+      Bucket from,
+      String key,
+      ReadConditions conditions,
+      Function<NamespaceAnswer.Found, T> copying) {
+    for (int tries = 1; ; tries++) {
+      NamespaceAnswer.Found found = find(from, key).orElseThrow(() -> absent(from.name(), key));
+      conditions.check(found.object().info(from.name()));
+      try {
+        return copying.apply(found);
+      } catch (ForebayException refused) {
+        if (refused.code() != ErrorCode.CONCURRENT_CHANGE
+            || tries == COPY_TRIES
+            || find(from, key)
+                .filter(now -> now.object().generation().equals(found.object().generation()))
+                .isPresent()) {
+          throw refused;
+        }
+      }
+    }
+  }
+
+  private ObjectInfo copy(
+      Bucket from,
+      String sourceKey,
+      NamespaceAnswer.Found found,
+      Bucket to,
+      String key,
+      CopyOptions options) {
     boolean byReference =
         from.family().equals(to.family()) && from.storeUrl().equals(to.storeUrl());
     if (byReference) {
@@ -670,7 +707,7 @@ public final class NodeFileService implements FileService {
                   Preconditions.of(options.conditions()),
                   FlushPolicy.of(to, key)));
       if (result instanceof NamespaceResult.Published(var object)) {
-        return through(to, key, object).info(bucket);
+        return through(to, key, object).info(to.name());
       }
       if (overQuota(result)) {
         throw sender.quotas().refusal(to, found.object().lengthBytes());
@@ -687,7 +724,7 @@ public final class NodeFileService implements FileService {
             options.conditions(),
             OptionalLong.of(found.object().lengthBytes()),
             false);
-    try (BodyWriter<ObjectInfo> writer = create(bucket, key, write)) {
+    try (BodyWriter<ObjectInfo> writer = create(to.name(), key, write)) {
       pour(found, 0, found.object().lengthBytes(), writer);
       return writer.publish(Optional.empty());
     }
@@ -907,9 +944,22 @@ public final class NodeFileService implements FileService {
       Optional<ByteRange> range) {
     Bucket to = require(bucket);
     Bucket from = require(sourceBucket);
-    NamespaceAnswer.Found found =
-        find(from, sourceKey).orElseThrow(() -> absent(sourceBucket, sourceKey));
-    sourceConditions.check(found.object().info(sourceBucket));
+    return ofSource(
+        from,
+        sourceKey,
+        sourceConditions,
+        found -> copyPart(from, sourceKey, found, to, key, upload, partNumber, range));
+  }
+
+  private PartInfo copyPart(
+      Bucket from,
+      String sourceKey,
+      NamespaceAnswer.Found found,
+      Bucket to,
+      String key,
+      UploadId upload,
+      int partNumber,
+      Optional<ByteRange> range) {
     // What lies in the store only is no part of what never goes there: its bytes are copied.
     boolean byReference =
         from.family().equals(to.family())
@@ -950,7 +1000,7 @@ public final class NodeFileService implements FileService {
           "the source has " + found.object().lengthBytes() + " bytes");
     }
     try (BodyWriter<PartInfo> writer =
-        createPart(bucket, key, upload, partNumber, WriteOptions.DEFAULT)) {
+        createPart(to.name(), key, upload, partNumber, WriteOptions.DEFAULT)) {
       pour(found, offset, length, writer);
       return writer.publish(Optional.empty());
     }
