@@ -30,6 +30,7 @@ import io.forebay.node.life.Coordinator;
 import io.forebay.node.life.Fenced;
 import io.forebay.node.life.NodeAgent;
 import io.forebay.node.life.OwnFill;
+import io.forebay.node.life.SlowVoter;
 import io.forebay.node.read.ChunkReader;
 import io.forebay.node.read.ManifestReader;
 import io.forebay.node.read.ReadMemory;
@@ -153,7 +154,8 @@ public final class Node implements AutoCloseable {
             config.address(),
             config.domain(),
             config.voters(),
-            sender::slowVolumes);
+            sender::slowVolumes,
+            session::startOver);
     this.files =
         new NodeFileService(
             env, plane, session, sender, manifests, bodies, writeMemory, readMemory, heads);
@@ -214,6 +216,7 @@ public final class Node implements AutoCloseable {
     retention.ifPresent(each -> run("retention", each::run));
     leasedLog.ifPresent(each -> run("leases", each::run));
     levels.ifPresent(each -> each.loops().forEach(loop -> run("level", loop)));
+    run("slow voter", new SlowVoter(env, logs, this::isSlow)::run);
     run("resync", resync::run);
     run("repair", repair::run);
     scrubbers.forEach(each -> run("scrub", each::run));
@@ -315,6 +318,10 @@ public final class Node implements AutoCloseable {
   private List<Fenced> fenced() {
     List<Fenced> all = coordinator.map(Coordinator::fenced).orElse(List.of());
     return all.isEmpty() ? agent.fenced().stream().toList() : all;
+  }
+
+  private boolean isSlow() {
+    return fenced().stream().anyMatch(out -> out.node().equals(network.self()));
   }
 
   /** What the node is doing. */

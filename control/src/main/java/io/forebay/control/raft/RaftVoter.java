@@ -15,10 +15,12 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
@@ -49,6 +51,7 @@ import org.apache.ratis.server.storage.RaftStorage;
 import org.apache.ratis.thirdparty.com.google.protobuf.ByteString;
 import org.apache.ratis.util.SizeInBytes;
 import org.apache.ratis.util.TimeDuration;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -400,8 +403,32 @@ public final class RaftVoter implements AutoCloseable {
       return outcome;
     }
 
+    @Override
+    public OptionalLong awaitsOwnDisk() {
+      RaftServer.Division division;
+      try {
+        division = server.getDivision(group);
+      } catch (IOException failure) {
+        return OptionalLong.empty();
+      }
+      if (!division.getInfo().isLeader()) {
+        return OptionalLong.empty();
+      }
+      long flushed = division.getRaftLog().getFlushIndex();
+      long @Nullable [] others = division.getInfo().getFollowerMatchIndices();
+      if (others == null) {
+        return OptionalLong.empty(); // it does not lead any more
+      }
+      Arrays.sort(others);
+      int majority = voters / 2 + 1;
+      return others.length >= majority && others[others.length - majority] > flushed
+          ? OptionalLong.of(flushed + 1)
+          : OptionalLong.empty();
+    }
+
     /** To whom was heard of last: he is up to date, or will soon be. */
-    void handOver(long timeoutNanos) {
+    @Override
+    public void handOver(long timeoutNanos) {
       try {
         if (!leadership().self()) {
           return;

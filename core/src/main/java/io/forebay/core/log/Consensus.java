@@ -2,6 +2,7 @@ package io.forebay.core.log;
 
 import io.forebay.core.env.Outcome;
 import io.forebay.core.sorted.SortedMap;
+import java.util.OptionalLong;
 
 /**
  * One replicated log, as one of its voters sees it: entries that a majority has are applied to each
@@ -27,6 +28,18 @@ public interface Consensus extends AutoCloseable {
    * @throws io.forebay.core.error.ForebayException NOT_LEADER; UNAVAILABLE; TIMEOUT
    */
   void confirmRead(long timeoutNanos);
+
+  /**
+   * Has another voter lead, where this one does. Where nobody takes over in time it leads on;
+   * nothing depends on it.
+   */
+  void handOver(long timeoutNanos);
+
+  /**
+   * The entry that is on the disks of a majority of the other voters and waits for this leader's;
+   * empty without one, and where another one leads. From memory.
+   */
+  OptionalLong awaitsOwnDisk();
 
   /** Who leads. From memory. */
   Leadership leadership();

@@ -6,6 +6,7 @@ import io.forebay.core.id.NodeId;
 import io.forebay.core.sorted.Batch;
 import io.forebay.core.sorted.SortedMap;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -49,6 +50,16 @@ public final class LocalConsensus implements Consensus {
   @Override
   public void confirmRead(long timeoutNanos) {
     // There is nobody else who could have taken over.
+  }
+
+  @Override
+  public void handOver(long timeoutNanos) {
+    // To nobody.
+  }
+
+  @Override
+  public OptionalLong awaitsOwnDisk() {
+    return OptionalLong.empty();
   }
 
   @Override

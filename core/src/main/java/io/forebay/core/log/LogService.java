@@ -16,6 +16,7 @@ import io.forebay.core.sorted.SortedMap;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 
@@ -77,6 +78,16 @@ public final class LogService implements AutoCloseable {
   /** Who leads, as this voter knows. */
   public Leadership leadership() {
     return consensus.leadership();
+  }
+
+  /** As {@link Consensus#awaitsOwnDisk}. */
+  public OptionalLong awaitsOwnDisk() {
+    return consensus.awaitsOwnDisk();
+  }
+
+  /** Has another voter lead, where this one does and another one can. */
+  public void handOver(long timeoutNanos) {
+    consensus.handOver(timeoutNanos);
   }
 
   /** The level of the log, as far as this voter has applied it. */

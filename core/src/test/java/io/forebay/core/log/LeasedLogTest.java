@@ -34,6 +34,7 @@ import io.forebay.core.sorted.SortedMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
@@ -92,6 +93,14 @@ class LeasedLogTest {
         return LoggedMachine.leaseNanos(view);
       }
     }
+
+    @Override
+    public OptionalLong awaitsOwnDisk() {
+      return OptionalLong.empty();
+    }
+
+    @Override
+    public void handOver(long timeoutNanos) {}
 
     @Override
     public void confirmRead(long timeoutNanos) {

@@ -53,6 +53,7 @@ public final class NodeAgent {
   private final String domain;
   private final Map<NodeId, String> seeds;
   private final Supplier<Map<VolumeId, Long>> slow;
+  private final Runnable doubted;
   private final Outcome<Boolean> ready;
   private volatile Optional<Fenced> fenced = Optional.empty();
   private long begunNanos; // of the thread that runs
@@ -63,6 +64,8 @@ public final class NodeAgent {
    * @param seeds addresses of the voters, known before any image is
    * @param slow volumes that this node's writers find slow, with what they take for a MiB, in
    *     microseconds
+   * @param doubted told when the node registers anew: it may have been held for dead, and what was
+   *     its own may have been ended
    */
   public NodeAgent(
       Env env,
@@ -73,7 +76,8 @@ public final class NodeAgent {
       String address,
       String domain,
       Map<NodeId, String> seeds,
-      Supplier<Map<VolumeId, Long>> slow) {
+      Supplier<Map<VolumeId, Long>> slow,
+      Runnable doubted) {
     this.env = env;
     this.network = network;
     this.plane = plane;
@@ -83,6 +87,7 @@ public final class NodeAgent {
     this.domain = domain;
     this.seeds = new TreeMap<>(seeds);
     this.slow = slow;
+    this.doubted = doubted;
     this.ready = new Outcome<>(env);
     plane.onImage(this::learnAddresses);
   }
@@ -144,6 +149,8 @@ public final class NodeAgent {
         if (first) {
           endFormerSessions();
           first = false;
+        } else {
+          doubted.run();
         }
         beat(registration, announced);
       } catch (ForebayException failure) {

@@ -238,6 +238,20 @@ public final class Session {
     }
   }
 
+  /**
+   * The session may have been ended, for this node was held for dead: the next body opens another
+   * one, instead of being refused when it is whole.
+   */
+  public void startOver() {
+    lock.lock();
+    try {
+      current.ifPresent(former::add);
+      current = Optional.empty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Has the session followed by another; nobody waits for that. */
   private void renew() {
     opening.lock();

@@ -35,6 +35,7 @@ import io.forebay.core.sorted.SortedMap;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
@@ -224,6 +225,16 @@ final class CoordinatorTest {
 
     @Override
     public void confirmRead(long timeoutNanos) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public OptionalLong awaitsOwnDisk() {
+      return OptionalLong.empty();
+    }
+
+    @Override
+    public void handOver(long timeoutNanos) {
       throw new UnsupportedOperationException();
     }
 

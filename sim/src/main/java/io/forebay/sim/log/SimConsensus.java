@@ -13,6 +13,7 @@ import io.forebay.sim.world.SimEnv;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 
 /** One voter's place at a {@link SimLog}, for one run of its process. */
@@ -174,6 +175,18 @@ public final class SimConsensus implements Consensus {
       }
       env.checkAlive();
     }
+  }
+
+  @Override
+  public void handOver(long timeoutNanos) {
+    env.checkAlive();
+    env.sleep(log.delayNanos());
+    log.handOver(self);
+  }
+
+  @Override
+  public OptionalLong awaitsOwnDisk() {
+    return OptionalLong.empty();
   }
 
   @Override

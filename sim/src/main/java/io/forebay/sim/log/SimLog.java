@@ -231,7 +231,18 @@ public final class SimLog {
   }
 
   private void elect() {
-    List<NodeId> eligible = voters.stream().filter(this::reachesMajority).toList();
+    elect(voters.stream().filter(this::reachesMajority).toList());
+  }
+
+  /** A leader has one of the others lead, if one can. */
+  void handOver(NodeId from) {
+    if (!over && from.equals(leader)) {
+      elect(
+          voters.stream().filter(voter -> !voter.equals(from) && reachesMajority(voter)).toList());
+    }
+  }
+
+  private void elect(List<NodeId> eligible) {
     if (eligible.isEmpty()) {
       return;
     }

@@ -1,0 +1,65 @@
+package io.forebay.node.life;
+
+import io.forebay.core.env.Env;
+import io.forebay.core.log.LogService;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.function.BooleanSupplier;
+
+/**
+ * A slow voter has others lead: an entry is committed when it is on its leader's disk, whoever else
+ * has it (Ratis), and passes its NIC, so all commands of the cluster would wait for these.
+ */
+public final class SlowVoter {
+  private static final long LOOK_NANOS = 100_000_000L;
+  private static final long TIMEOUT_NANOS = 1_000_000_000L;
+  // As long as a writer waits for progress before it goes elsewhere.
+  private static final long PATIENCE_NANOS = 500_000_000L;
+
+  private final Env env;
+  private final BooleanSupplier isSlow;
+  private final List<Seat> seats;
+
+  /** One log, and for which entry its leader's disk has been waited for, since when. */
+  private static final class Seat {
+    final LogService log;
+    OptionalLong entry = OptionalLong.empty();
+    long sinceNanos;
+
+    Seat(LogService log) {
+      this.log = log;
+    }
+
+    boolean waitsTooLong(long now) {
+      OptionalLong awaited = log.awaitsOwnDisk();
+      if (!awaited.equals(entry)) {
+        entry = awaited;
+        sinceNanos = now;
+      }
+      return entry.isPresent() && now - sinceNanos >= PATIENCE_NANOS;
+    }
+  }
+
+  /**
+   * @param isSlow whether this node is out for being slow, or about to be
+   */
+  public SlowVoter(Env env, List<LogService> logs, BooleanSupplier isSlow) {
+    this.env = env;
+    this.isSlow = isSlow;
+    this.seats = logs.stream().map(Seat::new).toList();
+  }
+
+  /** Looks ten times a second; until interrupted. */
+  public void run() {
+    while (true) {
+      env.sleep(LOOK_NANOS);
+      boolean slow = isSlow.getAsBoolean();
+      for (Seat seat : seats) {
+        boolean waits = seat.waitsTooLong(env.nanoTime());
+        if ((slow || waits) && seat.log.leadership().self()) {
+          seat.log.handOver(TIMEOUT_NANOS);
+        }
+      }
+    }
+  }
+}
