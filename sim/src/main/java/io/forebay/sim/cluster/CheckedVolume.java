@@ -85,6 +85,7 @@ final class CheckedVolume implements Volume {
   public ChunkAppender append(
       ChunkId id, GroupId group, Epoch epoch, int maxLengthBytes, Durability durability) {
     env.checkAlive();
+    judge.appending(group, durability);
     return new Appender(volume.append(id, group, epoch, maxLengthBytes, durability));
   }
 

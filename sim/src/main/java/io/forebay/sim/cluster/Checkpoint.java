@@ -86,6 +86,10 @@ public final class Checkpoint {
   private static final double JOINED_FILL = 0.7;
   private static final int CHUNK_BYTES = 1 << 20;
   private static final String FILLING = "b/";
+  // What is written when nothing is broken: of each key a chunk and more first, to meet the groups.
+  private static final String CALM = "calm/";
+  private static final int CALM_WRITES = 3;
+  private static final int SMALL_BYTES = 5_000;
 
   private final Plan plan;
   private final SimWorld world;
@@ -371,6 +375,7 @@ public final class Checkpoint {
       }
     }
     judge.audit();
+    takesWrites();
     if (store.isPresent() && !(retained() && settle(store.get().judge()))) {
       return;
     }
@@ -389,6 +394,17 @@ public final class Checkpoint {
       await("nothing left of what nobody needs", 90, () -> judge.leftovers().isEmpty());
       // Of clients that died, a node keeps handles for ten minutes.
       await("all memory of readers and writers is given back", 660, this::allGivenBack);
+    }
+  }
+
+  /** Through every node, into every bucket. */
+  private void takesWrites() {
+    for (Place place : places) {
+      for (int i = 0; i < cluster.size(); i++) {
+        for (int j = 0; j < CALM_WRITES; j++) {
+          operations.mustWrite(i, place, CALM + i, j == 0 ? CHUNK_BYTES + 1 : SMALL_BYTES);
+        }
+      }
     }
   }
 
@@ -510,7 +526,8 @@ public final class Checkpoint {
   }
 
   private boolean whole() {
-    return judge.image().groups().stream().allMatch(Checkpoint::whole);
+    return judge.image().groups().stream().allMatch(Checkpoint::whole)
+        && judge.strangers().isEmpty();
   }
 
   private static boolean whole(Group group) {
@@ -530,6 +547,8 @@ public final class Checkpoint {
                 + what
                 + "; weak are "
                 + judge.image().groups().stream().filter(group -> !whole(group)).toList()
+                + "; without their disks "
+                + judge.strangers()
                 + "; left over "
                 + judge.leftovers().stream().limit(5).toList()
                 + "; damaged are "

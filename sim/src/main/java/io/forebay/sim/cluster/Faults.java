@@ -84,6 +84,10 @@ final class Faults {
     counts.merge(kind, 1L, Long::sum);
   }
 
+  private void count(Kind kind) {
+    count(kind.name().toLowerCase(java.util.Locale.ROOT));
+  }
+
   /** Begins to break things. */
   void begin() {
     over = false;
@@ -155,7 +159,10 @@ final class Faults {
   }
 
   private void note(Kind kind, String what) {
-    count(kind.name().toLowerCase(java.util.Locale.ROOT));
+    // Whether a disk may be hurt is known only when its node is dead.
+    if (kind != Kind.POWER_CUT && kind != Kind.LOST_DISK) {
+      count(kind);
+    }
     world.log().add(world.nanoTime(), "FAULT " + kind + " " + what);
   }
 
@@ -251,7 +258,11 @@ final class Faults {
   private void restart(Kind kind, int victim, long lasts) {
     cluster.kill(victim);
     env.sleep(lasts / 2);
-    if (kind != Kind.KILL && judge.mayLose(judge.idOf(cluster.disk(victim)))) {
+    boolean loses = kind != Kind.KILL && judge.mayLose(judge.idOf(cluster.disk(victim)));
+    if (kind != Kind.KILL) {
+      count(loses ? kind : Kind.KILL);
+    }
+    if (loses) {
       if (kind == Kind.LOST_DISK) {
         cluster.replaceDisk(victim);
         world.log().add(world.nanoTime(), "n" + victim + " has an empty disk");

@@ -4,11 +4,13 @@ import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Group;
 import io.forebay.core.cluster.Member;
 import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.core.codec.RecordCodec;
+import io.forebay.core.error.ForebayException;
 import io.forebay.core.file.BucketUse;
 import io.forebay.core.file.FlushState;
 import io.forebay.core.id.BucketId;
@@ -38,6 +40,7 @@ import io.forebay.core.sorted.SortedMap;
 import io.forebay.core.volume.MemoryVolume;
 import io.forebay.core.volume.StoredChunk;
 import io.forebay.node.life.ClusterLog;
+import io.forebay.sim.net.SimLinks;
 import io.forebay.sim.world.SimWorld;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -56,7 +59,7 @@ import java.util.TreeSet;
  * what the event touched; {@link #audit} looks at everything. The list of what is checked stands in
  * docs/simulator.md.
  */
-final class Judge {
+final class Judge implements SimLinks.Observer {
   private static final int MAX_VIOLATIONS = 20;
 
   /** A copy that was there once: a volume in one incarnation. */
@@ -110,6 +113,8 @@ final class Judge {
   private final History history = new History();
   private final PolicyJudge policyJudge;
   private Optional<StoreJudge> storeJudge = Optional.empty();
+  // How often clients have asked for each change, less how often it was made.
+  private final Map<String, Integer> wanted = new TreeMap<>();
   private long checks;
   private long moves;
 
@@ -163,6 +168,39 @@ final class Judge {
   /** Simulated time of the day. */
   long wallMillis() {
     return world.wallMillis();
+  }
+
+  /** Somebody is about to ask for a change, which may be made once for that. */
+  void want(String change) {
+    wanted.merge(change, 1, Integer::sum);
+  }
+
+  private void made(String change) {
+    checks++;
+    Integer times = wanted.get(change);
+    if (times == null) {
+      violation("C1: it happened that " + change + ", more often than anybody asked for it");
+    } else if (times == 1) {
+      wanted.remove(change);
+    } else {
+      wanted.put(change, times - 1);
+    }
+  }
+
+  static String deletion(BucketId bucket, String key) {
+    return bucket.value() + "/" + key + " was deleted";
+  }
+
+  static String copying(BucketId from, String source, BucketId to, String target) {
+    return "%d/%s was copied to %d/%s".formatted(from.value(), source, to.value(), target);
+  }
+
+  static String renaming(BucketId bucket, String from, String to) {
+    return "%d/%s was renamed to %s".formatted(bucket.value(), from, to);
+  }
+
+  static String completion(BucketId bucket, String key) {
+    return "the upload of " + bucket.value() + "/" + key + " was completed";
   }
 
   /** One more single check was made. */
@@ -359,20 +397,21 @@ final class Judge {
       }
       case NamespaceCommand.Delete delete -> {
         if (result instanceof NamespaceResult.Deleted) {
-          history.deleted(now, delete.bucket(), delete.key());
+          deleted(now, delete.bucket(), delete.key());
         }
       }
       case NamespaceCommand.DeleteMany many -> {
         if (result instanceof NamespaceResult.DeletedMany(var keys)) {
           for (int i = 0; i < keys.size(); i++) {
             if (keys.get(i).refused().isEmpty()) {
-              history.deleted(now, many.bucket(), many.keys().get(i));
+              deleted(now, many.bucket(), many.keys().get(i));
             }
           }
         }
       }
       case NamespaceCommand.Copy copy -> {
         if (result instanceof NamespaceResult.Published(var object)) {
+          made(copying(copy.sourceBucket(), copy.sourceKey(), copy.bucket(), copy.key()));
           history.copied(
               now,
               copy.sourceBucket(),
@@ -389,6 +428,7 @@ final class Judge {
       }
       case NamespaceCommand.CompleteUpload complete -> {
         if (result instanceof NamespaceResult.Published(var object)) {
+          made(completion(complete.bucket(), complete.key()));
           history.completed(now, complete.bucket(), complete.key(), object.generation());
         }
       }
@@ -408,11 +448,19 @@ final class Judge {
     }
   }
 
+  private void deleted(long now, BucketId bucket, String key) {
+    if (history.current(bucket, key).isPresent()) {
+      made(deletion(bucket, key));
+    }
+    history.deleted(now, bucket, key);
+  }
+
   /** An object, or all below a prefix, got another name. */
   private void renamed(long now, NamespaceCommand.Rename rename) {
     if (rename.from().equals(rename.to())) {
       return;
     }
+    made(renaming(rename.bucket(), rename.from(), rename.to()));
     List<String> names =
         rename.from().endsWith("/")
             ? history.keys(rename.bucket()).stream()
@@ -610,6 +658,20 @@ final class Judge {
     }
   }
 
+  /** Members in sync whose disk is gone, or another one by now: the record has to follow. */
+  List<String> strangers() {
+    var found = new ArrayList<String>();
+    for (Group group : groups.values()) {
+      for (Member member : group.in(MemberState.IN_SYNC)) {
+        MemoryVolume.Disk disk = disks.get(member.volume());
+        if (disk == null || !disk.incarnation().equals(member.incarnation())) {
+          found.add(member.volume() + " of " + group.id());
+        }
+      }
+    }
+    return found;
+  }
+
   /** Rule R6: who is in sync is so in the incarnation in which its volume was registered last. */
   private void checkIncarnations(Group group) {
     for (Member member : group.in(MemberState.IN_SYNC)) {
@@ -679,6 +741,17 @@ final class Judge {
       violation(stored.id() + " holds other bytes on " + volume + " than elsewhere");
     }
     chunk.copies.add(new Copy(volume, incarnation));
+  }
+
+  /** A volume is about to take a chunk, as durably as its bucket wants. */
+  void appending(GroupId id, Durability durability) {
+    checks++;
+    Group group = groups.get(id);
+    if (group != null
+        && group.family().durability() == Durability.SYNCED
+        && durability != Durability.SYNCED) {
+      violation("a chunk of " + group + " is not synced");
+    }
   }
 
   /** A volume is about to drop chunks (rules G1, G5, R7). */
@@ -753,11 +826,20 @@ final class Judge {
       if (keep(states.get(i))
           && group != null
           && holders(group, id, volume) == 0
+          && !wasNeverAcknowledged(group, id)
           && !isPromised(group.id(), id)) {
         return false;
       }
     }
     return true;
+  }
+
+  /** Whether fewer ever had a chunk than have to, for a writer to be told that it is there. */
+  private boolean wasNeverAcknowledged(Group group, ChunkId id) {
+    Chunk chunk = chunks.get(id);
+    return chunk != null
+        && chunk.copies.size() < group.family().minInSync()
+        && !isNamed(group.id(), id);
   }
 
   /**
@@ -852,8 +934,16 @@ final class Judge {
 
   // Answers.
 
+  @Override
+  public void failed(NodeId by, Message request, RuntimeException failure) {
+    if (!(failure instanceof ForebayException)) {
+      violation(by + " met a bug in " + request.getClass().getSimpleName() + ": " + failure);
+    }
+  }
+
   /** Rule R8: nobody who may say "absent" says it of a chunk that is named. */
-  void answered(NodeId by, Message request, Message reply) {
+  @Override
+  public void answered(NodeId by, Message request, Message reply) {
     if (request instanceof DataMessage.ChunkRead read
         && reply instanceof DataMessage.ChunkMissing(boolean authoritative)
         && authoritative) {

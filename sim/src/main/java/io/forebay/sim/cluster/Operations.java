@@ -116,10 +116,10 @@ final class Operations {
     }
   }
 
-  private void pour(SimEnv env, History.Version version, BodyWriter<?> body) {
+  private void pour(SimEnv env, History.Version version, BodyWriter<?> body, boolean maybeSlowly) {
     // A slow writer's chunk is admitted under one epoch and finished under another; a very slow
     // one's session ends meanwhile.
-    int kind = random.nextInt(100);
+    int kind = maybeSlowly ? random.nextInt(100) : 100;
     long pause =
         kind == 0 ? random.nextLong(15 * SECOND) : kind < 12 ? random.nextLong(1, 3 * SECOND) : 0;
     // The first slice is longer than what lies in a manifest, or is all: slabs of a process do not
@@ -149,9 +149,27 @@ final class Operations {
     return write(index, place, key, version());
   }
 
+  /** Nothing is broken, so it has to be acknowledged. */
+  void mustWrite(int index, Place place, String key, long length) {
+    Optional<ForebayException> failure = write(index, place, key, version(length), false, false);
+    if (failure.isPresent()) {
+      judge.violation(
+          key + " could not be written at n" + index + ", nothing is broken: " + failure.get());
+    }
+  }
+
   /** Returns whether it was acknowledged. */
   boolean write(int index, Place place, String key, History.Version version) {
-    boolean absent = random.nextInt(12) == 0;
+    return write(index, place, key, version, random.nextInt(12) == 0, true).isEmpty();
+  }
+
+  private Optional<ForebayException> write(
+      int index,
+      Place place,
+      String key,
+      History.Version version,
+      boolean absent,
+      boolean maybeSlowly) {
     WriteOptions options = options(version, absent ? WriteConditions.ABSENT : WriteConditions.NONE);
     long began = world.nanoTime();
     Optional<ForebayException> failure =
@@ -161,7 +179,7 @@ final class Operations {
             (env, files) -> {
               ObjectInfo info;
               try (BodyWriter<ObjectInfo> body = files.create(place.bucket(), key, options)) {
-                pour(env, version, body);
+                pour(env, version, body, maybeSlowly);
                 info = body.publish(Optional.empty());
               }
               acknowledge(env, place, key, info, version, began);
@@ -173,7 +191,7 @@ final class Operations {
         && judge.history().wrote(place.id(), key, version)) {
       judge.violation("C1: the log has " + version + " of " + key + "; refused: " + failure.get());
     }
-    return failure.isEmpty();
+    return failure;
   }
 
   private void acknowledge(
@@ -199,6 +217,7 @@ final class Operations {
   void delete(int index, Place place, String key) {
     boolean together = random.nextInt(4) == 0;
     long began = world.nanoTime();
+    judge.want(Judge.deletion(place.id(), key));
     perform(
         index,
         place.bucket() + "/" + key + " deleted",
@@ -226,23 +245,34 @@ final class Operations {
     if (from.equals(to)) {
       return;
     }
+    long began = world.nanoTime();
+    judge.want(Judge.copying(place.id(), from, place.id(), to));
     perform(
         index,
         place.bucket() + "/" + to + " := copy of " + from,
-        (env, files) ->
-            files.copy(
-                place.bucket(),
-                from,
-                ReadConditions.NONE,
-                place.bucket(),
-                to,
-                CopyOptions.DEFAULT));
+        (env, files) -> {
+          ObjectInfo made =
+              files.copy(
+                  place.bucket(),
+                  from,
+                  ReadConditions.NONE,
+                  place.bucket(),
+                  to,
+                  CopyOptions.DEFAULT);
+          env.checkAlive();
+          List<Long> held = judge.history().generations(place.id(), to, began, world.nanoTime());
+          if (!held.contains(made.generation().value())) {
+            judge.violation(
+                "C1: the copy to " + to + " was acknowledged as " + made + "; it held " + held);
+          }
+        });
   }
 
   /** A copy from another bucket, whose family, and perhaps store, is another one. */
   void cross(int index, Place from, String key, Place to) {
     String target = keys.crossed();
     long began = world.nanoTime();
+    judge.want(Judge.copying(from.id(), key, to.id(), target));
     perform(
         index,
         to.bucket() + "/" + target + " := copy of " + from.bucket() + "/" + key,
@@ -271,10 +301,25 @@ final class Operations {
     if (from.equals(to)) {
       return;
     }
+    long began = world.nanoTime();
+    judge.want(Judge.renaming(place.id(), from, to));
     perform(
         index,
         place.bucket() + "/" + from + " renamed to " + to,
-        (env, files) -> files.rename(place.bucket(), from, to));
+        (env, files) -> {
+          files.rename(place.bucket(), from, to);
+          env.checkAlive();
+          if (!from.endsWith("/")) {
+            long now = world.nanoTime();
+            List<Long> old = judge.history().generations(place.id(), from, began, now);
+            List<Long> held = judge.history().generations(place.id(), to, began, now);
+            if (old.size() < 2 || held.size() < 2 || !old.subList(1, old.size()).contains(0L)) {
+              judge.violation(
+                  "C1: that %s became %s was acknowledged; they held %s and %s"
+                      .formatted(from, to, old, held));
+            }
+          }
+        });
   }
 
   /** Returns whether it was acknowledged; no key twice. */
@@ -293,13 +338,17 @@ final class Operations {
               PartInfo part;
               try (BodyWriter<PartInfo> body =
                   files.createPart(place.bucket(), key, upload, 1, options)) {
-                pour(env, version, body);
+                pour(env, version, body, true);
                 part = body.publish(Optional.empty());
+              }
+              if (random.nextInt(3) == 0) {
+                notThere(files, env, place, key);
               }
               if (givesUp) {
                 giveUp(files, place, key, upload);
                 return;
               }
+              judge.want(Judge.completion(place.id(), key));
               ObjectInfo info =
                   files.completeUpload(
                       place.bucket(),
@@ -450,10 +499,19 @@ final class Operations {
             ListPage page =
                 files.list(
                     place.bucket(), new ListQuery("", "", after.get(), random.nextInt(1, 40)));
-            page.objects().forEach(each -> found.put(each.key(), each.generation().value()));
+            for (ObjectInfo each : page.objects()) {
+              if (found.put(each.key(), each.generation().value()) != null) {
+                judge.violation("C1: " + each.key() + " was listed twice");
+              }
+            }
             after = page.next();
           }
           env.checkAlive();
+          var unknown = new TreeSet<>(found.keySet());
+          judge.history().keys(place.id()).forEach(unknown::remove);
+          if (!unknown.isEmpty()) {
+            judge.violation("C1: " + unknown + " were listed, and were never there");
+          }
           for (String key : judge.history().keys(place.id())) {
             long listed = found.getOrDefault(key, 0L);
             List<Long> held = judge.history().generations(place.id(), key, began, world.nanoTime());
@@ -489,6 +547,15 @@ final class Operations {
     if (mustWork && failure.isPresent()) {
       judge.violation(
           what + " at n" + index + " failed while nothing was broken: " + failure.get());
+    }
+  }
+
+  /** What is not published is not seen, by who can ask. */
+  private void notThere(FileService files, SimEnv env, Place place, String key) {
+    try {
+      readOne(files, env, place, key);
+    } catch (ForebayException unanswered) {
+      env.checkAlive();
     }
   }
 

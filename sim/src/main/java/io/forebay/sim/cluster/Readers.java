@@ -214,6 +214,7 @@ public final class Readers {
           if (what < 7) {
             publish(node, key);
           } else if (what < 9) {
+            judge.want(Judge.deletion(bucket, key));
             node.files().delete(BUCKET, key, WriteConditions.NONE);
           } else {
             rename(node, key, key());
@@ -236,6 +237,7 @@ public final class Readers {
   /** Past the file service, which looks at the target afterwards: the answer is all there is. */
   private void rename(Node node, String from, String to) {
     if (!from.equals(to)) {
+      judge.want(Judge.renaming(bucket, from, to));
       node.plane()
           .namespace(
               new NamespaceCommand.Rename(

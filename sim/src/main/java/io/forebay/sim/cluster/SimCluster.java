@@ -149,7 +149,7 @@ final class SimCluster {
     this.random = world.stream("cluster");
     this.clocks = world.stream("clocks");
     this.judge = judge;
-    links.observe(judge::answered);
+    links.observe(judge);
     for (int i = 0; i < voterCount; i++) {
       voters.put(name(i), "n" + i + ":1");
     }
@@ -312,9 +312,14 @@ final class SimCluster {
     if (!ended.awaitUntil(world.nanoTime() + withinNanos)) {
       judge.violation("liveness: an operation at " + env.process() + " does not end");
     }
-    return ended.isDone()
-        ? ended.failure().map(ForebayException::wrap)
-        : Optional.of(new ForebayException(ErrorCode.TIMEOUT, "does not end"));
+    if (!ended.isDone()) {
+      return Optional.of(new ForebayException(ErrorCode.TIMEOUT, "does not end"));
+    }
+    Optional<ForebayException> failure = ended.failure().map(ForebayException::wrap);
+    if (!env.killed() && failure.filter(each -> each.code() == ErrorCode.INTERNAL).isPresent()) {
+      judge.violation("an operation at " + env.process() + " met a bug: " + failure.get());
+    }
+    return failure;
   }
 
   /**

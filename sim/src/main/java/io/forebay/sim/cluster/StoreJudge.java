@@ -40,6 +40,7 @@ final class StoreJudge {
   private final TreeSet<String> decided = new TreeSet<>(); // "key etag", of keep and take
   private final TreeSet<String> disturbed = new TreeSet<>(); // keys that others ever touched
   private final TreeSet<String> gone = new TreeSet<>(); // keys that others emptied last
+  private final TreeSet<String> landed = new TreeSet<>(); // "key generation" that it ever had
 
   StoreJudge(Judge judge, MemoryObjectStore store, Likeness likeness) {
     this.judge = judge;
@@ -101,6 +102,7 @@ final class StoreJudge {
         .bucket(key.substring(0, slash))
         .ifPresent(bucket -> judge.policies().stored(bucket.id(), key.substring(slash + 1)));
     long newer = stamp(next.get());
+    landed.add(name(key, newer));
     Optional<History.Version> content = content(key);
     if (content.isEmpty() || !content.equals(judge.history().of(newer))) {
       judge.violation(
@@ -116,6 +118,10 @@ final class StoreJudge {
     if (newer < older && likeness != Likeness.ETAGS_RECUR) {
       judge.violation("F1: the store got " + next.get() + " in the place of generation " + older);
     }
+  }
+
+  private static String name(String key, long generation) {
+    return key + " " + generation;
   }
 
   private static String name(String key, String etag) {
@@ -192,10 +198,9 @@ final class StoreJudge {
       return;
     }
     decided.add(name(key, etag));
-    judge
-        .history()
-        .taken(
-            now, take.bucket(), take.key(), judge.generation(take.bucket(), take.key()), version);
+    Generation generation = judge.generation(take.bucket(), take.key());
+    landed.add(name(key, generation.value()));
+    judge.history().taken(now, take.bucket(), take.key(), generation, version);
   }
 
   private String storeKey(BucketId id, String key) {
@@ -223,11 +228,18 @@ final class StoreJudge {
     }
     if (!(judge.query(new NamespaceQuery.Stat(bucket, key))
             instanceof NamespaceAnswer.Found(var head, var _))
-        || head.flush() != FlushState.FLUSHED
-        || gone.contains(at)) {
+        || head.flush() != FlushState.FLUSHED) {
       return;
     }
     boolean settled = record.filter(FlushRecord::settled).isPresent();
+    // Whatever others did since: it was there.
+    if ((settled || likeness != Likeness.ETAGS_RECUR)
+        && !landed.contains(name(at, head.generation().value()))) {
+      judge.violation("F: " + head + " is called flushed, and the store never had it");
+    }
+    if (gone.contains(at)) {
+      return;
+    }
     Optional<StoreObject> object = object(at);
     if (object.flatMap(this::theirs).isPresent()
         || (likeness == Likeness.ETAGS_RECUR && !settled)) {
@@ -274,6 +286,7 @@ final class StoreJudge {
           return disturbed.contains(at)
               && judge.history().current(bucket, key).isPresent()
               && record(bucket, key).filter(FlushRecord::settled).isPresent()
+              && landed.contains(name(at, judge.history().generation(bucket, key)))
               && !holdsCurrent(bucket, key);
         })
         .toList();

@@ -33,7 +33,14 @@ public final class SimLinks {
   private final SimNics nics;
   private final SimFrames frames;
   private boolean limited;
-  private Observer observer = (by, request, reply) -> {};
+  private Observer observer =
+      new Observer() {
+        @Override
+        public void answered(NodeId by, Message request, Message reply) {}
+
+        @Override
+        public void failed(NodeId by, Message request, RuntimeException failure) {}
+      };
   private long messages;
 
   public SimLinks(SimWorld world) {
@@ -111,10 +118,12 @@ public final class SimLinks {
   }
 
   /** Sees what a process answers, at the moment of the answer. */
-  @FunctionalInterface
   public interface Observer {
     /** The node answers the request with the reply. */
     void answered(NodeId by, Message request, Message reply);
+
+    /** The node, which lives, answers the request with a failure. */
+    void failed(NodeId by, Message request, RuntimeException failure);
   }
 
   SimFrames frames() {

@@ -139,12 +139,12 @@ public final class SimNetwork implements Network {
     env.spawn(
         "call",
         () -> {
+          Message request = MESSAGES.decode(links.frames().body(encoded));
           try {
             CallHandler handler = calls;
             if (handler == null) {
               throw new ForebayException(ErrorCode.UNAVAILABLE, "node " + self + " is not serving");
             }
-            Message request = MESSAGES.decode(links.frames().body(encoded));
             Reply reply = handler.handle(from.self, request, payload);
             env.checkAlive();
             links.observer().answered(self, request, reply.message());
@@ -170,6 +170,7 @@ public final class SimNetwork implements Network {
                 drop);
           } catch (RuntimeException failure) {
             env.checkAlive();
+            links.observer().failed(self, request, failure);
             FrameBody.Fault fault = FrameBody.Fault.of(failure);
             byte[] said = SimFrames.frame(FrameType.ERROR, fault.encode());
             links.send(
