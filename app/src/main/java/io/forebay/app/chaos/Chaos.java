@@ -108,6 +108,8 @@ final class Chaos implements AutoCloseable {
   private final Door wanderer;
   // Objects of older seeds, the oldest first.
   private final Map<String, Long> kept = new LinkedHashMap<>();
+  // Of all seeds: what was not acknowledged may come at any time.
+  private final SortedSet<String> uncertain = new TreeSet<>();
 
   /**
    * Starts a cluster.
@@ -276,9 +278,11 @@ final class Chaos implements AutoCloseable {
     }
     if (machines.store().isPresent()) {
       story.say("comparing with the store");
-      compareStore(machines.store().get(), spared, values);
+      compareStore(machines.store().get(), spared, values, history);
     }
     forget(spared, values, history);
+    machines.requireAlive();
+    machines.requireCleanLogs();
     story.say("seed %d is done", seed);
   }
 
@@ -292,7 +296,7 @@ final class Chaos implements AutoCloseable {
       return;
     }
     requireAtomic(history);
-    SortedSet<String> old = history.keysWrittenBefore(lossy.getAsLong());
+    SortedSet<String> old = history.keysAsBefore(lossy.getAsLong());
     old.addAll(kept.keySet());
     for (String key : old) {
       List<Integer> without = all().stream().filter(node -> isLost(node, key)).toList();
@@ -333,10 +337,7 @@ final class Chaos implements AutoCloseable {
     SortedSet<String> keys = history.keys();
     for (int node : nodes) {
       for (String key : keys) {
-        long begun = System.nanoTime();
-        long value = read(node, key);
-        history.read(key, value, machines.name(node), begun, System.nanoTime());
-        values.put(key, value);
+        values.put(key, read(node, key, history));
       }
       kept.forEach((key, value) -> {
         if (read(node, key) != value) {
@@ -358,6 +359,13 @@ final class Chaos implements AutoCloseable {
     }
   }
 
+  private long read(int node, String key, History history) {
+    long begun = System.nanoTime();
+    long value = read(node, key);
+    history.read(key, value, machines.name(node), begun, System.nanoTime());
+    return value;
+  }
+
   private long read(int node, String key) {
     try {
       return steady.get(node, key);
@@ -367,7 +375,8 @@ final class Chaos implements AutoCloseable {
     }
   }
 
-  private void compareStore(DemoStore store, int node, SortedMap<String, Long> values)
+  private void compareStore(
+      DemoStore store, int node, SortedMap<String, Long> values, History history)
       throws IOException {
     awaitFlushed(node);
     var wanted = new TreeMap<>(kept);
@@ -380,14 +389,16 @@ final class Chaos implements AutoCloseable {
           throw new Violation("the store lacks " + key + ", and all is said to be there");
         }
         long found = Tagged.tag(content.toByteArray(), key + " in the store");
-        // What was not acknowledged may have come since it was read.
-        if (found != entry.getValue() && found != read(node, key)) {
+        // What was not acknowledged may have come since it was read; the history says whether.
+        if (found != entry.getValue()
+            && (kept.containsKey(key) || found != read(node, key, history))) {
           throw new Violation(
               "the store has value %d of %s, and %d is published"
                   .formatted(found, key, entry.getValue()));
         }
       }
     }
+    requireAtomic(history);
   }
 
   private void awaitFlushed(int node) {
@@ -407,7 +418,7 @@ final class Chaos implements AutoCloseable {
 
   /** One object of a seed stays, so that later faults may have it. */
   private void forget(int node, SortedMap<String, Long> values, History history) {
-    SortedSet<String> uncertain = history.uncertainKeys();
+    uncertain.addAll(history.uncertainKeys());
     try (Connection connection = machines.connect(node)) {
       Optional<String> stays =
           values.keySet().stream().filter(key -> !uncertain.contains(key)).findFirst();

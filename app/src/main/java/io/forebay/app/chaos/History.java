@@ -162,15 +162,30 @@ final class History {
     }
   }
 
-  /** Keys with a write that was begun before then, by System.nanoTime. */
-  SortedSet<String> keysWrittenBefore(long nanos) {
+  /**
+   * Keys that may have a value of before then, by System.nanoTime: one was begun to be written, and
+   * none that was begun since was acknowledged after it.
+   */
+  SortedSet<String> keysAsBefore(long nanos) {
     lock.lock();
     try {
       var found = new TreeSet<String>();
       keys.forEach((key, values) -> {
-        if (values.values().stream()
-            .flatMap(List::stream)
-            .anyMatch(op -> op.write && op.begun < nanos - originNanos)) {
+        List<Op> writes =
+            values.values().stream().flatMap(List::stream).filter(op -> op.write).toList();
+        // What was not acknowledged then is not: whoever was to publish it is gone.
+        long lastEnd =
+            writes.stream()
+                .filter(op -> op.begun < nanos - originNanos && op.ended != NEVER)
+                .mapToLong(op -> op.ended)
+                .max()
+                .orElse(BEFORE_ALL);
+        boolean old = writes.stream().anyMatch(op -> op.begun < nanos - originNanos);
+        boolean anew =
+            writes.stream()
+                .anyMatch(op ->
+                    op.begun >= nanos - originNanos && op.begun > lastEnd && op.ended != NEVER);
+        if (old && !anew) {
           found.add(key);
         }
       });

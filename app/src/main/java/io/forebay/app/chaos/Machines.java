@@ -45,6 +45,8 @@ final class Machines implements AutoCloseable {
   // A slow node is out of its groups for a while, each time for longer.
   private static final long WHOLE_PACED_SECONDS = 600;
   private static final long LOSS_SECONDS = 15;
+  // What is not answered by then is a violation, or is asked again.
+  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(120);
   private static final long LOOK_MILLIS = 20;
   private static final int SMALL_MEBIBYTES = 1_024;
   private static final int POWERED_MEBIBYTES = 4_096;
@@ -53,7 +55,19 @@ final class Machines implements AutoCloseable {
   private static final int SLOWER = 20;
 
   /** What no log may say, whatever fails around its node. */
-  private static final List<String> BUGS = List.of("this is a bug", "OutOfMemoryError", "LEAK:");
+  private static final List<String> BUGS =
+      List.of(
+          "this is a bug",
+          "OutOfMemoryError",
+          "LEAK:",
+          "A fatal error has been detected",
+          "handler-failed",
+          "http.request.failed",
+          "s3.request.failed",
+          "failed unexpectedly");
+
+  /** Nor this, but where all power was cut. */
+  private static final String LOST = "which is in sync, has lost it";
 
   private final Path root;
   private final List<String> names;
@@ -196,10 +210,16 @@ final class Machines implements AutoCloseable {
 
   /** A new connection to a node; the caller closes it. */
   Connection connect(int node) {
-    return servers.connect(name(node));
+    return servers.connect(name(node), PATIENCE_NANOS);
   }
 
+  /**
+   * Kills nodes.
+   *
+   * @throws Violation one has ended by itself before
+   */
   void kill(List<Integer> nodes) {
+    requireAlive();
     servers.kill(nodes.stream().map(this::name).toArray(String[]::new));
   }
 
@@ -220,6 +240,7 @@ final class Machines implements AutoCloseable {
 
   /** Cuts the power of nodes, at once: they are gone, and what their disks had not flushed. */
   void cutPower(List<Integer> nodes, SplittableRandom random) {
+    requireAlive();
     nodes.forEach(node -> disk(node).cut(random.nextLong()));
     servers.strike(nodes.stream().map(this::name).toArray(String[]::new));
     nodes.forEach(node -> disk(node).fail());
@@ -398,7 +419,7 @@ final class Machines implements AutoCloseable {
       }
       readBytes.put(name, from + news.length);
       for (String line : new String(news, UTF_8).lines().toList()) {
-        if (BUGS.stream().anyMatch(line::contains)) {
+        if (BUGS.stream().anyMatch(line::contains) || (!hasPower() && line.contains(LOST))) {
           throw new Violation("the log of " + name + " says: " + line);
         }
       }

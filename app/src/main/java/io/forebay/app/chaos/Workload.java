@@ -1,5 +1,6 @@
 package io.forebay.app.chaos;
 
+import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
@@ -92,10 +93,12 @@ final class Workload {
   private void write(Door door, String key, int length) throws InterruptedException {
     long[] last = {stalls.start()};
     long deadline = last[0] + ATTEMPTS_NANOS;
+    long[] furthest = {0};
     try {
       while (true) {
         long tag = tags.incrementAndGet();
         long begun = System.nanoTime();
+        long[] sent = {0};
         try {
           story.tell("write %s, %d bytes, value %d", key, length, tag);
           door.put(
@@ -103,14 +106,24 @@ final class Workload {
               key,
               tag,
               length,
-              bytes -> last[0] = stalls.step(last[0], "a write to " + key));
+              bytes -> {
+                sent[0] += bytes;
+                // What is only sent once more is no step.
+                if (sent[0] > furthest[0]) {
+                  furthest[0] = sent[0];
+                  last[0] = stalls.step(last[0], "a write to " + key);
+                }
+              });
           long now = stalls.step(last[0], "the publish of " + key);
           stalls.moved(length, now - begun);
           history.wrote(key, tag, machines.name(spared) + ", steadily,", begun, now);
+          if (now - deadline >= 0) {
+            throw new Violation(key + " was written, but not in 120 s");
+          }
           return;
         } catch (ForebayException failure) {
           history.mayHaveWritten(key, tag, machines.name(spared) + ", steadily,", begun);
-          story.tell("%s, value %d: %s", key, tag, failure);
+          told("%s, value %d".formatted(key, tag), failure);
           if (System.nanoTime() - deadline >= 0) {
             throw new Violation(key + " could not be written in 120 s: " + failure, failure);
           }
@@ -144,7 +157,7 @@ final class Workload {
           history.wrote(key, tag, who, begun, System.nanoTime());
         } catch (ForebayException failure) {
           history.mayHaveWritten(key, tag, who, begun);
-          story.tell("%s, value %d, through %s: %s", key, tag, who, failure);
+          told("%s, value %d, through %s".formatted(key, tag, who), failure);
         }
       } else {
         try {
@@ -152,9 +165,17 @@ final class Workload {
           history.read(key, tag, who, begun, System.nanoTime());
         } catch (ForebayException failure) {
           history.failedRead();
-          story.tell("%s, read through %s: %s", key, who, failure);
+          told("%s, read through %s".formatted(key, who), failure);
         }
       }
+    }
+  }
+
+  /** What was refused may be tried again, whatever the reason; but none may be a bug's. */
+  private void told(String what, ForebayException failure) {
+    story.tell("%s: %s", what, failure);
+    if (failure.code() == ErrorCode.INTERNAL) {
+      throw new Violation(what + ": " + failure, failure);
     }
   }
 }

@@ -40,6 +40,15 @@ public final class Connection implements AutoCloseable {
    * @throws io.forebay.core.error.ForebayException PEER_UNREACHABLE; UNAUTHENTICATED; WRONG_VERSION
    */
   public static Connection open(String address, String secret) {
+    return open(address, secret, PATIENCE_NANOS);
+  }
+
+  /**
+   * The same.
+   *
+   * @param patienceNanos how long a write may take, each call of it, while its node lives
+   */
+  public static Connection open(String address, String secret, long patienceNanos) {
     var env =
         new JdkEnv(escaped -> {
           escaped.printStackTrace();
@@ -55,7 +64,7 @@ public final class Connection implements AutoCloseable {
     try {
       NodeId server = network.learn(address, LEARN_NANOS);
       return new Connection(
-          env, network, new RemoteFileService(env, network, server, PATIENCE_NANOS));
+          env, network, new RemoteFileService(env, network, server, patienceNanos));
     } catch (RuntimeException failure) {
       network.close();
       env.close();

@@ -348,6 +348,11 @@ public final class Servers implements AutoCloseable {
     return Connection.open(member(name).address, SECRET);
   }
 
+  /** The same; a call that is not answered for so long fails. */
+  public Connection connect(String name, long patienceNanos) {
+    return Connection.open(member(name).address, SECRET, patienceNanos);
+  }
+
   /** What a node says of itself. */
   public JsonNode report(String name) {
     try (Connection connection = connect(name)) {

@@ -62,12 +62,27 @@ final class HistoryTest {
     history.mayHaveWritten(KEY, 8, "w", 2);
     read(History.ABSENT, 3, 4);
     assertThat(history.violations()).isNotEmpty();
-    assertThat(history.keysWrittenBefore(0)).isEmpty();
-    assertThat(history.keysWrittenBefore(1)).containsExactly(KEY);
     history.giveUp(KEY);
     expectWell();
     assertThat(history.keys()).isEmpty();
     assertThat(history.uncertainKeys()).containsExactly(KEY);
+  }
+
+  @Test
+  void aKeyIsAsBeforeUntilAWriteThatWasBegunSinceIsAcknowledged() {
+    assertThat(history.keysAsBefore(50)).isEmpty();
+    wrote(7, 10, 20);
+    assertThat(history.keysAsBefore(5)).isEmpty();
+    assertThat(history.keysAsBefore(50)).containsExactly(KEY);
+    history.mayHaveWritten(KEY, 8, "w", 60);
+    assertThat(history.keysAsBefore(50)).containsExactly(KEY);
+    wrote(9, 70, 80);
+    assertThat(history.keysAsBefore(50)).isEmpty();
+    // Begun before, and perhaps the last that happened.
+    wrote(10, 40, 75);
+    assertThat(history.keysAsBefore(50)).containsExactly(KEY);
+    wrote(11, 90, 95);
+    assertThat(history.keysAsBefore(50)).isEmpty();
   }
 
   @Test
