@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.forebay.core.cluster.Balance;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
-import io.forebay.core.error.ForebayException;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.SortedMap;
@@ -76,7 +75,7 @@ final class JoiningNodeTest {
       traffic.stop();
     }
     for (int node = 0; node <= joined; node++) {
-      expectExactly(node, all);
+      cluster.expectExactly(node, BUCKET, all);
     }
 
     int killed = Integer.parseInt(cluster.report(joined).path("leader").asString("").substring(1));
@@ -84,7 +83,7 @@ final class JoiningNodeTest {
     cluster.server(killed).kill();
     for (int node = 0; node <= joined; node++) {
       if (node != killed) {
-        expectExactly(node, all);
+        cluster.expectExactly(node, BUCKET, all);
       }
     }
   }
@@ -126,21 +125,5 @@ final class JoiningNodeTest {
             .sorted()
             .toArray();
     return fills[last] < Balance.LEAST_FILL || fills[last] - fills[0] <= Balance.MARGIN;
-  }
-
-  /** What is read through a node; where a leader has just died it may not be readable at once. */
-  private void expectExactly(int node, SortedMap<String, String> all) {
-    all.forEach((key, digest) ->
-        ServerProcess.await(
-            key + " is read through n" + node,
-            60,
-            () -> {
-              try {
-                assertThat(cluster.get(node, BUCKET, key)).as(key).isEqualTo(digest);
-                return true;
-              } catch (ForebayException unreachable) {
-                return false;
-              }
-            }));
   }
 }

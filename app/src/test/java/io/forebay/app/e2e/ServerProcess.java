@@ -164,6 +164,11 @@ final class ServerProcess implements AutoCloseable {
     }
   }
 
+  /** Whether it was started and has not ended. */
+  boolean runs() {
+    return process.isPresent() && process.get().isAlive();
+  }
+
   long pid() {
     return process.orElseThrow().pid();
   }

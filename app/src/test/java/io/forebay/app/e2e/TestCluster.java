@@ -1,5 +1,7 @@
 package io.forebay.app.e2e;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.forebay.app.command.Connection;
 import io.forebay.app.command.Json;
 import io.forebay.app.command.Transfers;
@@ -21,6 +23,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.SortedMap;
 import java.util.function.Predicate;
 import tools.jackson.databind.JsonNode;
 
@@ -215,6 +218,25 @@ final class TestCluster implements AutoCloseable {
       Transfers.get(connection.files(), bucket, key, sink, bytes -> {});
     }
     return HexFormat.of().formatHex(sink.getMessageDigest().digest());
+  }
+
+  /**
+   * All of it is read through a node, each with its SHA-256; where a leader has just died not
+   * everything is at once.
+   */
+  void expectExactly(int node, String bucket, SortedMap<String, String> all) {
+    all.forEach((key, digest) ->
+        ServerProcess.await(
+            key + " is read through n" + node,
+            60,
+            () -> {
+              try {
+                assertThat(get(node, bucket, key)).as(key).isEqualTo(digest);
+                return true;
+              } catch (ForebayException unreachable) {
+                return false;
+              }
+            }));
   }
 
   /**
