@@ -126,7 +126,9 @@ public final class Checkpoint {
     faults = new Faults(world, client, cluster, judge, Math.min(atOnce, plan.nodes()));
     operators = new Operators(world, client, cluster, judge, faults);
     keys = new KeySpace(random);
-    operations = new Operations(world, client, random, judge, store, cluster, keys);
+    operations =
+        new Operations(
+            world, client, random, judge, store, cluster, keys, store.isEmpty() && !joins);
     clients = new Clients(client, random, judge, cluster, keys, operations, places);
   }
 
@@ -227,6 +229,8 @@ public final class Checkpoint {
     }
     if (joins) {
       figures.put("moves", (double) judge.moves());
+    } else if (store.isEmpty()) {
+      figures.put("uploadsInParts", (double) operations.completedInParts());
     }
     done = true;
     cluster.logs().forEach(SimLog::close);

@@ -92,6 +92,13 @@ final class Judge implements SimLinks.Observer {
     }
   }
 
+  /** What clients have asked for. */
+  private static final class Wish {
+    int left; // how often, less how often it was made
+    int underWay;
+    boolean unknown;
+  }
+
   private final SimWorld world;
   private final int groupsPerVolume;
   private final List<String> violations = new ArrayList<>();
@@ -113,8 +120,7 @@ final class Judge implements SimLinks.Observer {
   private final History history = new History();
   private final PolicyJudge policyJudge;
   private Optional<StoreJudge> storeJudge = Optional.empty();
-  // How often clients have asked for each change, less how often it was made.
-  private final Map<String, Integer> wanted = new TreeMap<>();
+  private final Map<String, Wish> wanted = new TreeMap<>(); // by change
   private long checks;
   private long moves;
 
@@ -172,18 +178,34 @@ final class Judge implements SimLinks.Observer {
 
   /** Somebody is about to ask for a change, which may be made once for that. */
   void want(String change) {
-    wanted.merge(change, 1, Integer::sum);
+    Wish wish = wanted.computeIfAbsent(change, any -> new Wish());
+    wish.left++;
+    wish.underWay++;
+  }
+
+  /**
+   * One who asked for it has an answer.
+   *
+   * @param known whether it was made or not; else it may be made yet, at any time
+   */
+  void ended(String change, boolean known) {
+    Wish wish = wanted.get(change);
+    if (wish != null) {
+      wish.unknown |= !known;
+      wish.underWay--;
+      if (wish.underWay == 0 && !wish.unknown) {
+        wanted.remove(change);
+      }
+    }
   }
 
   private void made(String change) {
     checks++;
-    Integer times = wanted.get(change);
-    if (times == null) {
+    Wish wish = wanted.get(change);
+    if (wish == null || wish.left == 0) {
       violation("C1: it happened that " + change + ", more often than anybody asked for it");
-    } else if (times == 1) {
-      wanted.remove(change);
     } else {
-      wanted.put(change, times - 1);
+      wish.left--;
     }
   }
 

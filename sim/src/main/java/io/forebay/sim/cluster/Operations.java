@@ -42,6 +42,16 @@ final class Operations {
   // What a writer is told only when the log has nothing of it.
   private static final Set<ErrorCode> REFUSALS =
       EnumSet.of(ErrorCode.PRECONDITION_FAILED, ErrorCode.QUOTA_EXCEEDED);
+  // What is told of changes only when there was none.
+  private static final Set<ErrorCode> REFUSED =
+      EnumSet.of(ErrorCode.NOT_FOUND, ErrorCode.PRECONDITION_FAILED);
+  // What is never told of an upload whose parts were acknowledged.
+  private static final Set<ErrorCode> OF_PARTS =
+      EnumSet.of(
+          ErrorCode.INVALID_PART,
+          ErrorCode.INVALID_PART_ORDER,
+          ErrorCode.PART_TOO_SMALL,
+          ErrorCode.NO_SUCH_UPLOAD);
   // A writer gives up after 30 s, each of its commands after 15 s, and nobody is paused for longer
   // than 20 s.
   private static final long OPERATION_NANOS = 180 * SECOND;
@@ -60,12 +70,15 @@ final class Operations {
   private final SimCluster cluster;
   private final KeySpace keys;
   private long nextVersion = 1;
+  private final boolean inParts;
   private long asked;
+  private long completedInParts;
   private long acknowledged;
 
   /**
    * @param client whose threads ask
    * @param store behind the buckets that have one
+   * @param inParts whether some uploads have two parts, of which the first is of 5 MiB and more
    */
   Operations(
       SimWorld world,
@@ -74,7 +87,8 @@ final class Operations {
       Judge judge,
       Optional<SimStore> store,
       SimCluster cluster,
-      KeySpace keys) {
+      KeySpace keys,
+      boolean inParts) {
     this.world = world;
     this.client = client;
     this.random = random;
@@ -82,11 +96,17 @@ final class Operations {
     this.store = store;
     this.cluster = cluster;
     this.keys = keys;
+    this.inParts = inParts;
   }
 
   /** How many were asked of nodes that ran. */
   long asked() {
     return asked;
+  }
+
+  /** Uploads of more than one part that were completed. */
+  long completedInParts() {
+    return completedInParts;
   }
 
   /** How many succeeded. */
@@ -117,6 +137,17 @@ final class Operations {
   }
 
   private void pour(SimEnv env, History.Version version, BodyWriter<?> body, boolean maybeSlowly) {
+    pour(env, version, 0, version.lengthBytes(), body, maybeSlowly);
+  }
+
+  /** Its bytes from one offset to another. */
+  private void pour(
+      SimEnv env,
+      History.Version version,
+      long from,
+      long to,
+      BodyWriter<?> body,
+      boolean maybeSlowly) {
     // A slow writer's chunk is admitted under one epoch and finished under another; a very slow
     // one's session ends meanwhile.
     int kind = maybeSlowly ? random.nextInt(100) : 100;
@@ -125,9 +156,8 @@ final class Operations {
     // The first slice is longer than what lies in a manifest, or is all: slabs of a process do not
     // come to lie on simulated disks that way.
     int slice = version.lengthBytes() > 100_000 ? 1 << 18 : random.nextInt(2_049, 20_000);
-    for (long at = 0; at < version.lengthBytes(); at += slice) {
-      body.write(
-          new Synthetic(version.seed(), at, (int) Math.min(slice, version.lengthBytes() - at)));
+    for (long at = from; at < to; at += slice) {
+      body.write(new Synthetic(version.seed(), at, (int) Math.min(slice, to - at)));
       if (pause > 0) {
         env.sleep(pause);
         pause /= 2;
@@ -136,11 +166,11 @@ final class Operations {
   }
 
   /** With the length announced or not, and with an MD5 or without. */
-  private WriteOptions options(History.Version version, WriteConditions conditions) {
+  private WriteOptions options(long lengthBytes, WriteConditions conditions) {
     return new WriteOptions(
         ObjectMetadata.NONE,
         conditions,
-        random.nextBoolean() ? OptionalLong.of(version.lengthBytes()) : OptionalLong.empty(),
+        random.nextBoolean() ? OptionalLong.of(lengthBytes) : OptionalLong.empty(),
         random.nextBoolean());
   }
 
@@ -170,7 +200,8 @@ final class Operations {
       History.Version version,
       boolean absent,
       boolean maybeSlowly) {
-    WriteOptions options = options(version, absent ? WriteConditions.ABSENT : WriteConditions.NONE);
+    WriteOptions options =
+        options(version.lengthBytes(), absent ? WriteConditions.ABSENT : WriteConditions.NONE);
     long began = world.nanoTime();
     Optional<ForebayException> failure =
         perform(
@@ -217,10 +248,10 @@ final class Operations {
   void delete(int index, Place place, String key) {
     boolean together = random.nextInt(4) == 0;
     long began = world.nanoTime();
-    judge.want(Judge.deletion(place.id(), key));
     perform(
         index,
         place.bucket() + "/" + key + " deleted",
+        Judge.deletion(place.id(), key),
         (env, files) -> {
           if (together) {
             Optional<ForebayException> refused =
@@ -246,10 +277,10 @@ final class Operations {
       return;
     }
     long began = world.nanoTime();
-    judge.want(Judge.copying(place.id(), from, place.id(), to));
     perform(
         index,
         place.bucket() + "/" + to + " := copy of " + from,
+        Judge.copying(place.id(), from, place.id(), to),
         (env, files) -> {
           ObjectInfo made =
               files.copy(
@@ -272,10 +303,10 @@ final class Operations {
   void cross(int index, Place from, String key, Place to) {
     String target = keys.crossed();
     long began = world.nanoTime();
-    judge.want(Judge.copying(from.id(), key, to.id(), target));
     perform(
         index,
         to.bucket() + "/" + target + " := copy of " + from.bucket() + "/" + key,
+        Judge.copying(from.id(), key, to.id(), target),
         (env, files) -> {
           ObjectInfo made =
               files.copy(
@@ -302,10 +333,10 @@ final class Operations {
       return;
     }
     long began = world.nanoTime();
-    judge.want(Judge.renaming(place.id(), from, to));
     perform(
         index,
         place.bucket() + "/" + from + " renamed to " + to,
+        Judge.renaming(place.id(), from, to),
         (env, files) -> {
           files.rename(place.bucket(), from, to);
           env.checkAlive();
@@ -324,58 +355,116 @@ final class Operations {
 
   /** Returns whether it was acknowledged; no key twice. */
   boolean upload(int index, Place place, String key) {
-    History.Version version = version();
+    // Parts but the last are long, and small disks soon full of them.
+    boolean two = inParts && random.nextInt(6) == 0;
+    History.Version version =
+        two ? version(PartInfo.MIN_BYTES + random.nextLong(1, PartInfo.MIN_BYTES / 4)) : version();
     long began = world.nanoTime();
-    WriteOptions options = options(version, WriteConditions.NONE);
     // Never what may refer to a store object: left open, it would keep that for a week (F6).
     boolean givesUp = !place.backed() && random.nextInt(4) == 0;
     judge.history().intendUpload(place.id(), key, version);
     return perform(
-            index,
-            place.bucket() + "/" + key + " uploaded as " + version,
-            (env, files) -> {
-              UploadId upload = files.createUpload(place.bucket(), key, ObjectMetadata.NONE);
-              PartInfo part;
-              try (BodyWriter<PartInfo> body =
-                  files.createPart(place.bucket(), key, upload, 1, options)) {
-                pour(env, version, body, true);
-                part = body.publish(Optional.empty());
-              }
-              if (random.nextInt(3) == 0) {
-                notThere(files, env, place, key);
-              }
-              if (givesUp) {
-                giveUp(files, place, key, upload);
-                return;
-              }
-              judge.want(Judge.completion(place.id(), key));
-              ObjectInfo info =
-                  files.completeUpload(
-                      place.bucket(),
-                      key,
-                      upload,
-                      List.of(new CompletedPart(1, part.etag())),
-                      WriteConditions.NONE,
-                      OptionalLong.empty());
-              acknowledge(env, place, key, info, version, began);
-            })
-        .isEmpty();
+        index,
+        place.bucket() + "/" + key + " uploaded as " + version,
+        Judge.completion(place.id(), key),
+        (env, files) -> {
+          UploadId upload = files.createUpload(place.bucket(), key, ObjectMetadata.NONE);
+          List<CompletedPart> parts = parts(env, files, place, key, upload, version);
+          if (random.nextInt(3) == 0) {
+            notThere(files, env, place, key);
+          }
+          if (givesUp) {
+            giveUp(files, place, key, upload, parts.size());
+            return;
+          }
+          ObjectInfo info = complete(env, files, place, key, upload, parts);
+          acknowledge(env, place, key, info, version, began);
+          completedInParts += parts.size() > 1 ? 1 : 0;
+        });
+  }
+
+  /** Its parts are there as they were acknowledged, so that none of them may be refused. */
+  private ObjectInfo complete(
+      SimEnv env,
+      FileService files,
+      Place place,
+      String key,
+      UploadId upload,
+      List<CompletedPart> parts) {
+    try {
+      return files.completeUpload(
+          place.bucket(), key, upload, parts, WriteConditions.NONE, OptionalLong.empty());
+    } catch (ForebayException refused) {
+      env.checkAlive();
+      if (OF_PARTS.contains(refused.code())) {
+        judge.violation("C1: the upload of " + key + " is refused: " + refused);
+      }
+      throw refused;
+    }
+  }
+
+  /** One or two, in any order; at times one is sent with other bytes before. */
+  private List<CompletedPart> parts(
+      SimEnv env,
+      FileService files,
+      Place place,
+      String key,
+      UploadId upload,
+      History.Version version) {
+    var ends = new TreeSet<Long>(List.of(version.lengthBytes()));
+    if (version.lengthBytes() > PartInfo.MIN_BYTES) {
+      ends.add(random.nextLong(PartInfo.MIN_BYTES, version.lengthBytes()));
+    }
+    var sent = new TreeMap<Integer, CompletedPart>();
+    while (sent.size() < ends.size()) {
+      int part = random.nextInt(1, ends.size() + 1);
+      if (sent.containsKey(part)) {
+        continue;
+      }
+      long to = List.copyOf(ends).get(part - 1);
+      long from = Optional.ofNullable(ends.lower(to)).orElse(0L);
+      if (random.nextInt(8) == 0) {
+        History.Version other = version(random.nextLong(1, 40_000));
+        send(env, files, place, key, upload, part, other, 0, other.lengthBytes());
+      }
+      PartInfo info = send(env, files, place, key, upload, part, version, from, to);
+      sent.put(part, new CompletedPart(part, info.etag()));
+    }
+    return List.copyOf(sent.values());
+  }
+
+  private PartInfo send(
+      SimEnv env,
+      FileService files,
+      Place place,
+      String key,
+      UploadId upload,
+      int part,
+      History.Version version,
+      long from,
+      long to) {
+    WriteOptions options = options(to - from, WriteConditions.NONE);
+    try (BodyWriter<PartInfo> body = files.createPart(place.bucket(), key, upload, part, options)) {
+      pour(env, version, from, to, body, true);
+      return body.publish(Optional.empty());
+    }
   }
 
   /** Adds a copied part to an upload, looks at it, and drops it. */
-  private void giveUp(FileService files, Place place, String key, UploadId upload) {
+  private void giveUp(FileService files, Place place, String key, UploadId upload, int sent) {
     files.copyPart(
         place.bucket(),
         key,
         upload,
-        2,
+        sent + 1,
         place.bucket(),
         keys.key(),
         ReadConditions.NONE,
         Optional.empty());
     int parts = files.listParts(place.bucket(), key, upload, 0, 1_000).parts().size();
-    if (parts != 2) {
-      judge.violation("C1: an upload of " + key + " has " + parts + " parts and not 2");
+    if (parts != sent + 1) {
+      judge.violation(
+          "C1: an upload of %s has %d parts and not %d".formatted(key, parts, sent + 1));
     }
     files.abortUpload(place.bucket(), key, upload);
   }
@@ -624,6 +713,14 @@ final class Operations {
                 + what
                 + failure.map(each -> ": " + each.getMessage()).orElse(""));
     return failure;
+  }
+
+  /** The same, of something that changes what keys hold. */
+  private boolean perform(int index, String what, String change, Act act) {
+    judge.want(change);
+    Optional<ForebayException> failure = perform(index, what, act);
+    judge.ended(change, failure.isEmpty() || REFUSED.contains(failure.get().code()));
+    return failure.isEmpty();
   }
 
   /** Runs something in a node's process; empty when it was done, else why not (or not known). */

@@ -13,14 +13,17 @@ class CheckpointTest {
   @Test
   void nothingPublishedIsLostUnderFaults() {
     long acknowledged = 0;
+    double inParts = 0;
     for (long seed : Seeds.of(SEEDS)) {
       Checkpoint.Report report = Checkpoint.run(new Checkpoint.Plan(seed, 5, OPERATIONS));
       assertThat(report.violations())
           .as("./forebay sim --seed %d --operations %d --log", seed, OPERATIONS)
           .isEmpty();
       acknowledged += report.acknowledged();
+      inParts += report.figures().getOrDefault("uploadsInParts", 0.0);
     }
     assertThat(acknowledged).isGreaterThan(100 * SEEDS);
+    assertThat(inParts).isPositive();
   }
 
   @Test
