@@ -216,7 +216,7 @@ public final class Node implements AutoCloseable {
     retention.ifPresent(each -> run("retention", each::run));
     leasedLog.ifPresent(each -> run("leases", each::run));
     levels.ifPresent(each -> each.loops().forEach(loop -> run("level", loop)));
-    run("slow voter", new SlowVoter(env, logs, this::isSlow)::run);
+    coordinator.ifPresent(_ -> run("slow voter", new SlowVoter(env, logs, this::isSlow)::run));
     run("resync", resync::run);
     run("repair", repair::run);
     scrubbers.forEach(each -> run("scrub", each::run));

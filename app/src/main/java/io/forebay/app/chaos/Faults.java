@@ -16,7 +16,8 @@ import java.util.stream.Stream;
 
 /**
  * Makes the faults of seeds: one to three each, one after another. The first ones of as many
- * consecutive seeds as there are kinds are all of them; the others are drawn.
+ * consecutive seeds as there are kinds are all of them, but that none destroys copies where faults
+ * overlap; the others are drawn.
  *
  * <p>A disk is wiped only while the cluster is whole and stays without another fault until it is
  * whole again: every chunk that was acknowledged has its other copy then. So is the power of one

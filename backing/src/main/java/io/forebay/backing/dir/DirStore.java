@@ -147,22 +147,38 @@ public final class DirStore implements ObjectStore {
   private DirStore(Path root, DirectorySync sync, boolean makes) {
     this.root = root.toAbsolutePath().normalize();
     this.hidden = this.root.resolve(".forebay-store");
-    this.locks =
-        PROCESS_LOCKS.computeIfAbsent(
-            this.root, any -> Stream.generate(ReentrantLock::new).limit(LOCKS).toList());
     this.sync = sync;
     try {
-      if (!makes && Files.notExists(hidden)) {
+      if (makes) {
+        makeDurably(hidden);
+      } else if (Files.notExists(hidden)) {
         throw new NoSuchFileException(hidden.toString());
       }
       for (String name : List.of("tmp", "locks", "uploads")) {
         Files.createDirectories(hidden.resolve(name));
       }
+      // Whatever it is called: a file's lock is the file's.
+      this.locks =
+          PROCESS_LOCKS.computeIfAbsent(
+              hidden.toRealPath(),
+              any -> Stream.generate(ReentrantLock::new).limit(LOCKS).toList());
       Instant abandoned = Instant.now().minus(ABANDONED);
       removeOlder(hidden.resolve("tmp"), abandoned);
       removeOlder(hidden.resolve("uploads"), abandoned);
     } catch (IOException failure) {
       throw undone("opening", "", failure);
+    }
+  }
+
+  /** The bucket that it is made for is logged, and survives a loss of power. */
+  private static void makeDurably(Path directory) throws IOException {
+    var made = new ArrayList<Path>();
+    for (Path at = directory; Files.notExists(at); at = parent(at)) {
+      made.add(at);
+    }
+    Files.createDirectories(directory);
+    for (Path each : made) {
+      sync(parent(each));
     }
   }
 
@@ -757,12 +773,7 @@ public final class DirStore implements ObjectStore {
     } finally {
       removeQuietly(written);
     }
-    try {
-      locked("joining parts of", key, () -> join(directory));
-    } catch (ForebayException left) {
-      // The part is there; the next one, or the commit, joins it.
-      return tag;
-    }
+    locked("joining parts of", key, () -> join(directory));
     return tag;
   }
 

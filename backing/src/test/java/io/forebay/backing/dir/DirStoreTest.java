@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -202,6 +203,32 @@ final class DirStoreTest extends ObjectStoreContract {
     DirStore.make(root);
     try (ObjectStore store = new DirStore(root)) {
       assertThat(store.head("k")).isEmpty();
+    }
+  }
+
+  /** A JVM is refused a file's lock that it has, by whatever name. */
+  @Test
+  void twoNamesOfOneDirectoryDoNotGetInEachOthersWay() throws Exception {
+    Path link = Files.createSymbolicLink(above.resolve("link"), above.resolve("root"));
+    try (ObjectStore one = open();
+        ObjectStore other = new DirStore(link)) {
+      var failure = new AtomicReference<Throwable>();
+      Thread writer =
+          Thread.ofPlatform()
+              .start(() -> {
+                try {
+                  for (int i = 0; i < 200; i++) {
+                    one.put("k", List.of(), ANY);
+                  }
+                } catch (Throwable failed) {
+                  failure.set(failed);
+                }
+              });
+      for (int i = 0; i < 200; i++) {
+        other.put("k", List.of(), ANY);
+      }
+      writer.join();
+      assertThat(failure).hasNullValue();
     }
   }
 

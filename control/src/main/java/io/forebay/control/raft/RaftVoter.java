@@ -28,6 +28,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.apache.ratis.conf.Parameters;
 import org.apache.ratis.conf.RaftProperties;
@@ -426,23 +427,14 @@ public final class RaftVoter implements AutoCloseable {
           : OptionalLong.empty();
     }
 
-    /** To whom was heard of last: he is up to date, or will soon be. */
+    /** To who has most of it; of several, to whom was heard of last. */
     @Override
     public void handOver(long timeoutNanos) {
       try {
         if (!leadership().self()) {
           return;
         }
-        Optional<RaftPeerId> next =
-            server
-                .getDivision(group)
-                .getInfo()
-                .getRoleInfoProto()
-                .getLeaderInfo()
-                .getFollowerInfoList()
-                .stream()
-                .min(Comparator.comparingLong(ServerRpcProto::getLastRpcElapsedTimeMs))
-                .map(follower -> RaftPeerId.valueOf(follower.getId().getId()));
+        Optional<RaftPeerId> next = successor(server.getDivision(group).getInfo());
         if (next.isPresent()) {
           RaftClientReply reply =
               server.transferLeadership(
@@ -458,6 +450,19 @@ public final class RaftVoter implements AutoCloseable {
       } catch (IOException failure) {
         LOG.info("the log {} was not handed over: {}", group, failure.toString());
       }
+    }
+
+    private static Optional<RaftPeerId> successor(DivisionInfo info) {
+      List<ServerRpcProto> followers =
+          info.getRoleInfoProto().getLeaderInfo().getFollowerInfoList();
+      long @Nullable [] matches = info.getFollowerMatchIndices(); // in the same order
+      boolean known = matches != null && matches.length == followers.size();
+      return IntStream.range(0, followers.size())
+          .boxed()
+          .max(
+              Comparator.<Integer>comparingLong(i -> known && matches != null ? matches[i] : 0)
+                  .thenComparingLong(i -> -followers.get(i).getLastRpcElapsedTimeMs()))
+          .map(i -> RaftPeerId.valueOf(followers.get(i).getId().getId()));
     }
 
     private ForebayException unavailable(Throwable failure) {

@@ -25,6 +25,8 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
 import java.util.TreeSet;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
@@ -380,6 +382,39 @@ public abstract class FileServiceContract {
             Optional.of(ErrorCode.INVALID_KEY),
             Optional.empty());
     assertThat(keys("", "")).isEmpty();
+  }
+
+  /** As S3 has it: it is one of the generations, and its writer need not know of the other. */
+  @Test
+  void aCopyIsMadeHoweverOftenItsSourceIsOverwrittenMeanwhile() throws Exception {
+    put("a", "0");
+    var over = new AtomicBoolean();
+    var failure = new AtomicReference<Throwable>();
+    Thread writer =
+        Thread.ofPlatform()
+            .start(() -> {
+              try {
+                for (int i = 1; !over.get(); i++) {
+                  put("a", Integer.toString(i));
+                  Thread.sleep(2);
+                }
+              } catch (Throwable failed) {
+                failure.set(failed);
+              }
+            });
+    try {
+      int last = 0;
+      for (int i = 0; i < 100; i++) {
+        files.copy(BUCKET, "a", ReadConditions.NONE, BUCKET, "b", CopyOptions.DEFAULT);
+        int copied = Integer.parseInt(new String(get("b"), StandardCharsets.UTF_8));
+        assertThat(copied).isGreaterThanOrEqualTo(last);
+        last = copied;
+      }
+    } finally {
+      over.set(true);
+      writer.join();
+    }
+    assertThat(failure).hasNullValue();
   }
 
   @Test

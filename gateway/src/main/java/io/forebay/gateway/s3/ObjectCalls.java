@@ -33,7 +33,7 @@ final class ObjectCalls {
   private static final long SLOW_NANOS = 1_000_000_000L;
   private static final int SLOW_PIECES = 64;
   private static final int SLOW_BYTES = 64 << 10;
-  private static final int COPY_TRIES = 5;
+  private static final int COPY_TRIES = 20;
 
   private final FileService files;
   private final SlabPool pool;

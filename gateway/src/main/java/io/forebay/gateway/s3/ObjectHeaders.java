@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 
 /** What an object's metadata look like as headers, in both directions. */
@@ -41,6 +42,8 @@ final class ObjectHeaders {
           "x-amz-storage-class",
           "x-amz-request-payer",
           "x-amz-expected-bucket-owner");
+
+  private static final Set<String> PLAIN_ACLS = Set.of("private", "bucket-owner-full-control");
 
   /** Headers of a write that ask for what there is not. */
   private static final List<String> REFUSED_PREFIXES =
@@ -104,7 +107,7 @@ final class ObjectHeaders {
       }
     }
     String acl = request.header("x-amz-acl").orElse("private");
-    if (!acl.equals("private") && !acl.equals("bucket-owner-full-control")) {
+    if (!PLAIN_ACLS.contains(acl)) {
       throw new S3Refusal(
           S3Code.NOT_IMPLEMENTED, "x-amz-acl other than private is not implemented");
     }
@@ -120,7 +123,8 @@ final class ObjectHeaders {
       String name = param.name().toLowerCase(Locale.ROOT);
       if (changes
           && name.startsWith("x-amz-")
-          && HOISTED.stream().noneMatch(known -> name.startsWith(known))) {
+          && HOISTED.stream().noneMatch(known -> name.startsWith(known))
+          && !(name.equals("x-amz-acl") && PLAIN_ACLS.contains(param.value()))) {
         throw new S3Refusal(
             S3Code.NOT_IMPLEMENTED,
             param.name() + " in the query is not implemented; sign it as a header");

@@ -146,6 +146,9 @@ public final class S3Door implements HttpHandler {
       fail(exchange, request, requestId, always, code.status(), code.code(), refused);
     } catch (ForebayException failed) {
       ErrorCode code = failed.code();
+      if (code == ErrorCode.INTERNAL) {
+        LOG.error("s3.request.failed id={} operation={}", requestId, operation, failed);
+      }
       fail(exchange, request, requestId, always, code.httpStatus(), code.s3Code(), failed);
     } catch (RuntimeException bug) {
       LOG.error("s3.request.failed id={} operation={}", requestId, operation, bug);

@@ -232,6 +232,20 @@ final class S3BadInputTest {
     refused("PreconditionFailed", 412, signed("PUT", "/bucket/there", "x", "if-none-match", "*"));
   }
 
+  /** As signers of URLs may put them there: what they ask for would not be done. */
+  @Test
+  void headersInTheQueryOfAWriteAreRefused() {
+    for (String header :
+        List.of(
+            "x-amz-meta-run=7", "X-Amz-Copy-Source=%2Fbucket%2Fthere", "x-amz-acl=public-read")) {
+      refused("NotImplemented", 501, signed("PUT", "/bucket/there?" + header, ""));
+    }
+    assertThat(signed("GET", "/bucket/there", "").status()).isEqualTo(200);
+    for (String idle : List.of("x-amz-sdk-checksum-algorithm=CRC32", "x-amz-acl=private")) {
+      assertThat(signed("PUT", "/bucket/there?" + idle, "0123456789").status()).isEqualTo(200);
+    }
+  }
+
   @Test
   void deletesOnConditionsThatAreNotOfferedAreRefused() {
     for (String header : List.of("x-amz-if-match-size", "x-amz-if-match-last-modified-time")) {

@@ -85,7 +85,8 @@ public final class Coordinator {
   public List<Fenced> fenced() {
     lock.lock();
     try {
-      return log.leadership().self() ? fences.all() : List.of();
+      Leadership now = log.leadership();
+      return now.self() && now.term() == term ? fences.all() : List.of();
     } finally {
       lock.unlock();
     }

@@ -15,6 +15,8 @@ public final class SlowVoter {
   private static final long TIMEOUT_NANOS = 1_000_000_000L;
   // As long as a writer waits for progress before it goes elsewhere.
   private static final long PATIENCE_NANOS = 500_000_000L;
+  // Each time commands wait for an election, or for the time-out where nobody takes over.
+  private static final long PAUSE_NANOS = 5_000_000_000L;
 
   private final Env env;
   private final BooleanSupplier isSlow;
@@ -25,6 +27,7 @@ public final class SlowVoter {
     final LogService log;
     OptionalLong entry = OptionalLong.empty();
     long sinceNanos;
+    OptionalLong triedNanos = OptionalLong.empty();
 
     Seat(LogService log) {
       this.log = log;
@@ -37,6 +40,10 @@ public final class SlowVoter {
         sinceNanos = now;
       }
       return entry.isPresent() && now - sinceNanos >= PATIENCE_NANOS;
+    }
+
+    boolean mayTry(long now) {
+      return triedNanos.isEmpty() || now - triedNanos.getAsLong() >= PAUSE_NANOS;
     }
   }
 
@@ -56,7 +63,8 @@ public final class SlowVoter {
       boolean slow = isSlow.getAsBoolean();
       for (Seat seat : seats) {
         boolean waits = seat.waitsTooLong(env.nanoTime());
-        if ((slow || waits) && seat.log.leadership().self()) {
+        if ((slow || waits) && seat.mayTry(env.nanoTime()) && seat.log.leadership().self()) {
+          seat.triedNanos = OptionalLong.of(env.nanoTime());
           seat.log.handOver(TIMEOUT_NANOS);
         }
       }

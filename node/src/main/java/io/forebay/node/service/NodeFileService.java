@@ -99,7 +99,7 @@ public final class NodeFileService implements FileService {
   private static final int FLUSH_RECORDS = 5_000;
   private static final int TROUBLES = 1_000;
   private static final int LOOKED_AT = 10_000;
-  private static final int COPY_TRIES = 5;
+  private static final int COPY_TRIES = 20;
 
   private final Env env;
   private final ControlPlane plane;
@@ -209,7 +209,10 @@ public final class NodeFileService implements FileService {
   @Override
   public Bucket createBucket(BucketSpec spec) {
     BucketName.check(spec.name());
-    if (!spec.storeUrl().isEmpty()) {
+    // One that buckets have is there, or is not mounted here.
+    if (!spec.storeUrl().isEmpty()
+        && plane.newest().buckets().stream()
+            .noneMatch(bucket -> bucket.storeUrl().equals(spec.storeUrl()))) {
       storeHeads.make(spec.storeUrl());
     }
     cluster(

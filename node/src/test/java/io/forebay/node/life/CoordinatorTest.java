@@ -1,7 +1,6 @@
 package io.forebay.node.life;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.ClusterCommand;
@@ -11,10 +10,7 @@ import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.cluster.NodeRecord;
-import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
-import io.forebay.core.error.ErrorCode;
-import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
@@ -36,14 +32,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.Random;
 import java.util.function.Consumer;
-import java.util.random.RandomGenerator;
 import org.junit.jupiter.api.Test;
 
 /** The leader's loop, look by look. */
 final class CoordinatorTest {
-  private static final long MILLI = 1_000_000L;
   private static final NodeId SELF = new NodeId("a");
 
   private final Looks env = new Looks();
@@ -89,11 +82,7 @@ final class CoordinatorTest {
 
   /** Looks so often, with something that happens before each. */
   private void looks(int count, Runnable before) {
-    env.left = count;
-    env.meanwhile = before;
-    assertThatThrownBy(coordinator::run)
-        .isInstanceOfSatisfying(
-            ForebayException.class, end -> assertThat(end.code()).isEqualTo(ErrorCode.CANCELLED));
+    env.looks(count, coordinator::run, before);
   }
 
   private static List<NodeId> expelled(List<ClusterCommand> commands) {
@@ -124,9 +113,9 @@ final class CoordinatorTest {
     registers("a", 1);
     registers("b", 2);
     looks(20, this::beats);
-    env.standsMillis = 5_000;
+    env.stands(5_000);
     looks(1, () -> {});
-    env.standsMillis = 0;
+    env.stands(0);
     looks(8, () -> {});
     assertThat(expelled(here)).isEmpty();
     looks(4, () -> {});
@@ -162,49 +151,6 @@ final class CoordinatorTest {
     registers("a", 4);
     looks(25, this::beats);
     assertThat(anywhere).anyMatch(ClusterCommand.ReplaceLost.class::isInstance);
-  }
-
-  /** Time goes by while somebody sleeps, and at once. */
-  private static final class Looks implements Env {
-    private final Random random = new Random(1);
-    private long nanos;
-    private int left;
-    private long standsMillis;
-    private Runnable meanwhile = () -> {};
-
-    @Override
-    public void sleep(long sleepNanos) {
-      if (left-- == 0) {
-        throw new ForebayException(ErrorCode.CANCELLED, "enough looks");
-      }
-      nanos += sleepNanos + standsMillis * MILLI;
-      meanwhile.run();
-    }
-
-    @Override
-    public long nanoTime() {
-      return nanos;
-    }
-
-    @Override
-    public long wallMillis() {
-      return 1_800_000_000_000L + nanos / MILLI;
-    }
-
-    @Override
-    public RandomGenerator random() {
-      return random;
-    }
-
-    @Override
-    public Thread spawn(String name, Runnable task) {
-      return new Thread(task); // the log's batcher, which has nothing to do here
-    }
-
-    @Override
-    public Timer schedule(long delayNanos, Runnable callback) {
-      return () -> {};
-    }
   }
 
   private final class Leads implements Consensus {
