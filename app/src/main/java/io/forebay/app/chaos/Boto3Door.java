@@ -75,8 +75,15 @@ final class Boto3Door implements Door {
   }
 
   @Override
-  public void put(int node, String key, long tag, int lengthBytes, LongConsumer onBytes) {
-    ask(Map.of("op", "put", "node", node, "key", key, "tag", tag, "length", lengthBytes));
+  public boolean put(int node, String key, long tag, int lengthBytes, LongConsumer onBytes) {
+    JsonNode answer =
+        ask(Map.of("op", "put", "node", node, "key", key, "tag", tag, "length", lengthBytes));
+    return answer.path("sent").asInt(1) > 1;
+  }
+
+  @Override
+  public boolean sendsAgain() {
+    return true;
   }
 
   @Override

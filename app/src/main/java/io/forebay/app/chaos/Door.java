@@ -9,9 +9,13 @@ interface Door extends AutoCloseable {
    * Writes a tagged content.
    *
    * @param onBytes told of each step that was acknowledged before the last one
+   * @return whether the client has sent it more than once, so that it may have happened as often
    * @throws ForebayException it was not acknowledged, and may happen, may have happened, or not
    */
-  void put(int node, String key, long tag, int lengthBytes, LongConsumer onBytes);
+  boolean put(int node, String key, long tag, int lengthBytes, LongConsumer onBytes);
+
+  /** Whether the client by itself sends again what was not answered. */
+  boolean sendsAgain();
 
   /**
    * Reads all of an object.

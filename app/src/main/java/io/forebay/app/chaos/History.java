@@ -24,6 +24,9 @@ import java.util.concurrent.locks.ReentrantLock;
  *
  * <p>A write that was not acknowledged may have happened at any time since its begin, or never: its
  * end is never. Before all writes the key is absent, which is a value too.
+ *
+ * <p>A write that its client has sent again may have happened as often, until its end: its value
+ * may come back then. So nothing is said of reads of it that began before that.
  */
 final class History {
   /** The value of a key that is not there. */
@@ -41,7 +44,7 @@ final class History {
   private long acknowledged;
 
   /** A write or read of a value; times are nanoseconds since the origin. */
-  private record Op(String who, boolean write, long begun, long ended) {
+  private record Op(String who, boolean write, long begun, long ended, boolean repeated) {
     @Override
     public String toString() {
       return (write ? "written" : "read")
@@ -82,19 +85,36 @@ final class History {
     }
   }
 
-  /** A value was written, and that was acknowledged. Times are of System.nanoTime. */
-  void wrote(String key, long value, String who, long begunNanos, long endedNanos) {
-    add(key, value, new Op(who, true, begunNanos - originNanos, endedNanos - originNanos), true);
+  /**
+   * A value was written, and that was acknowledged. Times are of System.nanoTime.
+   *
+   * @param repeated whether it was sent more than once
+   */
+  void wrote(
+      String key, long value, String who, long begunNanos, long endedNanos, boolean repeated) {
+    add(
+        key,
+        value,
+        new Op(who, true, begunNanos - originNanos, endedNanos - originNanos, repeated),
+        true);
   }
 
-  /** Whether a value was written is not known. */
-  void mayHaveWritten(String key, long value, String who, long begunNanos) {
-    add(key, value, new Op(who, true, begunNanos - originNanos, NEVER), false);
+  /**
+   * Whether a value was written is not known.
+   *
+   * @param repeated whether it may have been sent more than once
+   */
+  void mayHaveWritten(String key, long value, String who, long begunNanos, boolean repeated) {
+    add(key, value, new Op(who, true, begunNanos - originNanos, NEVER, repeated), false);
   }
 
   /** A value, or {@link #ABSENT}, was read. */
   void read(String key, long value, String who, long begunNanos, long endedNanos) {
-    add(key, value, new Op(who, false, begunNanos - originNanos, endedNanos - originNanos), true);
+    add(
+        key,
+        value,
+        new Op(who, false, begunNanos - originNanos, endedNanos - originNanos, false),
+        true);
   }
 
   /** A read was not answered. */
@@ -256,17 +276,24 @@ final class History {
       String key, long value, List<Op> ops, List<String> found, List<Zone> zones) {
     var all = new ArrayList<>(ops);
     if (value == ABSENT) {
-      all.add(new Op("nobody", true, BEFORE_ALL, BEFORE_ALL));
+      all.add(new Op("nobody", true, BEFORE_ALL, BEFORE_ALL, false));
     }
-    Op firstEnded = all.stream().min(Comparator.comparingLong(Op::ended)).orElseThrow();
-    Op lastBegun = all.stream().max(Comparator.comparingLong(Op::begun)).orElseThrow();
+    Op first = firstEnded(all);
     long written = all.stream().filter(Op::write).mapToLong(Op::begun).min().orElse(NEVER);
     if (written == NEVER) {
-      found.add(key + "value " + value + " was never written, and was " + firstEnded);
-    } else if (firstEnded.ended < written) {
-      found.add(key + "value " + value + " was " + firstEnded + ", before it was written");
+      found.add(key + "value " + value + " was never written, and was " + first);
+    } else if (first.ended < written) {
+      found.add(key + "value " + value + " was " + first + ", before it was written");
     } else {
-      zones.add(new Zone(value, firstEnded, lastBegun));
+      long repeatedUntil =
+          all.stream().filter(Op::repeated).mapToLong(Op::ended).max().orElse(BEFORE_ALL);
+      all.removeIf(op -> !op.write && op.begun <= repeatedUntil);
+      Op lastBegun = all.stream().max(Comparator.comparingLong(Op::begun)).orElseThrow();
+      zones.add(new Zone(value, firstEnded(all), lastBegun));
     }
+  }
+
+  private static Op firstEnded(List<Op> ops) {
+    return ops.stream().min(Comparator.comparingLong(Op::ended)).orElseThrow();
   }
 }

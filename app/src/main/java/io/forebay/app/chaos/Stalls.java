@@ -21,6 +21,7 @@ final class Stalls implements AutoCloseable {
   private Optional<Stall> bounded = Optional.empty();
   private Optional<Stall> longest = Optional.empty();
   private Optional<Fault> fault = Optional.empty();
+  private long unboundedUntil; // when the next fault began after one that is not judged
   private boolean over;
   private final Map<String, Moved> moved = new TreeMap<>();
   private volatile long underWaySince;
@@ -48,6 +49,7 @@ final class Stalls implements AutoCloseable {
     lock.lock();
     try {
       fault = Optional.empty();
+      unboundedUntil = System.nanoTime();
       bounded = Optional.empty();
       longest = Optional.empty();
     } finally {
@@ -59,6 +61,9 @@ final class Stalls implements AutoCloseable {
   void begins(Fault next) {
     lock.lock();
     try {
+      if (fault.isPresent() && !fault.get().bounded()) {
+        unboundedUntil = System.nanoTime();
+      }
       fault = Optional.of(next);
       over = false;
     } finally {
@@ -126,7 +131,8 @@ final class Stalls implements AutoCloseable {
       Optional<Stall> stall =
           Optional.of(new Stall(millis, millis + " ms in " + what + " (" + word + ")"));
       longest = longer(longest, stall);
-      if (fault.map(Fault::bounded).orElse(true)) {
+      // What stood already while nobody could write says nothing about this fault.
+      if (fault.map(Fault::bounded).orElse(true) && sinceNanos - unboundedUntil >= 0) {
         bounded = longer(bounded, stall);
       }
     } finally {

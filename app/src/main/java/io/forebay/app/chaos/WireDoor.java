@@ -31,16 +31,22 @@ final class WireDoor implements Door {
   }
 
   @Override
-  public void put(int node, String key, long tag, int lengthBytes, LongConsumer onBytes) {
+  public boolean put(int node, String key, long tag, int lengthBytes, LongConsumer onBytes) {
     var source = new ByteArrayInputStream(Tagged.content(tag, lengthBytes));
     try {
       Connection open = to(node);
       Transfers.put(
           open.files(), open.pool(), Machines.BUCKET, key, source, WriteOptions.DEFAULT, onBytes);
+      return false;
     } catch (ForebayException failure) {
       close();
       throw failure;
     }
+  }
+
+  @Override
+  public boolean sendsAgain() {
+    return false;
   }
 
   @Override

@@ -101,28 +101,30 @@ final class Workload {
         long[] sent = {0};
         try {
           story.tell("write %s, %d bytes, value %d", key, length, tag);
-          door.put(
-              spared,
-              key,
-              tag,
-              length,
-              bytes -> {
-                sent[0] += bytes;
-                // What is only sent once more is no step.
-                if (sent[0] > furthest[0]) {
-                  furthest[0] = sent[0];
-                  last[0] = stalls.step(last[0], "a write to " + key);
-                }
-              });
+          boolean repeated =
+              door.put(
+                  spared,
+                  key,
+                  tag,
+                  length,
+                  bytes -> {
+                    sent[0] += bytes;
+                    // What is only sent once more is no step.
+                    if (sent[0] > furthest[0]) {
+                      furthest[0] = sent[0];
+                      last[0] = stalls.step(last[0], "a write to " + key);
+                    }
+                  });
           long now = stalls.step(last[0], "the publish of " + key);
           stalls.moved(length, now - begun);
-          history.wrote(key, tag, machines.name(spared) + ", steadily,", begun, now);
+          history.wrote(key, tag, machines.name(spared) + ", steadily,", begun, now, repeated);
           if (now - deadline >= 0) {
             throw new Violation(key + " was written, but not in 120 s");
           }
           return;
         } catch (ForebayException failure) {
-          history.mayHaveWritten(key, tag, machines.name(spared) + ", steadily,", begun);
+          history.mayHaveWritten(
+              key, tag, machines.name(spared) + ", steadily,", begun, door.sendsAgain());
           told("%s, value %d".formatted(key, tag), failure);
           if (System.nanoTime() - deadline >= 0) {
             throw new Violation(key + " could not be written in 120 s: " + failure, failure);
@@ -153,10 +155,10 @@ final class Workload {
         long tag = tags.incrementAndGet();
         int length = random.nextInt(Tagged.LEAST_BYTES, WANDERER_BYTES);
         try {
-          door.put(node, key, tag, length, bytes -> {});
-          history.wrote(key, tag, who, begun, System.nanoTime());
+          boolean repeated = door.put(node, key, tag, length, bytes -> {});
+          history.wrote(key, tag, who, begun, System.nanoTime(), repeated);
         } catch (ForebayException failure) {
-          history.mayHaveWritten(key, tag, who, begun);
+          history.mayHaveWritten(key, tag, who, begun, door.sendsAgain());
           told("%s, value %d, through %s".formatted(key, tag, who), failure);
         }
       } else {

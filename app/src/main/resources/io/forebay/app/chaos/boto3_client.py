@@ -1,7 +1,7 @@
 """Does with boto3, in its default settings, what it is told: boto3_client.py BUCKET ENDPOINT...
 
 Reads a request a line from its standard input, and answers each by a line, in JSON:
-  {"op": "put", "node": 0, "key": ..., "tag": ..., "length": ...}  ->  {} or {"failed": why}
+  {"op": "put", "node": 0, "key": ..., "tag": ..., "length": ...}  ->  {"sent": how often} or {"failed": why}
   {"op": "get", "node": 0, "key": ...}  ->  {"tag": ...} (0: absent), {"wrong": how} or {"failed": why}
 Contents are those of Tagged.java. Keys come from the environment.
 """
@@ -42,10 +42,11 @@ def recognised(body):
     return {"tag": tag}
 
 
-def answer(s3, bucket, asked):
+def answer(s3, bucket, asked, sent):
     if asked["op"] == "put":
+        sent.clear()
         s3.upload_fileobj(io.BytesIO(content(asked["tag"], asked["length"])), bucket, asked["key"])
-        return {}
+        return {"sent": max(sent, default=1)}
     try:
         body = s3.get_object(Bucket=bucket, Key=asked["key"])["Body"].read()
     except s3.exceptions.NoSuchKey:
@@ -55,10 +56,15 @@ def answer(s3, bucket, asked):
 
 def main(bucket, *endpoints):
     clients = [boto3.client("s3", endpoint_url=endpoint) for endpoint in endpoints]
+    # How often boto3 has sent a PUT by now. A completion that is sent again is answered as before,
+    # and changes nothing.
+    sent = []
+    for client in clients:
+        client.meta.events.register("needs-retry.s3.PutObject", lambda attempts, **_: sent.append(attempts))
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            told = answer(clients[asked["node"]], bucket, asked)
+            told = answer(clients[asked["node"]], bucket, asked, sent)
         except FlexibleChecksumError as failure:
             told = {"wrong": f"has another checksum than was said: {failure}"}
         except (BotoCoreError, ClientError, boto3.exceptions.Boto3Error, OSError) as failure:

@@ -17,7 +17,7 @@ final class HistoryTest {
   private final History history = new History();
 
   private void wrote(long value, long begun, long ended) {
-    history.wrote(KEY, value, "w", begun, ended);
+    history.wrote(KEY, value, "w", begun, ended, false);
   }
 
   private void read(long value, long begun, long ended) {
@@ -59,7 +59,7 @@ final class HistoryTest {
   @Test
   void aKeyThatWasGivenUpIsJudgedNoMoreButMayStillCome() {
     wrote(7, 0, 1);
-    history.mayHaveWritten(KEY, 8, "w", 2);
+    history.mayHaveWritten(KEY, 8, "w", 2, false);
     read(History.ABSENT, 3, 4);
     assertThat(history.violations()).isNotEmpty();
     history.giveUp(KEY);
@@ -68,13 +68,38 @@ final class HistoryTest {
     assertThat(history.uncertainKeys()).containsExactly(KEY);
   }
 
+  /** A client that was not answered and sends its write again, after another's. */
+  @Test
+  void aValueThatIsSentAgainMayComeBackUntilItsWriteIsOver() {
+    history.wrote(KEY, 7, "w", 0, 100, true);
+    read(7, 10, 20);
+    wrote(8, 30, 40);
+    read(8, 50, 60);
+    read(7, 110, 120);
+    expectWell();
+    wrote(9, 130, 140);
+    read(7, 150, 160);
+    expectWrong("value 7", "value 9", "contradict");
+  }
+
+  @Test
+  void whatWasSentAgainAndNeverAnsweredMayComeAnyTimeButNotBeforeItWasSent() {
+    history.mayHaveWritten(KEY, 7, "w", 10, true);
+    read(7, 20, 30);
+    wrote(8, 40, 50);
+    read(7, 60, 70);
+    expectWell();
+    read(7, 0, 5);
+    expectWrong("value 7", "before it was written");
+  }
+
   @Test
   void aKeyIsAsBeforeUntilAWriteThatWasBegunSinceIsAcknowledged() {
     assertThat(history.keysAsBefore(50)).isEmpty();
     wrote(7, 10, 20);
     assertThat(history.keysAsBefore(5)).isEmpty();
     assertThat(history.keysAsBefore(50)).containsExactly(KEY);
-    history.mayHaveWritten(KEY, 8, "w", 60);
+    history.mayHaveWritten(KEY, 8, "w", 60, false);
     assertThat(history.keysAsBefore(50)).containsExactly(KEY);
     wrote(9, 70, 80);
     assertThat(history.keysAsBefore(50)).isEmpty();
@@ -115,8 +140,8 @@ final class HistoryTest {
   @Test
   void whatWasNotAcknowledgedMayHappenLateOnceOrNever() {
     wrote(7, 0, 1);
-    history.mayHaveWritten(KEY, 8, "w", 2);
-    history.mayHaveWritten(KEY, 9, "w", 3);
+    history.mayHaveWritten(KEY, 8, "w", 2, false);
+    history.mayHaveWritten(KEY, 9, "w", 3, false);
     read(7, 10, 11);
     read(8, 12, 13);
     expectWell();
@@ -201,9 +226,9 @@ final class HistoryTest {
       if (!each.write) {
         history.read(KEY, each.value, "r", each.begun, each.ended);
       } else if (each.ended == Long.MAX_VALUE) {
-        history.mayHaveWritten(KEY, each.value, "w", each.begun);
+        history.mayHaveWritten(KEY, each.value, "w", each.begun, false);
       } else {
-        history.wrote(KEY, each.value, "w", each.begun, each.ended);
+        history.wrote(KEY, each.value, "w", each.begun, each.ended, false);
       }
     }
     return history.violations().isEmpty();
