@@ -54,11 +54,15 @@ final class FullVoterTest {
     }
     try (var cluster = new TestCluster(temp)) {
       cluster.createBucket(BUCKET, new Family(2, 2, Durability.REPLICATED), 4 << 20);
-      int leader = Integer.parseInt(cluster.report(0).path("leader").asString("").substring(1));
-      fill(cluster, leader);
-      // And another one's.
-      fill(cluster, (leader + 1) % TestCluster.NODES);
+      fill(cluster, leader(cluster));
+      // And one's that does not lead.
+      fill(cluster, (leader(cluster) + 1) % TestCluster.NODES);
     }
+  }
+
+  /** Who leads the cluster's log; the namespace's may have another leader. */
+  private static int leader(TestCluster cluster) {
+    return Integer.parseInt(cluster.report(0).path("leader").asString("").substring(1));
   }
 
   private void fill(TestCluster cluster, int full) throws Exception {

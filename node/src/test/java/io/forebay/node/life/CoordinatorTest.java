@@ -10,14 +10,11 @@ import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.cluster.NodeRecord;
-import io.forebay.core.env.Outcome;
 import io.forebay.core.id.BucketId;
 import io.forebay.core.id.Incarnation;
 import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
-import io.forebay.core.log.Consensus;
 import io.forebay.core.log.ControlPlane;
-import io.forebay.core.log.Leadership;
 import io.forebay.core.log.LogService;
 import io.forebay.core.namespace.NamespaceAnswer;
 import io.forebay.core.namespace.NamespaceCommand;
@@ -30,14 +27,11 @@ import io.forebay.core.sorted.MemorySortedMap;
 import io.forebay.core.sorted.SortedMap;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 
 /** The leader's loop, look by look. */
 final class CoordinatorTest {
-  private static final NodeId SELF = new NodeId("a");
 
   private final Looks env = new Looks();
   private final ClusterLog state = new ClusterLog(env);
@@ -45,7 +39,7 @@ final class CoordinatorTest {
   private final List<ClusterCommand> here = new ArrayList<>();
   private final List<ClusterCommand> anywhere = new ArrayList<>();
   private final Coordinator coordinator =
-      new Coordinator(env, new LogService(env, new Leads(), state), state, new Plane(), 120_000);
+      new Coordinator(env, new LogService(env, new LedLog(), state), state, new Plane(), 120_000);
   private long index;
 
   private void log(ClusterCommand command) {
@@ -143,7 +137,7 @@ final class CoordinatorTest {
                 0)));
     looks(25, this::beats);
     assertThat(anywhere).noneMatch(ClusterCommand.ReplaceLost.class::isInstance);
-    NodeRecord a = state.image().node(SELF).orElseThrow();
+    NodeRecord a = state.image().node(LedLog.SELF).orElseThrow();
     log(
         new ClusterCommand.ExpelNodes(
             List.of(new ClusterCommand.ExpelNodes.Run(a.id(), a.registration()))));
@@ -151,41 +145,6 @@ final class CoordinatorTest {
     registers("a", 4);
     looks(25, this::beats);
     assertThat(anywhere).anyMatch(ClusterCommand.ReplaceLost.class::isInstance);
-  }
-
-  private final class Leads implements Consensus {
-    @Override
-    public Leadership leadership() {
-      return new Leadership(1, Optional.of(SELF), true);
-    }
-
-    @Override
-    public SortedMap map() {
-      return map;
-    }
-
-    @Override
-    public Outcome<byte[]> propose(byte[] entry) {
-      throw new UnsupportedOperationException();
-    }
-
-    @Override
-    public void confirmRead(long timeoutNanos) {
-      throw new UnsupportedOperationException();
-    }
-
-    @Override
-    public OptionalLong awaitsOwnDisk() {
-      return OptionalLong.empty();
-    }
-
-    @Override
-    public void handOver(long timeoutNanos) {
-      throw new UnsupportedOperationException();
-    }
-
-    @Override
-    public void close() {}
   }
 
   /** Notes what is asked for, and by which way. */
