@@ -158,7 +158,16 @@ public final class Node implements AutoCloseable {
             session::startOver);
     this.files =
         new NodeFileService(
-            env, plane, session, sender, manifests, bodies, writeMemory, readMemory, heads);
+            env,
+            plane,
+            session,
+            sender,
+            manifests,
+            bodies,
+            writeMemory,
+            readMemory,
+            heads,
+            config.voters().size());
     if (voter.isPresent()) {
       var cluster = new LogService(env, voter.get().cluster(), voter.get().clusterLog());
       var leased = new LeasedLog(env, network, voter.get().namespace(), config.leases());
@@ -212,6 +221,7 @@ public final class Node implements AutoCloseable {
         (from, message, payload) -> answer(message, payload, fileMessages, flushMessages), replica);
     run("agent", agent::run);
     coordinator.ifPresent(each -> run("coordinator", each::run));
+    coordinator.ifPresent(each -> run("upkeep", each::tend));
     balancer.ifPresent(each -> run("balancer", each::run));
     retention.ifPresent(each -> run("retention", each::run));
     leasedLog.ifPresent(each -> run("leases", each::run));

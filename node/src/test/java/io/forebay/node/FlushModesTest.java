@@ -226,6 +226,11 @@ class FlushModesTest {
     // A checkpoint under a temporary name reaches the store when it gets its own.
     files().rename(bucket, "now/tmp/a", "now/b");
     assertThat(stored("now/b")).contains(bytes(5));
+    write("now/tmp/step/x", 7);
+    write("now/tmp/step/y", 8);
+    files().rename(bucket, "now/tmp/step/", "now/step/");
+    assertThat(stored("now/step/x")).contains(bytes(7));
+    assertThat(stored("now/step/y")).contains(bytes(8));
     assertThat(files().flush(bucket, "", PATIENCE_NANOS).complete()).isTrue();
     assertThat(stored("later")).contains(bytes(5));
     assertThat(stored("now/tmp/a")).isEmpty();

@@ -108,6 +108,7 @@ class OneNodeFilesTest extends FileServiceContract {
     files.createBucket(BucketSpec.of("train", new Family(1, 1, Durability.REPLICATED), ""));
     files.setPolicies(
         "train",
+        List.of(),
         List.of(
             new PrefixPolicy("a/", "", 0, 0, 60_000),
             new PrefixPolicy("run/", "done/ok", 1, 0, 0)));

@@ -30,8 +30,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -51,6 +53,8 @@ public final class OperatorCommands {
           + " the read grace is over. Beyond it, writers of a bucket with a store wait for the"
           + " flush, and then, or at once, get QUOTA_EXCEEDED.";
   private static final int SHOWN_TROUBLES = 10;
+  private static final int TRIES = 20;
+  private static final long PAUSE_NANOS = 200_000_000L;
 
   private OperatorCommands() {}
 
@@ -275,39 +279,50 @@ public final class OperatorCommands {
         throw new ParameterException(spec.commandLine(), "nothing is to be changed");
       }
       try (Connection connection = connect.open()) {
-        Bucket old = require(connection, name);
+        Bucket _ =
+            changed(require(connection, name)); // what is wrong is said before anything is done
         if (quota != null) {
           connection.files().setQuota(name, quota(quota));
         }
-        var change =
-            new ClusterCommand.ChangeBucket(
-                name,
-                Optional.ofNullable(mode).orElse(old.mode()),
-                prefixModes.isEmpty() ? old.prefixModes() : modes(prefixModes),
-                flushDelay == null
-                    ? old.flushDelayMillis()
-                    : Span.parseMillis("--flush-delay", flushDelay),
-                readGrace == null
-                    ? old.readGraceMillis()
-                    : Span.parseMillis("--read-grace", readGrace));
-        int code = operate(connection, change);
+        var changed = new ArrayList<Bucket>();
+        int code =
+            told(
+                again(() -> {
+                  Bucket old = require(connection, name);
+                  Bucket wanted = changed(old);
+                  changed.add(wanted);
+                  return wanted.equals(old)
+                      ? new ClusterResult.Done(0)
+                      : connection.operate(
+                          new ClusterCommand.ReplaceBucket(
+                              old,
+                              wanted.mode(),
+                              wanted.prefixModes(),
+                              wanted.flushDelayMillis(),
+                              wanted.readGraceMillis()));
+                }),
+                System.out);
         if (code == 0) {
-          var changed =
-              new Bucket(
-                  old.id(),
-                  old.name(),
-                  old.family(),
-                  old.storeUrl(),
-                  change.mode(),
-                  change.prefixModes(),
-                  old.chunkBytes(),
-                  change.flushDelayMillis(),
-                  change.readGraceMillis(),
-                  old.createdMillis());
-          System.out.println(json ? Json.of(changed) : line(changed));
+          System.out.println(json ? Json.of(changed.getLast()) : line(changed.getLast()));
         }
         return code;
       }
+    }
+
+    private Bucket changed(Bucket old) {
+      return new Bucket(
+          old.id(),
+          old.name(),
+          old.family(),
+          old.storeUrl(),
+          Optional.ofNullable(mode).orElse(old.mode()),
+          prefixModes.isEmpty() ? old.prefixModes() : modes(prefixModes),
+          old.chunkBytes(),
+          flushDelay == null
+              ? old.flushDelayMillis()
+              : Span.parseMillis("--flush-delay", flushDelay),
+          readGrace == null ? old.readGraceMillis() : Span.parseMillis("--read-grace", readGrace),
+          old.createdMillis());
     }
   }
 
@@ -628,6 +643,28 @@ public final class OperatorCommands {
     }
   }
 
+  /**
+   * Does once more what depends on what was seen just before, where that has changed meanwhile:
+   * somebody else was faster, or the node that was asked is behind by a moment.
+   */
+  static ClusterResult again(Supplier<ClusterResult> change) {
+    for (int tries = 1; ; tries++) {
+      try {
+        ClusterResult result = change.get();
+        if (!(result instanceof ClusterResult.Refused(var code, var _)
+            && code == ErrorCode.CONCURRENT_CHANGE
+            && tries < TRIES)) {
+          return result;
+        }
+      } catch (ForebayException failure) {
+        if (failure.code() != ErrorCode.CONCURRENT_CHANGE || tries == TRIES) {
+          throw failure;
+        }
+      }
+      LockSupport.parkNanos(PAUSE_NANOS);
+    }
+  }
+
   static int operate(Connection connection, ClusterCommand command) {
     return told(connection.operate(command), System.out);
   }
@@ -660,8 +697,8 @@ public final class OperatorCommands {
   @Command(
       name = "drain",
       description =
-          "Moves everything off a node, which serves on meanwhile; `status` shows when it is empty."
-              + " Copies never fall below what is wanted.",
+          "Moves everything off a node, which serves on meanwhile. It may go once `status` says that it"
+              + " is in no group. Copies never fall below what is wanted.",
       mixinStandardHelpOptions = true,
       footerHeading = EXAMPLE,
       footer = {"  forebay node drain c", "  forebay node drain c --undo"})
@@ -893,12 +930,15 @@ public final class OperatorCommands {
       for (JsonNode node : nodes) {
         System.out.printf(
             Locale.ROOT,
-            "%-16s %-8s %-22s domain %-12s %s used%n",
+            "%-16s %-8s %-22s domain %-12s in %s%s%n",
             node.path("name").asString(""),
             node.path("state").asString(""),
             node.path("address").asString(""),
             node.path("domain").asString(""),
-            Size.format(node.path("usedBytes").asLong()));
+            node.path("groups").asInt() == 0 ? "no group" : node.path("groups").asInt() + " groups",
+            node.path("usedBytes").isNumber()
+                ? ", " + Size.format(node.path("usedBytes").asLong()) + " used"
+                : "");
         String slow = node.path("slow").asString("");
         if (!slow.isEmpty()) {
           System.out.println("  takes no writes, for it is slow, " + slow);
@@ -961,6 +1001,9 @@ public final class OperatorCommands {
             Locale.ROOT, "  copies not looked at: %s%n", Size.format(status.unknownBytes()));
       }
       int most = status.copies().stream().mapToInt(PrefixStatus.Copies::copies).max().orElse(0);
+      if (status.unknownBytes() > 0) {
+        most = Math.max(most, 1);
+      }
       for (int nodes = 1; nodes <= most; nodes++) {
         long lost = status.lostWith(nodes);
         System.out.printf(

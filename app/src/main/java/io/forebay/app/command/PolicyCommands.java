@@ -3,6 +3,7 @@ package io.forebay.app.command;
 import io.forebay.app.config.Span;
 import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.ClusterCommand;
+import io.forebay.core.cluster.ClusterResult;
 import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -140,7 +141,7 @@ public final class PolicyCommands {
           throw OperatorCommands.invalid(
               "--flush-every: the bucket '" + bucket.name() + "' has no store");
         }
-        int code = replace(connection, bucket, policy.prefix(), Optional.of(policy));
+        int code = replace(connection, bucket.name(), policy.prefix(), Optional.of(policy));
         if (code == 0) {
           var shown = new Shown(bucket.name(), policy);
           System.out.println(json ? Json.of(shown) : shown.line());
@@ -156,56 +157,100 @@ public final class PolicyCommands {
 
   /**
    * Sets or takes away the policy of a prefix, and with it what of it is flushed. In the order in
-   * which nothing is ever cache-only without a policy that flushes some of it.
+   * which nothing is ever cache-only without a policy that flushes some of it. Where somebody else
+   * changes the same, whatever policy is in force at last decides.
    */
   private static int replace(
-      Connection connection, Bucket bucket, String prefix, Optional<PrefixPolicy> policy) {
-    var policies = new ArrayList<>(connection.files().policies(bucket.name()));
-    Optional<PrefixPolicy> old =
-        policies.stream().filter(each -> each.prefix().equals(prefix)).findFirst();
+      Connection connection, String name, String prefix, Optional<PrefixPolicy> policy) {
+    Optional<PrefixPolicy> old = policy(connection, name, prefix);
     if (old.isEmpty() && policy.isEmpty()) {
       throw new ForebayException(
           ErrorCode.NOT_FOUND,
           "there is no policy of "
-              + bucket.name()
+              + name
               + "/"
               + prefix
               + "; `forebay policy list` shows which are");
     }
-    old.ifPresent(policies::remove);
-    policy.ifPresent(policies::add);
-    policies.sort(Comparator.comparing(PrefixPolicy::prefix));
-    boolean heldBefore = old.filter(each -> each.flushEvery() > 0).isPresent();
-    boolean held = policy.filter(each -> each.flushEvery() > 0).isPresent();
-    int code = heldBefore && !held ? hold(connection, bucket, prefix, false) : 0;
-    if (code != 0) {
-      return code;
+    // What a policy held is no policy's any more when the last one that flushes some of it is gone.
+    var met = new ArrayList<PrefixPolicy>();
+    old.ifPresent(met::add);
+    policy.ifPresent(met::add);
+    if (policy.filter(PolicyCommands::flushesSome).isEmpty()
+        && met.stream().anyMatch(PolicyCommands::flushesSome)) {
+      int code = hold(connection, name, prefix, false);
+      if (code != 0) {
+        return code;
+      }
     }
-    connection.files().setPolicies(bucket.name(), policies);
-    return held ? hold(connection, bucket, prefix, true) : 0;
+    OperatorCommands.again(() -> {
+      List<PrefixPolicy> before = connection.files().policies(name);
+      before.stream().filter(each -> each.prefix().equals(prefix)).forEach(met::add);
+      var after = new ArrayList<>(before);
+      after.removeIf(each -> each.prefix().equals(prefix));
+      policy.ifPresent(after::add);
+      after.sort(Comparator.comparing(PrefixPolicy::prefix));
+      connection.files().setPolicies(name, before, after);
+      return new ClusterResult.Done(0);
+    });
+    boolean on;
+    do {
+      on = policy(connection, name, prefix).filter(PolicyCommands::flushesSome).isPresent();
+      if (on || met.stream().anyMatch(PolicyCommands::flushesSome)) {
+        int code = hold(connection, name, prefix, on);
+        if (code != 0) {
+          return code;
+        }
+      }
+    } while (policy(connection, name, prefix).filter(PolicyCommands::flushesSome).isPresent()
+        != on);
+    if (!policy(connection, name, prefix).equals(policy)) {
+      throw new ForebayException(
+          ErrorCode.CONCURRENT_CHANGE,
+          "somebody else has just changed the policy of "
+              + name
+              + "/"
+              + prefix
+              + "; `forebay policy list` shows which are");
+    }
+    return 0;
+  }
+
+  private static Optional<PrefixPolicy> policy(Connection connection, String name, String prefix) {
+    return connection.files().policies(name).stream()
+        .filter(each -> each.prefix().equals(prefix))
+        .findFirst();
+  }
+
+  private static boolean flushesSome(PrefixPolicy policy) {
+    return policy.flushEvery() > 0;
   }
 
   /** Has what is published below a prefix held in the cache, or flushed as the bucket says. */
-  private static int hold(Connection connection, Bucket bucket, String prefix, boolean on) {
+  private static int hold(Connection connection, String name, String prefix, boolean on) {
     var held = new Bucket.PrefixMode(prefix, FlushMode.CACHE_ONLY);
-    var modes = new ArrayList<>(bucket.prefixModes());
-    if (modes.contains(held) == on) {
-      return 0;
-    }
-    if (on) {
-      modes.removeIf(each -> each.prefix().equals(prefix));
-      modes.add(held);
-    } else {
-      modes.remove(held);
-    }
-    return OperatorCommands.operate(
-        connection,
-        new ClusterCommand.ChangeBucket(
-            bucket.name(),
-            bucket.mode(),
-            modes,
-            bucket.flushDelayMillis(),
-            bucket.readGraceMillis()));
+    return OperatorCommands.told(
+        OperatorCommands.again(() -> {
+          Bucket bucket = OperatorCommands.require(connection, name);
+          if (bucket.prefixModes().contains(held) == on) {
+            return new ClusterResult.Done(0);
+          }
+          var modes = new ArrayList<>(bucket.prefixModes());
+          if (on) {
+            modes.removeIf(each -> each.prefix().equals(prefix));
+            modes.add(held);
+          } else {
+            modes.remove(held);
+          }
+          return connection.operate(
+              new ClusterCommand.ReplaceBucket(
+                  bucket,
+                  bucket.mode(),
+                  modes,
+                  bucket.flushDelayMillis(),
+                  bucket.readGraceMillis()));
+        }),
+        System.out);
   }
 
   /** {@code policy list}. */
@@ -266,11 +311,8 @@ public final class PolicyCommands {
     @Override
     public Integer call() {
       try (Connection connection = connect.open()) {
-        return replace(
-            connection,
-            OperatorCommands.require(connection, path.bucket()),
-            prefix(path),
-            Optional.empty());
+        Bucket bucket = OperatorCommands.require(connection, path.bucket());
+        return replace(connection, bucket.name(), prefix(path), Optional.empty());
       }
     }
   }

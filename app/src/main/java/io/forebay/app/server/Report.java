@@ -7,6 +7,7 @@ import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.Outage;
 import io.forebay.core.cluster.VolumeRecord;
+import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.node.NodeStatus;
 import io.forebay.node.replica.Fill;
@@ -14,6 +15,8 @@ import io.forebay.node.resync.Resync;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a node says of itself and of the cluster, as facts for {@code status --json} and the admin
@@ -45,6 +48,8 @@ public record Report(
   /**
    * A node of the cluster.
    *
+   * @param groups that count on one of its volumes, in whatever state: 0 says that it may go
+   * @param usedBytes of its volumes; null of all but the node that was asked, which knows its own
    * @param slow since when and why it is out for being slow, as far as the node that was asked
    *     knows: the leader does, and the slow one; empty otherwise
    */
@@ -54,8 +59,9 @@ public record Report(
       String domain,
       String state,
       int volumes,
+      int groups,
       long capacityBytes,
-      long usedBytes,
+      @Nullable Long usedBytes,
       String slow) {}
 
   /**
@@ -108,7 +114,13 @@ public record Report(
     int degraded = 0;
     int unwritable = 0;
     int syncing = 0;
+    var groupsOn = new TreeMap<NodeId, Integer>();
     for (Group group : image.groups()) {
+      group.members().stream()
+          .flatMap(member -> image.volume(member.volume()).stream())
+          .map(VolumeRecord::node)
+          .distinct()
+          .forEach(node -> groupsOn.merge(node, 1, Integer::sum));
       int inSync = group.in(MemberState.IN_SYNC).size();
       syncing += group.in(MemberState.SYNCING).size();
       if (!group.writable()) {
@@ -119,7 +131,10 @@ public record Report(
         degraded++;
       }
     }
-    List<NodeFacts> nodes = image.nodes().stream().map(node -> facts(image, node, status)).toList();
+    List<NodeFacts> nodes =
+        image.nodes().stream()
+            .map(node -> facts(image, node, groupsOn.getOrDefault(node.id(), 0), status))
+            .toList();
     return new Report(
         status.node().name(),
         image.clusterId(),
@@ -190,19 +205,21 @@ public record Report(
     return image.volume(volume).map(record -> record.node().name()).orElse("");
   }
 
-  private static NodeFacts facts(ClusterImage image, NodeRecord node, NodeStatus status) {
+  private static NodeFacts facts(
+      ClusterImage image, NodeRecord node, int groups, NodeStatus status) {
     List<VolumeRecord> volumes =
         image.volumes().stream().filter(volume -> volume.node().equals(node.id())).toList();
-    long used =
+    Long used =
         node.id().equals(status.node())
             ? status.volumes().stream().mapToLong(volume -> volume.usage().usedBytes()).sum()
-            : 0;
+            : null;
     return new NodeFacts(
         node.id().name(),
         node.address(),
         node.domain(),
         node.state().name(),
         volumes.size(),
+        groups,
         volumes.stream().mapToLong(VolumeRecord::capacityBytes).sum(),
         used,
         status.fenced().stream()

@@ -206,7 +206,9 @@ public final class FileEndpoint {
       case FileMessage.AskPolicies(var bucket) ->
           Reply.of(new FileMessage.Policies(files.policies(bucket)));
       case FileMessage.SetPolicies(var bucket, var policies) ->
-          done(() -> files.setPolicies(bucket, policies));
+          done(() -> files.setPolicies(bucket, files.policies(bucket), policies));
+      case FileMessage.ReplacePolicies(var bucket, var seen, var policies) ->
+          done(() -> files.setPolicies(bucket, seen, policies));
       case FileMessage.AskPrefixStatus(var bucket, var prefix) ->
           Reply.of(new FileMessage.PrefixStatusAnswer(files.prefixStatus(bucket, prefix)));
       case FileMessage.AskReport() -> Reply.of(new FileMessage.Report(report.get()));

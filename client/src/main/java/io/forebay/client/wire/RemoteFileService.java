@@ -123,8 +123,8 @@ public final class RemoteFileService implements FileService {
   }
 
   @Override
-  public void setPolicies(String bucket, List<PrefixPolicy> policies) {
-    ask(new FileMessage.SetPolicies(bucket, policies), FileMessage.Done.class);
+  public void setPolicies(String bucket, List<PrefixPolicy> seen, List<PrefixPolicy> policies) {
+    ask(new FileMessage.ReplacePolicies(bucket, seen, policies), FileMessage.Done.class);
   }
 
   @Override

@@ -1,6 +1,7 @@
 package io.forebay.core.cluster;
 
 import io.forebay.core.codec.Tag;
+import io.forebay.core.id.BucketId;
 import io.forebay.core.id.Epoch;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.Incarnation;
@@ -66,7 +67,10 @@ public sealed interface ClusterCommand {
   @Tag(9)
   record CreateBucket(Bucket bucket) implements ClusterCommand {}
 
-  /** Removes a bucket; that it is empty was checked (and is sealed) in the namespace. */
+  /**
+   * Removes whatever bucket has the name. Logs of before {@link RemoveBucket} hold it; it is
+   * refused since, for the one that was found empty may be gone and the name taken again.
+   */
   @Tag(10)
   record DeleteBucket(String name) implements ClusterCommand {}
 
@@ -120,4 +124,28 @@ public sealed interface ClusterCommand {
    */
   @Tag(16)
   record CancelMove(GroupId group, Epoch epoch) implements ClusterCommand {}
+
+  /**
+   * Removes a bucket; that it is empty was checked (and is sealed) in the namespace. Refused with
+   * NO_SUCH_BUCKET where none has the name, or another one does.
+   */
+  @Tag(17)
+  record RemoveBucket(String name, BucketId id) implements ClusterCommand {}
+
+  /**
+   * As {@link ChangeBucket}, of a bucket that is still as it was seen. Refused with
+   * CONCURRENT_CHANGE otherwise.
+   */
+  @Tag(18)
+  record ReplaceBucket(
+      Bucket seen,
+      FlushMode mode,
+      List<Bucket.PrefixMode> prefixModes,
+      long flushDelayMillis,
+      long readGraceMillis)
+      implements ClusterCommand {
+    public ReplaceBucket {
+      prefixModes = List.copyOf(prefixModes);
+    }
+  }
 }

@@ -95,7 +95,14 @@ public final class ClusterMachine {
           case ClusterCommand.ReplaceLost replace -> replaceLost(wallMillis, replace);
           case ClusterCommand.Drain drain -> drain(drain);
           case ClusterCommand.CreateBucket create -> createBucket(wallMillis, create.bucket());
-          case ClusterCommand.DeleteBucket delete -> deleteBucket(delete.name());
+          case ClusterCommand.DeleteBucket delete ->
+              state.level() < Level.SEEN
+                  ? deleteBucket(delete.name())
+                  : refused(
+                      ErrorCode.WRONG_VERSION,
+                      "deleting bucket '"
+                          + shown(delete.name())
+                          + "': the node that asks for it is older than its cluster");
           case ClusterCommand.PutAccessKey put -> putAccessKey(put.key(), Optional.empty());
           case ClusterCommand.PutRestrictedKey put ->
               putAccessKey(
@@ -104,6 +111,8 @@ public final class ClusterMachine {
           case ClusterCommand.ChangeBucket change -> changeBucket(change);
           case ClusterCommand.MoveMember move -> move(move);
           case ClusterCommand.CancelMove cancel -> cancel(cancel);
+          case ClusterCommand.RemoveBucket remove -> removeBucket(remove);
+          case ClusterCommand.ReplaceBucket replace -> replaceBucket(replace);
         };
     boolean changed = state.end(index);
     if (changed) {
@@ -636,6 +645,22 @@ public final class ClusterMachine {
     return done();
   }
 
+  private ClusterResult replaceBucket(ClusterCommand.ReplaceBucket replace) {
+    String name = replace.seen().name();
+    if (state.bucket(name).filter(known -> !known.equals(replace.seen())).isPresent()) {
+      return refused(
+          ErrorCode.CONCURRENT_CHANGE,
+          "changing bucket '" + shown(name) + "': somebody else has changed it; look again");
+    }
+    return changeBucket(
+        new ClusterCommand.ChangeBucket(
+            name,
+            replace.mode(),
+            replace.prefixModes(),
+            replace.flushDelayMillis(),
+            replace.readGraceMillis()));
+  }
+
   private int knownDomains() {
     var domains = new TreeSet<String>();
     for (VolumeRecord volume : state.volumes()) {
@@ -651,6 +676,16 @@ public final class ClusterMachine {
     }
     state.removeBucket(name);
     return done();
+  }
+
+  private ClusterResult removeBucket(ClusterCommand.RemoveBucket remove) {
+    return state.bucket(remove.name()).filter(known -> !known.id().equals(remove.id())).isPresent()
+        ? refused(
+            ErrorCode.NO_SUCH_BUCKET,
+            "deleting bucket '"
+                + shown(remove.name())
+                + "': it is gone, and another one has its name")
+        : deleteBucket(remove.name());
   }
 
   private ClusterResult putAccessKey(AccessKey key, Optional<KeyGrants> grants) {

@@ -59,9 +59,11 @@ public interface FileService {
    * Replaces what is kept of a bucket below its prefixes. It is carried out from some seconds later
    * on; once it was taken away, nothing more is deleted by it.
    *
-   * @throws io.forebay.core.error.ForebayException INVALID_ARGUMENT ({@link PrefixPolicy#check})
+   * @param seen what {@link #policies} said
+   * @throws io.forebay.core.error.ForebayException CONCURRENT_CHANGE (there are others by now);
+   *     INVALID_ARGUMENT ({@link PrefixPolicy#check})
    */
-  void setPolicies(String bucket, List<PrefixPolicy> policies);
+  void setPolicies(String bucket, List<PrefixPolicy> seen, List<PrefixPolicy> policies);
 
   /** The bucket of that name, if there is one. */
   Optional<Bucket> bucket(String name);

@@ -9,8 +9,8 @@ import java.util.List;
  * Where an object's bytes are: the answer to "may I kill this node?".
  *
  * @param wantedCopies the bucket's replicas
- * @param fewestCopies in-sync copies of the chunk that has the fewest; for inline bodies those of
- *     the control log
+ * @param fewestCopies in-sync copies of the chunk that has the fewest; where the control plane's
+ *     log keeps bytes of it itself, at most as many as there are voters
  * @param holders by node and volume
  * @param losses one for each node that holds something
  * @param flushReason why it is not in the store yet; empty when nothing is wrong

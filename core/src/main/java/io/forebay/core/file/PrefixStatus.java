@@ -36,8 +36,12 @@ public record PrefixStatus(
    */
   public record Copies(int copies, long bytes) {}
 
-  /** The most that the loss of so many nodes at once could cost, whichever they are. */
+  /**
+   * The most that the loss of so many nodes at once could cost, whichever they are. What was not
+   * looked at may have a single copy.
+   */
   public long lostWith(int nodes) {
-    return copies.stream().filter(each -> each.copies() <= nodes).mapToLong(Copies::bytes).sum();
+    return (nodes < 1 ? 0 : unknownBytes)
+        + copies.stream().filter(each -> each.copies() <= nodes).mapToLong(Copies::bytes).sum();
   }
 }

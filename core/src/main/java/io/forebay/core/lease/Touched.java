@@ -65,13 +65,15 @@ public record Touched(List<Directory> directories, List<Prefix> prefixes, boolea
       case NamespaceCommand.FlushHeld c -> many(c.bucket(), c.keys());
       case NamespaceCommand.FlushNow c ->
           new Touched(List.of(), List.of(new Prefix(c.bucket(), c.prefix())), false);
+      case NamespaceCommand.SealBucket c ->
+          new Touched(List.of(), List.of(new Prefix(c.bucket(), "")), false);
       case NamespaceCommand.FlushAbandon _ -> new Touched(List.of(), List.of(), true);
       case NamespaceCommand.OpenSession _,
           NamespaceCommand.CloseSession _,
           NamespaceCommand.SessionLowWater _,
-          NamespaceCommand.SealBucket _,
           NamespaceCommand.SetQuota _,
           NamespaceCommand.SetPolicies _,
+          NamespaceCommand.ReplacePolicies _,
           NamespaceCommand.CreateUpload _,
           NamespaceCommand.PutPart _,
           NamespaceCommand.PutPartCopy _,

@@ -15,6 +15,7 @@ import io.forebay.core.namespace.Rows.GenerationRow;
 import io.forebay.core.namespace.Rows.SessionRow;
 import io.forebay.core.rule.Level;
 import io.forebay.core.sorted.Overlay;
+import io.forebay.core.sorted.SortedMap;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -134,14 +135,25 @@ final class Change {
     }
   }
 
+  /** Who asks knows an older picture of the cluster: the bucket is gone, or is about to be. */
+  static void requireOpen(BucketId bucket, BucketRow row) {
+    if (row.sealed()) {
+      throw refuse(ErrorCode.NO_SUCH_BUCKET, "bucket " + bucket + " is being deleted");
+    }
+  }
+
+  /** The same of a bucket that may never have been written to. */
+  static void requireOpen(SortedMap.View view, BucketId bucket) {
+    Rows.get(view, Keys.of(Keys.BUCKET, bucket.value()), BucketRow.class)
+        .ifPresent(row -> requireOpen(bucket, row));
+  }
+
   /** The bucket's root, made when it is first written to. */
   BucketRow bucketForWriting(BucketId bucket) {
     byte[] key = Keys.of(Keys.BUCKET, bucket.value());
     Optional<BucketRow> known = Rows.get(out, key, BucketRow.class);
     if (known.isPresent()) {
-      if (known.get().sealed()) {
-        throw refuse(ErrorCode.NO_SUCH_BUCKET, "bucket " + bucket + " is being deleted");
-      }
+      requireOpen(bucket, known.get());
       return known.get();
     }
     var row = new BucketRow(new InodeId(nextId()), false);

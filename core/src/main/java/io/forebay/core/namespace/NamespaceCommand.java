@@ -382,11 +382,7 @@ public sealed interface NamespaceCommand {
     }
   }
 
-  /**
-   * Replaces the policies of a bucket's prefixes. They change nothing by themselves: who carries
-   * them out says so with {@link LetGo} and {@link FlushHeld}. Answer: Done; NO_SUCH_BUCKET
-   * (sealed); INVALID_ARGUMENT (one prefix lies in another's, or they are too many).
-   */
+  /** As {@link ReplacePolicies}, whatever there were. Logs of before that hold it. */
   @Tag(33)
   record SetPolicies(BucketId bucket, List<PrefixPolicy> policies) implements NamespaceCommand {
     public SetPolicies {
@@ -437,6 +433,26 @@ public sealed interface NamespaceCommand {
     @Override
     public int level() {
       return Level.POLICIES;
+    }
+  }
+
+  /**
+   * Replaces the policies of a bucket's prefixes. They change nothing by themselves: who carries
+   * them out says so with {@link LetGo} and {@link FlushHeld}. Answer: Done; CONCURRENT_CHANGE
+   * (there were others than were seen); NO_SUCH_BUCKET (sealed); INVALID_ARGUMENT (one prefix lies
+   * in another's, or they are too many).
+   */
+  @Tag(36)
+  record ReplacePolicies(BucketId bucket, List<PrefixPolicy> seen, List<PrefixPolicy> policies)
+      implements NamespaceCommand {
+    public ReplacePolicies {
+      seen = List.copyOf(seen);
+      policies = List.copyOf(policies);
+    }
+
+    @Override
+    public int level() {
+      return Level.SEEN;
     }
   }
 }

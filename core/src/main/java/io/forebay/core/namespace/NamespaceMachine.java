@@ -4,6 +4,7 @@ import static io.forebay.core.namespace.Rows.refuse;
 
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.file.PrefixPolicy;
+import io.forebay.core.id.BucketId;
 import io.forebay.core.id.Generation;
 import io.forebay.core.id.SessionId;
 import io.forebay.core.namespace.Rows.BucketRow;
@@ -121,7 +122,8 @@ public final class NamespaceMachine {
       case NamespaceCommand.SessionLowWater c -> lowWater(c, change);
       case NamespaceCommand.SealBucket c -> seal(c, change, uploads);
       case NamespaceCommand.SetQuota c -> setQuota(c, change);
-      case NamespaceCommand.SetPolicies c -> setPolicies(c, change);
+      case NamespaceCommand.SetPolicies c -> setPolicies(c.bucket(), c.policies(), change);
+      case NamespaceCommand.ReplacePolicies c -> replacePolicies(c, change);
       case NamespaceCommand.LetGo c -> objects.letGo(c);
       case NamespaceCommand.FlushHeld c -> objects.flushHeld(c);
       case NamespaceCommand.Publish c -> objects.publish(c);
@@ -225,18 +227,29 @@ public final class NamespaceMachine {
     return new NamespaceResult.Done();
   }
 
-  private static NamespaceResult setPolicies(NamespaceCommand.SetPolicies c, Change change) {
+  private static NamespaceResult replacePolicies(
+      NamespaceCommand.ReplacePolicies c, Change change) {
+    if (!Queries.policies(change.out, c.bucket()).equals(c.seen())) {
+      throw refuse(
+          ErrorCode.CONCURRENT_CHANGE,
+          "somebody else has changed the policies of the bucket; look again");
+    }
+    return setPolicies(c.bucket(), c.policies(), change);
+  }
+
+  private static NamespaceResult setPolicies(
+      BucketId bucket, List<PrefixPolicy> policies, Change change) {
     try {
-      PrefixPolicy.check(c.policies());
+      PrefixPolicy.check(policies);
     } catch (IllegalArgumentException wrong) {
       throw refuse(ErrorCode.INVALID_ARGUMENT, String.valueOf(wrong.getMessage()));
     }
-    BucketRow _ = change.bucketForWriting(c.bucket());
-    byte[] key = Keys.of(Keys.POLICIES, c.bucket().value());
-    if (c.policies().isEmpty()) {
+    BucketRow _ = change.bucketForWriting(bucket);
+    byte[] key = Keys.of(Keys.POLICIES, bucket.value());
+    if (policies.isEmpty()) {
       change.out.remove(key);
     } else {
-      change.out.put(key, Rows.bytes(PoliciesRow.class, new PoliciesRow(c.policies())));
+      change.out.put(key, Rows.bytes(PoliciesRow.class, new PoliciesRow(policies)));
     }
     return new NamespaceResult.Done();
   }

@@ -15,6 +15,7 @@ import io.forebay.core.id.SessionId;
 import io.forebay.core.namespace.Rows.Entry;
 import io.forebay.core.namespace.Rows.GenerationRow;
 import io.forebay.core.namespace.Rows.SessionRow;
+import io.forebay.core.rule.Level;
 import io.forebay.core.rule.Rule;
 import java.util.ArrayList;
 import java.util.List;
@@ -170,6 +171,9 @@ final class Objects {
   private boolean delete(
       BucketId bucket, String key, Preconditions conditions, FlushPolicy policy) {
     Optional<ObjectHead> present = change.head(bucket, key);
+    if (change.isAt(Level.SEEN)) {
+      Change.requireOpen(change.out, bucket);
+    }
     change.check(conditions, present);
     if (present.isEmpty()) {
       return false;

@@ -46,6 +46,13 @@ final class Queries {
   record KeyedRecord(String key, FlushRecord record) {}
 
   NamespaceAnswer answer(NamespaceQuery query) {
+    switch (query) {
+      case NamespaceQuery.Stat q -> Change.requireOpen(view, q.bucket());
+      case NamespaceQuery.ListObjects q -> Change.requireOpen(view, q.bucket());
+      case NamespaceQuery.ListAll q -> Change.requireOpen(view, q.bucket());
+      case NamespaceQuery.ListUploads q -> Change.requireOpen(view, q.bucket());
+      default -> {}
+    }
     return switch (query) {
       case NamespaceQuery.Stat q ->
           new Tree(view)

@@ -262,6 +262,7 @@ public sealed interface FileMessage extends Message {
     }
   }
 
+  /** Replaces whatever there is; what commands of before {@link ReplacePolicies} send. */
   @Tag(262)
   record SetPolicies(String bucket, List<PrefixPolicy> policies) implements FileMessage {
     public SetPolicies {
@@ -279,6 +280,15 @@ public sealed interface FileMessage extends Message {
   /** As {@link ListKeys}, begun checkpoints included. Answered by {@link Keys}. */
   @Tag(265)
   record ListAllKeys(String bucket, ListQuery query) implements FileMessage {}
+
+  @Tag(266)
+  record ReplacePolicies(String bucket, List<PrefixPolicy> seen, List<PrefixPolicy> policies)
+      implements FileMessage {
+    public ReplacePolicies {
+      seen = List.copyOf(seen);
+      policies = List.copyOf(policies);
+    }
+  }
 
   /** Asks for what the node itself says of its state; answered by {@link Report}. */
   @Tag(300)

@@ -42,8 +42,15 @@ public final class Level {
    */
   public static final int BOUNDED = 7;
 
+  /**
+   * Who removes or changes a bucket, or its policies, says which one, and as it was seen: nobody
+   * meets a newer bucket of the same name, or undoes what somebody else has just set. And nothing
+   * is deleted in a bucket that is gone.
+   */
+  public static final int SEEN = 8;
+
   /** The newest that this program knows. */
-  public static final int NEWEST = BOUNDED;
+  public static final int NEWEST = SEEN;
 
   private Level() {}
 }

@@ -876,6 +876,20 @@ final class ClusterMachineTest {
 
   // Buckets, keys, names.
 
+  private static Bucket renamed(Bucket bucket) {
+    return new Bucket(
+        bucket.id(),
+        "none",
+        bucket.family(),
+        bucket.storeUrl(),
+        bucket.mode(),
+        bucket.prefixModes(),
+        bucket.chunkBytes(),
+        bucket.flushDelayMillis(),
+        bucket.readGraceMillis(),
+        bucket.createdMillis());
+  }
+
   @Test
   void aBucketsFlushPolicyIsChangedAndNothingElseOfIt() {
     var cluster = new ClusterFixture(4);
@@ -899,6 +913,18 @@ final class ClusterMachineTest {
             old.createdMillis());
     assertThat(cluster.machine.image().bucket("data")).contains(expected);
     assertThat(cluster.reloaded().image().bucket("data")).contains(expected);
+
+    var late = new ClusterCommand.ReplaceBucket(old, old.mode(), List.of(), 9, 8);
+    assertThat(cluster.refused(late).code()).isEqualTo(ErrorCode.CONCURRENT_CHANGE);
+    assertThat(cluster.machine.image().bucket("data")).contains(expected);
+    cluster.done(new ClusterCommand.ReplaceBucket(expected, old.mode(), prefixes, 9, 8));
+    assertThat(cluster.machine.image().bucket("data").orElseThrow().flushDelayMillis())
+        .isEqualTo(9);
+    assertThat(
+            cluster
+                .refused(new ClusterCommand.ReplaceBucket(renamed(old), old.mode(), prefixes, 7, 8))
+                .code())
+        .isEqualTo(ErrorCode.NO_SUCH_BUCKET);
 
     assertThat(
             cluster
@@ -963,13 +989,21 @@ final class ClusterMachineTest {
                 .refused(new ClusterCommand.CreateBucket(ClusterFixture.bucket("data", 1, 1)))
                 .code())
         .isEqualTo(ErrorCode.BUCKET_EXISTS);
-    cluster.done(new ClusterCommand.DeleteBucket("data"));
     assertThat(cluster.refused(new ClusterCommand.DeleteBucket("data")).code())
+        .isEqualTo(ErrorCode.WRONG_VERSION);
+    cluster.done(new ClusterCommand.RemoveBucket("data", first.id()));
+    assertThat(cluster.refused(new ClusterCommand.RemoveBucket("data", first.id())).code())
         .isEqualTo(ErrorCode.NO_SUCH_BUCKET);
     cluster.bucket(1, 1);
     assertThat(cluster.machine.image().bucket("data").orElseThrow().id())
         .isEqualTo(new BucketId(2));
     assertThat(cluster.machine.image().groups()).hasSize(groups);
+    // Whoever found the first one empty does not remove what has its name now.
+    assertThat(cluster.refused(new ClusterCommand.RemoveBucket("data", first.id())).code())
+        .isEqualTo(ErrorCode.NO_SUCH_BUCKET);
+    assertThat(cluster.machine.image().bucket("data")).isPresent();
+    cluster.done(new ClusterCommand.RemoveBucket("data", new BucketId(2)));
+    assertThat(cluster.machine.image().bucket("data")).isEmpty();
   }
 
   @Test
@@ -1098,6 +1132,45 @@ final class ClusterMachineTest {
         "0f" + "00000001" + "0000000000000003" + "0000000000000004" + "0000000000000005");
     pins(
         new ClusterCommand.CancelMove(FIRST, new Epoch(3)), "10" + "00000001" + "0000000000000003");
+    pins(
+        new ClusterCommand.RemoveBucket("abc", new BucketId(7)),
+        "11" + "03616263" + "0000000000000007");
+    pins(
+        new ClusterCommand.ReplaceBucket(
+            new Bucket(
+                new BucketId(7),
+                "abc",
+                new Family(2, 1, Durability.SYNCED),
+                "dir:x",
+                FlushMode.BACK,
+                List.of(),
+                1 << 20,
+                1,
+                2,
+                3),
+            FlushMode.THROUGH,
+            List.of(new Bucket.PrefixMode("p/", FlushMode.THROUGH)),
+            4,
+            5),
+        "12"
+            + "0000000000000007"
+            + "03616263"
+            + "00000002"
+            + "00000001"
+            + "01"
+            + "056469723a78"
+            + "00"
+            + "00"
+            + "00100000"
+            + "0000000000000001"
+            + "0000000000000002"
+            + "0000000000000003"
+            + "01"
+            + "01"
+            + "02702f"
+            + "01"
+            + "0000000000000004"
+            + "0000000000000005");
   }
 
   @Test

@@ -121,12 +121,18 @@ public abstract class FileServiceContract {
     assertThat(files.policies(BUCKET)).isEmpty();
     var run = new PrefixPolicy("run/", ".metadata", 3, 0, 0);
     var scratch = new PrefixPolicy("scratch/", "", 0, 0, 60_000);
-    files.setPolicies(BUCKET, List.of(run, scratch));
+    files.setPolicies(BUCKET, List.of(), List.of(run, scratch));
+    refused(
+        ErrorCode.CONCURRENT_CHANGE, () -> files.setPolicies(BUCKET, List.of(), List.of(scratch)));
     assertThat(files.policies(BUCKET)).containsExactly(run, scratch);
     refused(
         ErrorCode.INVALID_ARGUMENT,
-        () -> files.setPolicies(BUCKET, List.of(run, new PrefixPolicy("run/a/", "", 0, 0, 1))));
-    files.setPolicies(BUCKET, List.of(scratch));
+        () ->
+            files.setPolicies(
+                BUCKET,
+                files.policies(BUCKET),
+                List.of(run, new PrefixPolicy("run/a/", "", 0, 0, 1))));
+    files.setPolicies(BUCKET, files.policies(BUCKET), List.of(scratch));
     assertThat(files.policies(BUCKET)).containsExactly(scratch);
     refused(ErrorCode.NO_SUCH_BUCKET, () -> files.policies("none"));
   }
@@ -141,7 +147,7 @@ public abstract class FileServiceContract {
     put("seen", "d");
     assertThat(keys("", "")).contains("run/2/rank-0");
     var run = new PrefixPolicy("run/", "done", 1, 0, 0);
-    files.setPolicies(BUCKET, List.of(run));
+    files.setPolicies(BUCKET, files.policies(BUCKET), List.of(run));
 
     assertThat(keys("", ""))
         .containsExactly("run/1/deep/rank-1", "run/1/done", "run/1/rank-0", "run/latest", "seen");
@@ -170,7 +176,7 @@ public abstract class FileServiceContract {
     files.delete(BUCKET, "run/2/done", WriteConditions.NONE);
     files.delete(BUCKET, "run/latest", WriteConditions.NONE);
     assertThat(keys("", "/")).as("nothing of it is shown").containsExactly("seen");
-    files.setPolicies(BUCKET, List.of());
+    files.setPolicies(BUCKET, files.policies(BUCKET), List.of());
     assertThat(keys("run/", "/")).containsExactly("run/1/", "run/2/");
   }
 
@@ -180,13 +186,14 @@ public abstract class FileServiceContract {
         List.of("1/a", "1/b", "1/done", "1/e", "1/f", "2/a", "2/done", "2/e", "3/a")) {
       put("run/" + key, "x");
     }
-    files.setPolicies(BUCKET, List.of(new PrefixPolicy("run/", "done", 1, 0, 0)));
+    files.setPolicies(
+        BUCKET, files.policies(BUCKET), List.of(new PrefixPolicy("run/", "done", 1, 0, 0)));
     for (Optional<String> after = Optional.of(""); after.isPresent(); ) {
       ListPage page = files.list(BUCKET, new ListQuery("", "", after.get(), 3));
       page.objects().forEach(each -> files.delete(BUCKET, each.key(), WriteConditions.NONE));
       after = page.next();
     }
-    files.setPolicies(BUCKET, List.of());
+    files.setPolicies(BUCKET, files.policies(BUCKET), List.of());
     assertThat(keys("", "")).as("it was begun all the time").containsExactly("run/3/a");
   }
 
@@ -214,7 +221,8 @@ public abstract class FileServiceContract {
   void aBucketWithObjectsIsNotDeletedAndTheFirstInTheWayIsNamedListedOrNot() {
     put("run/2/rank-0", "x");
     put("seen", "x");
-    files.setPolicies(BUCKET, List.of(new PrefixPolicy("run/", "done", 1, 0, 0)));
+    files.setPolicies(
+        BUCKET, files.policies(BUCKET), List.of(new PrefixPolicy("run/", "done", 1, 0, 0)));
     assertThat(keys("", "")).containsExactly("seen");
     for (String first : List.of("run/2/rank-0", "seen")) {
       assertThatThrownBy(() -> files.deleteBucket(BUCKET))

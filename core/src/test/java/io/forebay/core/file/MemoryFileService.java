@@ -839,7 +839,7 @@ public final class MemoryFileService implements FileService {
   }
 
   @Override
-  public void setPolicies(String bucket, List<PrefixPolicy> policies) {
+  public void setPolicies(String bucket, List<PrefixPolicy> seen, List<PrefixPolicy> policies) {
     try {
       PrefixPolicy.check(policies);
     } catch (IllegalArgumentException wrong) {
@@ -847,6 +847,9 @@ public final class MemoryFileService implements FileService {
     }
     lock.lock();
     try {
+      if (!state(bucket).policies.equals(seen)) {
+        throw new ForebayException(ErrorCode.CONCURRENT_CHANGE, "there are others by now");
+      }
       state(bucket).policies = List.copyOf(policies);
     } finally {
       lock.unlock();

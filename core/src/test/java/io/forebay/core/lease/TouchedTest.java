@@ -90,6 +90,9 @@ class TouchedTest {
                 .directories())
         .containsExactly(directory("run/1/"), directory("run/2/"));
     assertThat(Touched.by(new NamespaceCommand.SetPolicies(BUCKET, List.of())).nothing()).isTrue();
+    assertThat(Touched.by(new NamespaceCommand.SealBucket(BUCKET)).prefixes())
+        .as("what was absent is refused then")
+        .containsExactly(new Touched.Prefix(BUCKET, ""));
   }
 
   @Test

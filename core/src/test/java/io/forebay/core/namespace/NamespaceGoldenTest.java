@@ -110,7 +110,8 @@ final class NamespaceGoldenTest {
         new NamespaceCommand.SetQuota(BUCKET, 18),
         new NamespaceCommand.SetPolicies(BUCKET, List.of(PoliciesTest.RUN)),
         new NamespaceCommand.LetGo(BUCKET, PoliciesTest.RUN, "run/1/", GENERATION, BACK),
-        new NamespaceCommand.FlushHeld(BUCKET, List.of("a", "b"), GENERATION, BACK));
+        new NamespaceCommand.FlushHeld(BUCKET, List.of("a", "b"), GENERATION, BACK),
+        new NamespaceCommand.ReplacePolicies(BUCKET, List.of(), List.of(PoliciesTest.RUN)));
   }
 
   @Test

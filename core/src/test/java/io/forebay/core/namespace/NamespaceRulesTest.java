@@ -389,6 +389,19 @@ final class NamespaceRulesTest {
     shard.refuses(
         shard.publishing(session, "n", Shard.chunks(session, 3, 4), BACK),
         ErrorCode.NO_SUCH_BUCKET);
+    // Whoever asks knows the bucket that had the name before: its keys are not merely absent.
+    shard.refuses(
+        new NamespaceCommand.Delete(BUCKET, "n", Preconditions.NONE, BACK),
+        ErrorCode.NO_SUCH_BUCKET);
+    for (NamespaceQuery query :
+        List.of(
+            new NamespaceQuery.Stat(BUCKET, "n"),
+            new NamespaceQuery.ListObjects(BUCKET, "", "", "", 10))) {
+      assertThat(shard.query(query))
+          .isInstanceOfSatisfying(
+              NamespaceAnswer.Refused.class,
+              refused -> assertThat(refused.code()).isEqualTo(ErrorCode.NO_SUCH_BUCKET));
+    }
   }
 
   @Test

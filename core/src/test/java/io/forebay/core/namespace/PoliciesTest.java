@@ -69,6 +69,17 @@ final class PoliciesTest {
         .containsExactly(
             new BucketPolicies(BUCKET, List.of(RUN)), new BucketPolicies(other, List.of(RUN)));
 
+    // Who has seen others is told, and what was set meanwhile stays.
+    var beside = new PrefixPolicy("beside/", "", 0, 0, 1);
+    shard.refuses(
+        new NamespaceCommand.ReplacePolicies(other, List.of(), List.of(beside)),
+        ErrorCode.CONCURRENT_CHANGE);
+    var both = List.of(beside, RUN);
+    shard.apply(
+        new NamespaceCommand.ReplacePolicies(other, List.of(RUN), both),
+        NamespaceResult.Done.class);
+    assertThat(policies()).contains(new BucketPolicies(other, both));
+
     set();
     shard.apply(new NamespaceCommand.SealBucket(other), NamespaceResult.Done.class);
     assertThat(policies()).isEmpty();

@@ -61,7 +61,7 @@ public final class Coordinator {
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<NodeId, Lease> leases = new TreeMap<>(); // guarded by lock
   private final Fences fences; // guarded by lock
-  private final SessionReaper sessions; // the loop's own
+  private final SessionReaper sessions; // of tend() alone
   private long term = -1; // guarded by lock
   private long termSinceNanos; // guarded by lock
   private Optional<Long> tooLargeSaidNanos = Optional.empty(); // guarded by lock
@@ -165,9 +165,8 @@ public final class Coordinator {
     }
   }
 
-  /** Looks after the cluster for as long as this voter leads; until interrupted. */
+  /** Puts out who is not heard of, or is slow, while this voter leads; until interrupted. */
   public void run() {
-    long upkeepNanos = env.nanoTime();
     while (true) {
       long asleepNanos = env.nanoTime();
       env.sleep(LOOK_NANOS);
@@ -181,10 +180,28 @@ public final class Coordinator {
       try {
         expel(leadership);
         fence();
-        if (env.nanoTime() - upkeepNanos >= UPKEEP_NANOS) {
-          upkeepNanos = env.nanoTime();
-          upkeep(leadership.term());
+      } catch (ForebayException failure) {
+        if (failure.code() == ErrorCode.CANCELLED) {
+          throw failure;
         }
+        // Not the leader any more, or no majority: whoever leads next looks again.
+      }
+    }
+  }
+
+  /**
+   * Has what is lost replaced and what is over collected, while this voter leads; until
+   * interrupted. A loop of its own: it waits for the logs, and has much to do after a long silence.
+   */
+  public void tend() {
+    while (true) {
+      env.sleep(UPKEEP_NANOS);
+      Leadership leadership = log.leadership();
+      if (!leadership.self()) {
+        continue;
+      }
+      try {
+        upkeep(leadership.term());
       } catch (ForebayException failure) {
         if (failure.code() == ErrorCode.CANCELLED) {
           throw failure;

@@ -111,6 +111,7 @@ public final class NodeFileService implements FileService {
   private final WriteMemory writeMemory;
   private final ReadMemory readMemory;
   private final StoreHeads storeHeads;
+  private final int voters;
 
   /** What has to be known about, and done at, stores themselves. */
   public interface StoreHeads {
@@ -129,6 +130,7 @@ public final class NodeFileService implements FileService {
    * @param pool buffers for bodies on their way in; more than {@code writeMemory}
    * @param writeMemory bytes that all bodies on their way may hold
    * @param readMemory what all readers may hold
+   * @param voters how many the control plane has: copies of what its log keeps itself
    */
   public NodeFileService(
       Env env,
@@ -139,7 +141,9 @@ public final class NodeFileService implements FileService {
       SlabPool pool,
       WriteMemory writeMemory,
       ReadMemory readMemory,
-      StoreHeads storeHeads) {
+      StoreHeads storeHeads,
+      int voters) {
+    this.voters = voters;
     this.env = env;
     this.plane = plane;
     this.contents = new Contents(plane);
@@ -202,8 +206,10 @@ public final class NodeFileService implements FileService {
   }
 
   @Override
-  public void setPolicies(String bucket, List<PrefixPolicy> policies) {
-    done(plane.namespace(new NamespaceCommand.SetPolicies(require(bucket).id(), policies)));
+  public void setPolicies(String bucket, List<PrefixPolicy> seen, List<PrefixPolicy> policies) {
+    done(
+        plane.namespace(
+            new NamespaceCommand.ReplacePolicies(require(bucket).id(), seen, policies)));
   }
 
   @Override
@@ -234,6 +240,7 @@ public final class NodeFileService implements FileService {
   @Override
   public void deleteBucket(String name) {
     Bucket bucket = require(name);
+    requireRemoving(name);
     long deadline = env.nanoTime() + EMPTYING_NANOS;
     while (!sealed(bucket)) {
       // It is empty, and its store does not know yet: a bucket of the same name and place would
@@ -247,7 +254,13 @@ public final class NodeFileService implements FileService {
         env.sleep(FLUSH_LOOK_NANOS); // nothing is to be sent, and something may still land
       }
     }
-    cluster(new ClusterCommand.DeleteBucket(name));
+    cluster(new ClusterCommand.RemoveBucket(name, bucket.id()));
+  }
+
+  /** A bucket is sealed for good, so that it can be removed is found out before. */
+  private void requireRemoving(String name) {
+    // No bucket has the id; below its level the log refuses the command.
+    ClusterResult _ = plane.cluster(new ClusterCommand.RemoveBucket(name, new BucketId(0)));
   }
 
   private boolean sealed(Bucket bucket) {
@@ -826,6 +839,13 @@ public final class NodeFileService implements FileService {
     }
     if (!to.endsWith("/")) {
       find(known, to).ifPresent(found -> through(known, to, found.object()));
+    } else if (known.modeOf(to) == FlushMode.THROUGH) {
+      pages(after -> {
+        NamespaceAnswer.Listing listing =
+            contents.page(known.id(), new ListQuery(to, "", after, ListQuery.MAX));
+        listing.objects().forEach(moved -> through(known, moved.key(), moved));
+        return listing.next();
+      });
     }
   }
 
@@ -1214,7 +1234,6 @@ public final class NodeFileService implements FileService {
     Map<NodeId, Integer> left = new TreeMap<>();
     List<Extent> extents = extents(found.manifest(), inStore);
     for (Extent extent : extents) {
-      Set<NodeId> inSync = inSync(image, extent);
       for (Member member : members(image, extent)) {
         Optional<NodeId> node = image.volume(member.volume()).map(VolumeRecord::node);
         if (node.isEmpty()) {
@@ -1227,6 +1246,9 @@ public final class NodeFileService implements FileService {
           bytes.merge(member.volume(), (long) extent.lengthBytes(), Long::sum);
         }
       }
+    }
+    for (Extent extent : extents) { // each for all nodes, also those that are met later
+      Set<NodeId> inSync = inSync(image, extent);
       fewest = Math.min(fewest, inSync.size());
       for (NodeId node : nodes) {
         int without = inSync.size() - (inSync.contains(node) ? 1 : 0);
@@ -1250,15 +1272,24 @@ public final class NodeFileService implements FileService {
       losses.add(
           new PathStatus.NodeLoss(node, lost.getOrDefault(node, 0L), left.getOrDefault(node, 0)));
     }
-    boolean inline = found.manifest() instanceof Manifest.Inline;
-    int voters = image.nodes().size();
+    if (found.manifest().lengthBytes() == 0 || inlineBytes(found.manifest()) > 0) {
+      fewest = Math.min(fewest, voters);
+    }
     return new PathStatus(
         found.object().info(bucket),
         known.family().replicas(),
-        extents.isEmpty() ? (inline ? voters : 0) : fewest,
+        fewest == Integer.MAX_VALUE ? 0 : fewest,
         holders,
         losses,
         reason(known, key));
+  }
+
+  /** How many of an object's bytes the log keeps itself: small bodies, and small parts. */
+  private static long inlineBytes(Manifest manifest) {
+    return manifest.pieces(0, manifest.lengthBytes()).stream()
+        .filter(piece -> piece instanceof Manifest.Piece.Body)
+        .mapToLong(Manifest.Piece::lengthBytes)
+        .sum();
   }
 
   private static List<Member> members(ClusterImage image, Extent extent) {
@@ -1345,9 +1376,7 @@ public final class NodeFileService implements FileService {
       for (Extent extent : extents) {
         bytesByCopies.merge(inSync(image, extent).size(), (long) extent.lengthBytes(), Long::sum);
       }
-      if (manifest instanceof Manifest.Inline inline) {
-        inLogBytes += inline.lengthBytes();
-      }
+      inLogBytes += inlineBytes(manifest);
       return true;
     }
 

@@ -41,6 +41,8 @@ public final class Body implements AutoCloseable {
   // How often, while nobody is given any, before it is refused: those who have it all may have
   // clients that take hours over their chunks.
   private static final int GATES = 30;
+  // And so often at most, though others go on: what it wants is more than is ever free at once.
+  private static final int ALL_GATES = 600;
   private static final RecordCodec<Manifest.Extents> LISTS = RecordCodec.of(Manifest.Extents.class);
 
   private record UnderWay(
@@ -212,7 +214,19 @@ public final class Body implements AutoCloseable {
   private int reserve() {
     long left = expectedLengthBytes.isEmpty() ? 0 : expectedLengthBytes.getAsLong() - lengthBytes;
     int length = left <= 0 ? bucket.chunkBytes() : (int) Math.min(bucket.chunkBytes(), left);
+    WriteMemory.Turn turn = memory.turn();
+    try {
+      reserve(length, turn);
+    } finally {
+      memory.leave(turn);
+    }
+    heldBytes += length;
+    return length;
+  }
+
+  private void reserve(int length, WriteMemory.Turn turn) {
     int gates = 0;
+    int allGates = 0;
     long grants = memory.grants();
     while (true) {
       if (underWay.isEmpty()) {
@@ -220,27 +234,28 @@ public final class Body implements AutoCloseable {
           grants = memory.grants();
           gates = 0;
         }
-        if (gates++ == GATES) {
+        if (gates++ == GATES || allGates++ == ALL_GATES) {
           throw new ForebayException(
               ErrorCode.BUSY,
-              "other writers of this node have kept all memory for chunks for "
-                  + GATES * GATE_NANOS / 1_000_000_000
+              "other writers of this node have kept the memory for chunks for "
+                  + Math.max(gates - 1, allGates - 1) * GATE_NANOS / 1_000_000_000
                   + " s; try again later, or give the node a larger 'memory'");
         }
-        sender.rooms().awaitNone(bucket);
+        if (sender.rooms().waits(bucket.family())) {
+          memory.leave(turn); // nobody stands behind one that has no use for it now
+          sender.rooms().awaitNone(bucket);
+        }
         // Not for long: chunks that wait for room may have the memory, and will be refused.
-        if (memory.acquire(bucket.family(), length, env.nanoTime() + GATE_NANOS)) {
-          break;
+        if (memory.acquire(bucket.family(), length, turn, env.nanoTime() + GATE_NANOS)) {
+          return;
         }
       } else if (!sender.rooms().waits(bucket.family())
           && memory.tryAcquire(bucket.family(), length)) {
-        break;
+        return;
       } else {
         settleOldest();
       }
     }
-    heldBytes += length;
-    return length;
   }
 
   private void finishOpen() {

@@ -20,7 +20,8 @@ import java.util.concurrent.locks.ReentrantLock;
  * brought up to date beside the writers, and only one who finds no room asks.
  *
  * <p>As on a full disk, writers of a bucket with a store wait while flushing makes room, and for a
- * time after it last did. Of a bucket without a store nobody waits: only deletions help it.
+ * time after the bucket held less than ever since they wait. Of a bucket without a store nobody
+ * waits: only deletions help it.
  */
 public final class QuotaGate {
   private static final long FRESH_NANOS = 1_000_000_000L;
@@ -67,22 +68,23 @@ public final class QuotaGate {
   }
 
   /**
-   * Waits until the bucket has room, for as long as others find some, and a time longer.
+   * Waits until the bucket has room, for as long as it holds less than it ever did meanwhile, and a
+   * time longer: who wants much, and is passed by those who want little, is refused at last.
    *
    * @throws ForebayException QUOTA_EXCEEDED when flushing makes none; CANCELLED
    */
   public void awaitRoom(Bucket bucket, long bytes) {
-    long lastBytes = Long.MAX_VALUE;
+    long leastBytes = Long.MAX_VALUE;
     long endNanos = env.nanoTime();
     for (BucketUse now = ask(bucket.id());
         !admits(bucket, bytes, now);
         now = recent(bucket.id(), LOOK_NANOS)) {
-      if (now.heldBytes() < lastBytes) {
+      if (now.heldBytes() < leastBytes) {
         endNanos = env.nanoTime() + waitNanos;
+        leastBytes = now.heldBytes();
       } else if (env.nanoTime() - endNanos >= 0) {
         throw refusal(bucket, bytes, now);
       }
-      lastBytes = now.heldBytes();
       haste.ask();
       env.sleep(LOOK_NANOS);
     }

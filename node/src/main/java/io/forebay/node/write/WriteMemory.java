@@ -7,17 +7,32 @@ import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
 import io.forebay.core.log.ControlPlane;
 import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * Bytes that all bodies of a node may hold until they are acknowledged. A chunk that waits for room
  * on full disks holds its own for as long; so that writers go on whose groups have room, no family
- * of groups has all of it where buckets are of more than one.
+ * of groups has all of it where buckets are of more than one. Of a family who came first is served
+ * first, so that a large chunk does not stand for as long as there are small ones; but these let it
+ * go first only for a while, so that they do not stand behind one that finds no room.
  */
 public final class WriteMemory {
   // Of the memory: what a family leaves to the others.
   private static final int OTHERS_PART = 4;
+  // Bytes come in buffers of so many, and a chunk holds whole ones.
+  private static final long COUNTED_BYTES = 1 << 20;
+
+  // Whoever waits is served before later ones that want less for so long of each span.
+  private static final long FIRST_NANOS = 10_000_000_000L;
+  private static final long SPAN_NANOS = 30_000_000_000L;
+
+  /** A place in the line. */
+  record Turn(long number, long sinceNanos) {}
+
+  /** Somebody who stands in it. */
+  private record Waiter(Family family, long bytes, Turn turn) {}
 
   private final Env env;
   private final ControlPlane plane;
@@ -25,9 +40,10 @@ public final class WriteMemory {
   private final ReentrantLock lock = new ReentrantLock();
   // All guarded by lock.
   private final Map<Family, Long> heldBytes = new TreeMap<>();
-  private final Map<Family, Integer> waiting = new TreeMap<>();
+  private final SortedMap<Long, Waiter> waiting = new TreeMap<>(); // by number of their turn
   private long freeBytes;
   private long grants;
+  private long turns;
   private Outcome<Boolean> released;
   private long countedVersion = -1;
   private long ofOneBytes;
@@ -66,63 +82,100 @@ public final class WriteMemory {
     }
   }
 
+  /** The next place in the line, for {@link #acquire}; with {@link #leave} at the end. */
+  Turn turn() {
+    lock.lock();
+    try {
+      return new Turn(++turns, env.nanoTime());
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /**
-   * Takes bytes if they are free now, and nobody of the family waits for some; more than there are
+   * Takes bytes if they are free now, and nobody who waits is to have them; more than there are
    * count as all.
    */
   boolean tryAcquire(Family family, long bytes) {
     lock.lock();
     try {
-      return !waiting.containsKey(family) && take(family, bytes);
+      return take(family, counted(bytes), Long.MAX_VALUE);
     } finally {
       lock.unlock();
     }
   }
 
-  private boolean take(Family family, long bytes) {
-    long wanted = Math.min(bytes, totalBytes);
-    long held = heldBytes.getOrDefault(family, 0L);
-    // A family that has nothing gets its first chunk, however large.
-    if (wanted > freeBytes || (held > 0 && held + wanted > ofOneBytes())) {
+  private long counted(long bytes) {
+    return Math.min((bytes + COUNTED_BYTES - 1) / COUNTED_BYTES * COUNTED_BYTES, totalBytes);
+  }
+
+  private boolean take(Family family, long wanted, long number) {
+    if (wanted > freeBytes
+        || hasItsPart(family, wanted)
+        || waiting.headMap(number).values().stream()
+            .anyMatch(before -> isFirst(before, family, wanted))) {
       return false;
     }
     freeBytes -= wanted;
-    heldBytes.put(family, held + wanted);
+    heldBytes.merge(family, wanted, Long::sum);
     grants++;
     return true;
   }
 
-  /** Takes bytes, waiting until the monotonic deadline; false when it passed first. */
-  boolean acquire(Family family, long bytes, long deadlineNanos) {
-    countWaiting(family, 1);
-    try {
-      while (true) {
-        Outcome<Boolean> next;
-        lock.lock();
-        try {
-          if (take(family, bytes)) {
-            return true;
-          }
-          next = released;
-        } finally {
-          lock.unlock();
+  /**
+   * Whether a later one of the family has to let it go first; for a while only, where the later one
+   * wants less. Families do not stand behind each other: what they leave to each other is theirs.
+   */
+  private boolean isFirst(Waiter before, Family family, long wanted) {
+    return before.family.equals(family)
+        && (before.bytes <= wanted
+            || (env.nanoTime() - before.turn.sinceNanos) % SPAN_NANOS < FIRST_NANOS);
+  }
+
+  /** A family that has nothing gets its first chunk, however large. */
+  private boolean hasItsPart(Family family, long wanted) {
+    long held = heldBytes.getOrDefault(family, 0L);
+    return held > 0 && held + wanted > ofOneBytes();
+  }
+
+  /**
+   * Takes bytes, waiting until the monotonic deadline; false when it passed first, and then it
+   * still stands in the line.
+   */
+  boolean acquire(Family family, long bytes, Turn turn, long deadlineNanos) {
+    long wanted = counted(bytes);
+    while (true) {
+      Outcome<Boolean> next;
+      lock.lock();
+      try {
+        if (take(family, wanted, turn.number)) {
+          return true;
         }
-        if (!next.awaitUntil(deadlineNanos)) {
-          return false;
-        }
+        waiting.put(turn.number, new Waiter(family, wanted, turn));
+        next = released;
+      } finally {
+        lock.unlock();
       }
-    } finally {
-      countWaiting(family, -1);
+      if (!next.awaitUntil(deadlineNanos)) {
+        return false;
+      }
     }
   }
 
-  private void countWaiting(Family family, int change) {
+  /** Stands in the line no more, if it did: others may go. */
+  void leave(Turn turn) {
+    Outcome<Boolean> woken;
     lock.lock();
     try {
-      waiting.merge(family, change, (old, more) -> old + more == 0 ? null : old + more);
+      if (waiting.remove(turn.number) == null) {
+        return;
+      }
+      woken = released;
+      released = new Outcome<>(env);
     } finally {
       lock.unlock();
     }
+    woken.complete(true);
   }
 
   private long ofOneBytes() {
@@ -137,8 +190,8 @@ public final class WriteMemory {
 
   /** Gives bytes back; the same count that was taken. */
   void release(Family family, long bytes) {
-    long count = Math.min(bytes, totalBytes);
-    Outcome<Boolean> waiting;
+    long count = counted(bytes);
+    Outcome<Boolean> woken;
     lock.lock();
     try {
       long left = heldBytes.getOrDefault(family, 0L) - count;
@@ -152,11 +205,11 @@ public final class WriteMemory {
         heldBytes.put(family, left);
       }
       freeBytes += count;
-      waiting = released;
+      woken = released;
       released = new Outcome<>(env);
     } finally {
       lock.unlock();
     }
-    waiting.complete(true);
+    woken.complete(true);
   }
 }

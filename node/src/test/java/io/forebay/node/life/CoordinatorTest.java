@@ -135,7 +135,7 @@ final class CoordinatorTest {
                 0,
                 0,
                 0)));
-    looks(25, this::beats);
+    env.looks(3, coordinator::tend, this::beats);
     assertThat(anywhere).noneMatch(ClusterCommand.ReplaceLost.class::isInstance);
     NodeRecord a = state.image().node(LedLog.SELF).orElseThrow();
     log(
@@ -143,7 +143,7 @@ final class CoordinatorTest {
             List.of(new ClusterCommand.ExpelNodes.Run(a.id(), a.registration()))));
     registers("b", 2, 1);
     registers("a", 4);
-    looks(25, this::beats);
+    env.looks(3, coordinator::tend, this::beats);
     assertThat(anywhere).anyMatch(ClusterCommand.ReplaceLost.class::isInstance);
   }
 

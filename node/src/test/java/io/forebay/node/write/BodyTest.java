@@ -97,6 +97,37 @@ final class BodyTest {
     }
   }
 
+  /** Else a large chunk stood for as long as there are small ones. */
+  @Test
+  void whoCameFirstHasTheMemoryFirst() throws InterruptedException {
+    var all = new WriteMemory(real, plane, 8L * CHUNK);
+    Family family = BUCKET.family();
+    var other = new Family(2, 1, Durability.REPLICATED);
+    WriteMemory.Turn small = all.turn();
+    assertThat(all.acquire(family, 100, small, real.nanoTime())).isTrue();
+    assertThat(all.available()).as("whole buffers are counted").isEqualTo(7L * CHUNK);
+    WriteMemory.Turn first = all.turn();
+    assertThat(all.acquire(family, 8L * CHUNK, first, real.nanoTime())).isFalse();
+    assertThat(all.tryAcquire(family, 1)).isFalse();
+    WriteMemory.Turn second = all.turn();
+    assertThat(all.acquire(family, 1, second, real.nanoTime())).isFalse();
+    assertThat(all.tryAcquire(other, 1)).as("those of other families do not stand").isTrue();
+    all.release(other, 1);
+    long far = real.nanoTime() + 60_000_000_000L;
+    var done = new Outcome<Boolean>(real);
+    Thread later = real.spawn("later", () -> done.complete(all.acquire(family, 1, second, far)));
+    all.release(family, 100);
+    assertThat(all.acquire(family, 8L * CHUNK, first, far)).isTrue();
+    assertThat(done.isDone()).isFalse();
+    all.leave(first);
+    all.release(family, 8L * CHUNK);
+    later.join();
+    assertThat(done.await()).isTrue();
+    all.leave(second);
+    all.release(family, 1);
+    assertThat(all.available()).isEqualTo(8L * CHUNK);
+  }
+
   /** Its clock goes a hundred times as fast. */
   private record Fast(TestEnv real) implements Env {
     private static final int TIMES = 100;

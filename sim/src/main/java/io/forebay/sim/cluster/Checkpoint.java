@@ -179,7 +179,8 @@ public final class Checkpoint {
     if (store.isPresent()) {
       bucket("backed", new Family(2, 2, durability), SimStore.URL);
       PrefixPolicy policy = policy();
-      need(node -> node.files().setPolicies("backed", List.of(policy)));
+      need(node ->
+          node.files().setPolicies("backed", node.files().policies("backed"), List.of(policy)));
     } else {
       bucket("wide", new Family(3, 2, Durability.REPLICATED), "");
     }
@@ -474,7 +475,8 @@ public final class Checkpoint {
     operations.perform(
         random.nextInt(cluster.size()),
         place.bucket() + " has no policies any more",
-        (env, files) -> files.setPolicies(place.bucket(), List.of()));
+        (env, files) ->
+            files.setPolicies(place.bucket(), files.policies(place.bucket()), List.of()));
     for (String key : judge.history().keys(place.id())) {
       operations.delete(random.nextInt(cluster.size()), place, key);
     }

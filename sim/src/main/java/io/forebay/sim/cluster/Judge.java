@@ -363,7 +363,7 @@ final class Judge implements SimLinks.Observer {
             NamespaceCommand.Copy _,
             NamespaceCommand.Rename _,
             NamespaceCommand.CompleteUpload _,
-            NamespaceCommand.SetPolicies _,
+            NamespaceCommand.ReplacePolicies _,
             NamespaceCommand.LetGo _,
             NamespaceCommand.FlushBegin _,
             NamespaceCommand.FlushEnd _,
@@ -454,7 +454,7 @@ final class Judge implements SimLinks.Observer {
           history.completed(now, complete.bucket(), complete.key(), object.generation());
         }
       }
-      case NamespaceCommand.SetPolicies set -> {
+      case NamespaceCommand.ReplacePolicies set -> {
         if (result instanceof NamespaceResult.Done) {
           policyJudge.set(set);
         }

@@ -5,6 +5,7 @@ import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterResult;
 import io.forebay.core.error.ForebayException;
+import io.forebay.core.id.BucketId;
 import io.forebay.sim.world.SimEnv;
 import io.forebay.sim.world.SimWorld;
 import java.util.Optional;
@@ -102,7 +103,7 @@ final class Operators {
               node,
               random.nextBoolean()
                   ? new ClusterCommand.Drain(SimCluster.name(cluster.size()), true)
-                  : new ClusterCommand.DeleteBucket("nobody's"));
+                  : new ClusterCommand.RemoveBucket("nobody's", new BucketId(99)));
     }
   }
 
@@ -134,8 +135,8 @@ final class Operators {
 
   private void change(int node, Bucket bucket) {
     var command =
-        new ClusterCommand.ChangeBucket(
-            bucket.name(),
+        new ClusterCommand.ReplaceBucket(
+            bucket,
             bucket.mode(),
             bucket.prefixModes(),
             random.nextLong(2_000),

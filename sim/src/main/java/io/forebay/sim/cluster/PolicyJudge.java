@@ -47,7 +47,7 @@ final class PolicyJudge {
   }
 
   /** A bucket has other policies now. */
-  void set(NamespaceCommand.SetPolicies set) {
+  void set(NamespaceCommand.ReplacePolicies set) {
     inForce.put(set.bucket(), set.policies());
   }
 
