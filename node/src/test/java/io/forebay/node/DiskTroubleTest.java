@@ -17,6 +17,8 @@ import io.forebay.core.id.VolumeId;
 import io.forebay.core.namespace.ChunkState;
 import io.forebay.core.namespace.NamespaceAnswer;
 import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.rule.Broken;
+import io.forebay.core.rule.Rule;
 import io.forebay.core.volume.MemoryVolume;
 import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
@@ -31,6 +33,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 
 /** Damaged, lost, full and failing disks under three nodes: no byte is lost, and all is mended. */
@@ -199,6 +203,39 @@ class DiskTroubleTest {
             return cluster.node(1).status().repair().repairedChunks() > 0;
           });
       objects.verify(2, "a");
+    }
+  }
+
+  /** The only copies are damaged, and an empty disk is to be filled from them. */
+  private static void catchUpWithDamage(Consumer<NodeCluster> then) throws IOException {
+    try (var cluster = new NodeCluster(2)) {
+      var objects = new TestObjects(cluster, 2, 2);
+      objects.write(0, "a", CHUNKS);
+      cluster.kill(1);
+      flipBits(cluster, 0);
+      cluster.replaceDisk(1);
+      cluster.start(1);
+      cluster.await(
+          "all of it is looked for",
+          () -> cluster.node(1).status().resync().missedChunks() >= CHUNKS);
+      then.accept(cluster);
+    }
+  }
+
+  @Test
+  void whoCatchesUpIsNotInSyncWithoutWhatIsOwed() throws IOException {
+    catchUpWithDamage(cluster -> {
+      LockSupport.parkNanos(5_000_000_000L);
+      assertThat(full(cluster, 2)).isFalse();
+      assertThat(chunks(cluster.volume(1))).isEmpty();
+    });
+  }
+
+  /** So the test above can fail. */
+  @Test
+  void withoutRuleR5ItWouldBe() throws IOException {
+    try (Broken _ = Broken.rule(Rule.R5)) {
+      catchUpWithDamage(cluster -> cluster.await("in sync all the same", () -> full(cluster, 2)));
     }
   }
 

@@ -201,6 +201,11 @@ public final class NodeCluster implements AutoCloseable {
     running.node().close();
   }
 
+  /** Puts an empty disk into a node that does not run. */
+  public void replaceDisk(int index) {
+    remove(disks.set(index, newDirectory()));
+  }
+
   /** Waits until something holds. */
   public void await(String what, BooleanSupplier condition) {
     long deadline = env.nanoTime() + PATIENCE_NANOS;

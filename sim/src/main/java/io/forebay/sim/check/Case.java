@@ -27,8 +27,16 @@ public record Case(String name, List<World> quick, List<World> full, List<Mutati
     }
   }
 
-  /** A rule that is left out, and the world in which that shows. */
-  public record Mutation(Rule rule, World world) {}
+  /**
+   * A rule that is left out, and the world in which that shows.
+   *
+   * @param shows words of what is broken then: anything else would be an accident
+   */
+  public record Mutation(Rule rule, World world, String shows) {
+    boolean shown(Explorer.Result result) {
+      return result.violation().filter(broken -> broken.what().contains(shows)).isPresent();
+    }
+  }
 
   /** All there are. */
   static List<Case> all() {

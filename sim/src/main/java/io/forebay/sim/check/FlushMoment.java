@@ -19,6 +19,8 @@ import java.util.function.ToLongFunction;
  * @param written how often each content was written, three bits each
  * @param named ETags that somebody said keep or take about, by bit
  * @param touched keys that somebody else wrote or deleted in the store, by bit
+ * @param ruined contents that somebody else overwrote or deleted in the store, by bit: nobody
+ *     answers for these
  * @param broken a promise that a step broke; empty: none
  */
 @SuppressWarnings("EnumOrdinal") // codes never leave the process
@@ -32,6 +34,7 @@ record FlushMoment(
     int written,
     long named,
     int touched,
+    int ruined,
     Reader reader,
     Decision decision,
     Left left,
@@ -352,7 +355,7 @@ record FlushMoment(
       out.putLong(sender.code());
     }
     out.putInt(written).putLong(named);
-    out.put((byte) cached).put((byte) touched);
+    out.put((byte) cached).put((byte) touched).put((byte) ruined);
     out.put((byte) reader.key).put((byte) reader.etag);
     out.put((byte) (decision.key << 1 | (decision.open ? 1 : 0)));
     out.put((byte) decision.generation).put((byte) decision.seen);
@@ -379,6 +382,7 @@ record FlushMoment(
         written,
         named,
         touched,
+        ruined,
         reader,
         new Decision(
             decision.key,
@@ -399,22 +403,22 @@ record FlushMoment(
 
   FlushMoment names(int state) {
     return new FlushMoment(
-        state, store, parts, flying, senders, cached, written, named, touched, reader, decision,
-        left, broken);
+        state, store, parts, flying, senders, cached, written, named, touched, ruined, reader,
+        decision, left, broken);
   }
 
   FlushMoment store(int key, Thing thing) {
     var changed = new ArrayList<>(store);
     changed.set(key, thing);
     return new FlushMoment(
-        names, changed, parts, flying, senders, cached, written, named, touched, reader, decision,
-        left, broken);
+        names, changed, parts, flying, senders, cached, written, named, touched, ruined, reader,
+        decision, left, broken);
   }
 
   FlushMoment parts(List<Part> next) {
     return new FlushMoment(
-        names, store, next, flying, senders, cached, written, named, touched, reader, decision,
-        left, broken);
+        names, store, next, flying, senders, cached, written, named, touched, ruined, reader,
+        decision, left, broken);
   }
 
   FlushMoment flying(Send send) {
@@ -431,8 +435,8 @@ record FlushMoment(
 
   private FlushMoment flying(List<Send> next) {
     return new FlushMoment(
-        names, store, parts, next, senders, cached, written, named, touched, reader, decision, left,
-        broken);
+        names, store, parts, next, senders, cached, written, named, touched, ruined, reader,
+        decision, left, broken);
   }
 
   FlushMoment sender(int place, Sender sender) {
@@ -448,20 +452,20 @@ record FlushMoment(
 
   FlushMoment senders(List<Sender> next) {
     return new FlushMoment(
-        names, store, parts, flying, next, cached, written, named, touched, reader, decision, left,
-        broken);
+        names, store, parts, flying, next, cached, written, named, touched, ruined, reader,
+        decision, left, broken);
   }
 
   FlushMoment cached(int next) {
     return new FlushMoment(
-        names, store, parts, flying, senders, next, written, named, touched, reader, decision, left,
-        broken);
+        names, store, parts, flying, senders, next, written, named, touched, ruined, reader,
+        decision, left, broken);
   }
 
   FlushMoment written(int next) {
     return new FlushMoment(
-        names, store, parts, flying, senders, cached, next, named, touched, reader, decision, left,
-        broken);
+        names, store, parts, flying, senders, cached, next, named, touched, ruined, reader,
+        decision, left, broken);
   }
 
   FlushMoment named(int etag) {
@@ -475,12 +479,14 @@ record FlushMoment(
         written,
         named | 1L << etag,
         touched,
+        ruined,
         reader,
         decision,
         left,
         broken);
   }
 
+  /** Somebody else is about to write or delete what the store has under a key. */
   FlushMoment touched(int key) {
     return new FlushMoment(
         names,
@@ -492,6 +498,7 @@ record FlushMoment(
         written,
         named,
         touched | 1 << key,
+        store.get(key).exists() ? ruined | 1 << store.get(key).content() : ruined,
         reader,
         decision,
         left,
@@ -500,25 +507,25 @@ record FlushMoment(
 
   FlushMoment reader(Reader next) {
     return new FlushMoment(
-        names, store, parts, flying, senders, cached, written, named, touched, next, decision, left,
-        broken);
+        names, store, parts, flying, senders, cached, written, named, touched, ruined, next,
+        decision, left, broken);
   }
 
   FlushMoment decision(Decision next) {
     return new FlushMoment(
-        names, store, parts, flying, senders, cached, written, named, touched, reader, next, left,
-        broken);
+        names, store, parts, flying, senders, cached, written, named, touched, ruined, reader, next,
+        left, broken);
   }
 
   FlushMoment left(Left next) {
     return new FlushMoment(
-        names, store, parts, flying, senders, cached, written, named, touched, reader, decision,
-        next, broken);
+        names, store, parts, flying, senders, cached, written, named, touched, ruined, reader,
+        decision, next, broken);
   }
 
   FlushMoment broken(String what) {
     return new FlushMoment(
-        names, store, parts, flying, senders, cached, written, named, touched, reader, decision,
-        left, what);
+        names, store, parts, flying, senders, cached, written, named, touched, ruined, reader,
+        decision, left, what);
   }
 }

@@ -151,17 +151,17 @@ public final class FlushScope implements Scope<FlushMoment> {
                   "in parts of one pool, a deletion, 2 faults",
                   new Bounds(1, 2, false, true, 2, 1, 0, 2, 0, 0))),
           List.of(
-              new Case.Mutation(Rule.F1, ONE_KEY),
-              new Case.Mutation(Rule.F2, ONE_KEY),
-              new Case.Mutation(Rule.F3, ONE_KEY),
-              new Case.Mutation(Rule.F4, ONE_KEY),
-              new Case.Mutation(Rule.F5, RECURRING),
-              new Case.Mutation(Rule.F6, SOURCES),
-              new Case.Mutation(Rule.F7, ONE_KEY),
-              new Case.Mutation(Rule.F8, OTHERS),
-              new Case.Mutation(Rule.F9, OTHERS),
-              new Case.Mutation(Rule.F10, PARTS),
-              new Case.Mutation(Rule.G3_REFERENCE, ONTO_ITSELF)));
+              new Case.Mutation(Rule.F1, ONE_KEY, "another generation's object is recorded"),
+              new Case.Mutation(Rule.F2, ONE_KEY, "the namespace knows nothing of it"),
+              new Case.Mutation(Rule.F3, ONE_KEY, "nobody else wrote"),
+              new Case.Mutation(Rule.F4, ONE_KEY, "nobody else wrote"),
+              new Case.Mutation(Rule.F5, RECURRING, "its bytes are nowhere"),
+              new Case.Mutation(Rule.F6, SOURCES, "its bytes are nowhere"),
+              new Case.Mutation(Rule.F7, ONE_KEY, "another generation's object is recorded"),
+              new Case.Mutation(Rule.F8, OTHERS, "'take' discarded"),
+              new Case.Mutation(Rule.F9, OTHERS, "another generation's bytes"),
+              new Case.Mutation(Rule.F10, PARTS, "parts of two attempts"),
+              new Case.Mutation(Rule.G3_REFERENCE, ONTO_ITSELF, "nothing leads to")));
 
   private static Case.World world(String name, Bounds bounds) {
     return new Case.World("flush: " + name, () -> new FlushScope(bounds), MOST);
@@ -215,6 +215,7 @@ public final class FlushScope implements Scope<FlushMoment> {
         List.of(),
         List.of(),
         Collections.nCopies(bounds.nodes, new Idle()),
+        0,
         0,
         0,
         0,
@@ -772,16 +773,21 @@ public final class FlushScope implements Scope<FlushMoment> {
     for (int key = 0; key < bounds.keys; key++) {
       String name = KEYS.get(key);
       int content = THEIRS + bounds.others - s.left().others();
-      out.fault("somebody writes " + name, written(less, key, content, 0, 0, true).touched(key));
+      out.fault("somebody writes " + name, written(less.touched(key), key, content, 0, 0, true));
       if (s.store().get(key).exists()) {
-        out.fault("somebody deletes " + name, less.store(key, Thing.NONE).touched(key));
+        out.fault("somebody deletes " + name, less.touched(key).store(key, Thing.NONE));
       }
       Thing other = s.store().get(bounds.keys - 1 - key);
       if (bounds.keys > 1 && !bounds.recurring && other.exists()) {
         out.fault(
             "somebody copies what is at another key to " + name,
-            written(less, key, other.content(), other.generation(), other.attempt(), true)
-                .touched(key));
+            written(
+                less.touched(key),
+                key,
+                other.content(),
+                other.generation(),
+                other.attempt(),
+                true));
       }
     }
   }
@@ -902,10 +908,14 @@ public final class FlushScope implements Scope<FlushMoment> {
         return Optional.of("reported as flushed, and not in the store");
       }
     }
-    if (!exists(s, fact.content()) && s.touched() == 0) {
+    if (!exists(s, fact.content()) && !ruined(s, fact)) {
       return Optional.of("its bytes are nowhere any more");
     }
     return Optional.empty();
+  }
+
+  private static boolean ruined(FlushMoment s, Fact fact) {
+    return (s.ruined() >>> fact.content() & 1) == 1;
   }
 
   private boolean exists(FlushMoment s, int content) {
@@ -928,7 +938,7 @@ public final class FlushScope implements Scope<FlushMoment> {
       return false;
     }
     Facts known = facts(s.names());
-    if (s.touched() != 0 && lost(s, known)) {
+    if (lost(s, known)) {
       return true; // what others destroyed is reported, and nothing brings it back
     }
     for (int key = 0; key < bounds.keys; key++) {
@@ -948,7 +958,7 @@ public final class FlushScope implements Scope<FlushMoment> {
     return true;
   }
 
-  /** Whether some object's bytes are not where the namespace knows them. */
+  /** Whether somebody else ruined an object that is not where the namespace knows it any more. */
   private boolean lost(FlushMoment s, Facts known) {
     for (int key = 0; key < bounds.keys; key++) {
       Fact fact = known.keys.get(key);
@@ -958,7 +968,7 @@ public final class FlushScope implements Scope<FlushMoment> {
                   (s.cached() >>> chunk(manifest) & 1) == 1
                       || manifest.refs().stream().anyMatch(ref -> holds(s, ref)));
       boolean flushed = fact.flushed() != 0 && s.store().get(key).etag() == fact.flushed();
-      if (!there && !flushed) {
+      if (!there && !flushed && ruined(s, fact)) {
         return true;
       }
     }

@@ -266,7 +266,7 @@ public final class LeaseScope implements Scope<LeaseScene> {
   }
 
   private static Case.Mutation without(Rule rule, Size size) {
-    return new Case.Mutation(rule, world(size, 1_000_000));
+    return new Case.Mutation(rule, world(size, 1_000_000), "a read returned");
   }
 
   /** The clocks of one process, as they stand in the scene that is looked at. */

@@ -173,7 +173,7 @@ public final class Main {
     try (Broken _ = Broken.rule(mutation.rule())) {
       result = explored(mutation.world());
     }
-    boolean noticed = result.violation().isPresent();
+    boolean noticed = mutation.shown(result);
     caught += noticed ? 1 : 0;
     System.out.printf(
         Locale.ROOT,
@@ -183,7 +183,8 @@ public final class Main {
         result
             .violation()
             .map(violation ->
-                violation.what()
+                (noticed ? "" : "NOT ITS OWN: ")
+                    + violation.what()
                     + ", after "
                     + violation.path().size()
                     + " steps ("

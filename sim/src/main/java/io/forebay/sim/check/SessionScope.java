@@ -265,12 +265,12 @@ public final class SessionScope implements Scope<SessionScope.Moment> {
               world(
                   "somebody who is behind, a fault", new Bounds(1, 2, 1, false, 0, 0, 0, 1, true))),
           List.of(
-              new Case.Mutation(Rule.G1, COPIES),
-              new Case.Mutation(Rule.G2, APPENDS),
-              new Case.Mutation(Rule.G3, APPENDS),
-              new Case.Mutation(Rule.G5, BEHIND),
-              new Case.Mutation(Rule.G7, UPLOADS),
-              new Case.Mutation(Rule.R13, COPIES)));
+              new Case.Mutation(Rule.G1, COPIES, "was CLEAN"),
+              new Case.Mutation(Rule.G2, APPENDS, "applied twice"),
+              new Case.Mutation(Rule.G3, APPENDS, "was CLEAN"),
+              new Case.Mutation(Rule.G5, BEHIND, "bytes of"),
+              new Case.Mutation(Rule.G7, UPLOADS, "was GARBAGE"),
+              new Case.Mutation(Rule.R13, COPIES, "was CLEAN")));
 
   private static Case.World world(String name, Bounds bounds) {
     return new Case.World("session: " + name, () -> new SessionScope(bounds), MOST);
