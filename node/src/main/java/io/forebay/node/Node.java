@@ -167,7 +167,7 @@ public final class Node implements AutoCloseable {
             writeMemory,
             readMemory,
             heads,
-            config.voters().size());
+            config.voters().keySet());
     if (voter.isPresent()) {
       var cluster = new LogService(env, voter.get().cluster(), voter.get().clusterLog());
       var leased = new LeasedLog(env, network, voter.get().namespace(), config.leases());

@@ -11,6 +11,7 @@ import io.forebay.core.backing.StoreCondition;
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Synthetic;
 import io.forebay.core.cluster.Bucket;
+import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
@@ -128,6 +129,33 @@ class FlushModesTest {
     assertThat(stored("b")).contains(bytes(1));
     files().rename(bucket, "b", "c");
     assertThat(stored("c")).contains(bytes(1));
+  }
+
+  /** A body may take hours, and its bucket's mode be changed meanwhile. */
+  @Test
+  void aBodyIsPublishedUnderTheModeThatItsBucketHasWhenItEnds() {
+    create(FlushMode.CACHE_ONLY);
+    try (var body = files().create(bucket, "a", WriteOptions.DEFAULT)) {
+      Bucket old = files().bucket(bucket).orElseThrow();
+      cluster
+          .node(0)
+          .plane()
+          .cluster(
+              new ClusterCommand.ReplaceBucket(
+                  old,
+                  FlushMode.THROUGH,
+                  List.of(),
+                  old.flushDelayMillis(),
+                  old.readGraceMillis()));
+      cluster.await(
+          "the node has heard of it",
+          () -> files().bucket(bucket).orElseThrow().mode() == FlushMode.THROUGH);
+      for (int at = 0; at < LENGTH; at += 1 << 18) {
+        body.write(new Synthetic(9, at, 1 << 18));
+      }
+      assertThat(body.publish(Optional.empty()).flush()).isEqualTo(FlushState.FLUSHED);
+    }
+    assertThat(stored("a")).contains(bytes(9));
   }
 
   /** Three parts are on their way at once; each of all twelve would else be sent six times. */

@@ -20,6 +20,7 @@ import io.forebay.core.file.PrefixStatus;
 import io.forebay.core.file.StoreConflict;
 import io.forebay.core.id.GroupId;
 import io.forebay.core.id.NodeId;
+import io.forebay.core.id.VolumeId;
 import java.io.PrintStream;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -291,15 +292,14 @@ public final class OperatorCommands {
                   Bucket old = require(connection, name);
                   Bucket wanted = changed(old);
                   changed.add(wanted);
-                  return wanted.equals(old)
-                      ? new ClusterResult.Done(0)
-                      : connection.operate(
-                          new ClusterCommand.ReplaceBucket(
-                              old,
-                              wanted.mode(),
-                              wanted.prefixModes(),
-                              wanted.flushDelayMillis(),
-                              wanted.readGraceMillis()));
+                  // Also where nothing of it is to change: what was seen may be old.
+                  return connection.operate(
+                      new ClusterCommand.ReplaceBucket(
+                          old,
+                          wanted.mode(),
+                          wanted.prefixModes(),
+                          wanted.flushDelayMillis(),
+                          wanted.readGraceMillis()));
                 }),
                 System.out);
         if (code == 0) {
@@ -685,6 +685,20 @@ public final class OperatorCommands {
     };
   }
 
+  static VolumeId volume(String text) {
+    try {
+      if (text.startsWith("v")) {
+        return new VolumeId(Long.parseUnsignedLong(text.substring(1), 16));
+      }
+    } catch (NumberFormatException wrong) {
+      // said below
+    }
+    throw invalid(
+        "'"
+            + text
+            + "' is no volume: one is written like v3f2a, as `forebay node salvage` says it");
+  }
+
   private static NodeId nodeId(String name) {
     try {
       return new NodeId(name);
@@ -698,7 +712,7 @@ public final class OperatorCommands {
       name = "drain",
       description =
           "Moves everything off a node, which serves on meanwhile. It may go once `status` says that it"
-              + " is in no group. Copies never fall below what is wanted.",
+              + " is in no group, unless it is a voter. Copies never fall below what is wanted.",
       mixinStandardHelpOptions = true,
       footerHeading = EXAMPLE,
       footer = {"  forebay node drain c", "  forebay node drain c --undo"})
@@ -739,19 +753,32 @@ public final class OperatorCommands {
   /** {@code node salvage}. */
   @Command(
       name = "salvage",
-      description = "Gives up the members of a group that stay away; says what is lost.",
+      description = {
+        "Gives up the members of a group that stay away; says what is lost.",
+        "Without --give-up it changes nothing and says who is away."
+      },
       mixinStandardHelpOptions = true,
       footerHeading = EXAMPLE,
-      footer = {"  forebay node salvage 17"})
+      footer = {"  forebay node salvage 17", "  forebay node salvage 17 --give-up v3f2a,v71c0"})
   public static final class GroupSalvage implements Callable<Integer> {
     @Mixin private Connect connect = new Connect();
 
     @Parameters(paramLabel = "GROUP")
     private int group;
 
+    @Option(
+        names = "--give-up",
+        paramLabel = "VOLUME",
+        split = ",",
+        description =
+            "Those that are away and never come back, all of them; refused where others are away"
+                + " by then.")
+    private List<String> volumes = List.of();
+
     @Override
     public Integer call() {
-      return operate(connect, new ClusterCommand.Salvage(new GroupId(group)));
+      List<VolumeId> givenUp = volumes.stream().map(OperatorCommands::volume).toList();
+      return operate(connect, new ClusterCommand.GiveUp(new GroupId(group), givenUp));
     }
   }
 
@@ -994,7 +1021,8 @@ public final class OperatorCommands {
             Locale.ROOT, "  %d copies: %s%n", each.copies(), Size.format(each.bytes()));
       }
       if (status.inLogBytes() > 0) {
-        System.out.printf(Locale.ROOT, "  at the voters: %s%n", Size.format(status.inLogBytes()));
+        System.out.printf(
+            Locale.ROOT, "  of them at the voters: %s%n", Size.format(status.inLogBytes()));
       }
       if (status.unknownBytes() > 0) {
         System.out.printf(

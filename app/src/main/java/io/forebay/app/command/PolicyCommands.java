@@ -232,14 +232,12 @@ public final class PolicyCommands {
     return OperatorCommands.told(
         OperatorCommands.again(() -> {
           Bucket bucket = OperatorCommands.require(connection, name);
-          if (bucket.prefixModes().contains(held) == on) {
-            return new ClusterResult.Done(0);
-          }
           var modes = new ArrayList<>(bucket.prefixModes());
-          if (on) {
+          // Where it is so already the log is asked all the same: what was seen may be old.
+          if (on && !modes.contains(held)) {
             modes.removeIf(each -> each.prefix().equals(prefix));
             modes.add(held);
-          } else {
+          } else if (!on) {
             modes.remove(held);
           }
           return connection.operate(

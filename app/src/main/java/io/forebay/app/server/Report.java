@@ -48,7 +48,8 @@ public record Report(
   /**
    * A node of the cluster.
    *
-   * @param groups that count on one of its volumes, in whatever state: 0 says that it may go
+   * @param groups that count on one of its volumes, in whatever state: 0 says that it may go,
+   *     unless it is a voter
    * @param usedBytes of its volumes; null of all but the node that was asked, which knows its own
    * @param slow since when and why it is out for being slow, as far as the node that was asked
    *     knows: the leader does, and the slow one; empty otherwise

@@ -44,7 +44,10 @@ public sealed interface ClusterCommand {
   @Tag(5)
   record Revived(GroupId group, Epoch epoch) implements ClusterCommand {}
 
-  /** Gives up members that stay away from a reviving group; an operator's word (rule R12). */
+  /**
+   * Gives up whatever members are away. Logs of before {@link GiveUp} hold it; it is refused since,
+   * for others may be away by the time it is applied than an operator saw.
+   */
   @Tag(6)
   record Salvage(GroupId group) implements ClusterCommand {}
 
@@ -146,6 +149,17 @@ public sealed interface ClusterCommand {
       implements ClusterCommand {
     public ReplaceBucket {
       prefixModes = List.copyOf(prefixModes);
+    }
+  }
+
+  /**
+   * Gives up the members of a group with nobody in sync that stay away; an operator's word (rule
+   * R12). Refused with GROUP_UNSAFE where not exactly these are away: the answer says which are.
+   */
+  @Tag(19)
+  record GiveUp(GroupId group, List<VolumeId> volumes) implements ClusterCommand {
+    public GiveUp {
+      volumes = List.copyOf(volumes);
     }
   }
 }

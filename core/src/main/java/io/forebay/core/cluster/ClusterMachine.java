@@ -17,6 +17,7 @@ import java.util.Optional;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 
 /**
  * The state machine of the {@code cluster} log: takes its commands in order and says what the
@@ -91,18 +92,19 @@ public final class ClusterMachine {
           case ClusterCommand.ExpelNodes expel -> expel(wallMillis, expel);
           case ClusterCommand.Promote promote -> promote(promote);
           case ClusterCommand.Revived revived -> revived(revived);
-          case ClusterCommand.Salvage salvage -> salvage(salvage);
+          case ClusterCommand.Salvage salvage ->
+              state.level() < Level.SEEN
+                  ? salvage(salvage.group(), Optional.empty())
+                  : older("salvaging " + salvage.group());
+          case ClusterCommand.GiveUp giveUp ->
+              salvage(giveUp.group(), Optional.of(new TreeSet<>(giveUp.volumes())));
           case ClusterCommand.ReplaceLost replace -> replaceLost(wallMillis, replace);
           case ClusterCommand.Drain drain -> drain(drain);
           case ClusterCommand.CreateBucket create -> createBucket(wallMillis, create.bucket());
           case ClusterCommand.DeleteBucket delete ->
               state.level() < Level.SEEN
                   ? deleteBucket(delete.name())
-                  : refused(
-                      ErrorCode.WRONG_VERSION,
-                      "deleting bucket '"
-                          + shown(delete.name())
-                          + "': the node that asks for it is older than its cluster");
+                  : older("deleting bucket '" + shown(delete.name()) + "'");
           case ClusterCommand.PutAccessKey put -> putAccessKey(put.key(), Optional.empty());
           case ClusterCommand.PutRestrictedKey put ->
               putAccessKey(
@@ -395,8 +397,16 @@ public final class ClusterMachine {
     return epoch.map(present -> ", it is at " + present).orElse(": no such group");
   }
 
-  private ClusterResult salvage(ClusterCommand.Salvage command) {
-    GroupId id = command.group();
+  private static ClusterResult older(String what) {
+    return refused(
+        ErrorCode.WRONG_VERSION,
+        what + ": who asks for it is older than the cluster; use a newer one");
+  }
+
+  /**
+   * @param seen who is away as the operator saw it; empty in logs of before that was said
+   */
+  private ClusterResult salvage(GroupId id, Optional<SortedSet<VolumeId>> seen) {
     Optional<Group> found = state.group(id);
     if (found.isEmpty()) {
       return refused(ErrorCode.NOT_FOUND, "salvaging " + id + ": no such group");
@@ -408,10 +418,29 @@ public final class ClusterMachine {
           "salvaging " + id + ": it needs nobody who is away; nothing was given up");
     }
     List<String> givenUp = new ArrayList<>();
+    var away = new TreeSet<VolumeId>();
     for (Member member : group.members()) {
       if (state.present(member.volume()) == null) {
         givenUp.add(describe(group, member));
+        away.add(member.volume());
       }
+    }
+    if (!away.equals(seen.orElse(away))) {
+      return refused(
+          ErrorCode.GROUP_UNSAFE,
+          "salvaging "
+              + id
+              + ": away are "
+              + (away.isEmpty() ? "none of its members" : String.join(", ", givenUp))
+              + "; what only they hold would be lost"
+              + (away.size() == group.members().size()
+                  ? ", and the group would begin again empty"
+                  : "")
+              + ". If none of them will ever come back: `forebay node salvage "
+              + id.value()
+              + " --give-up "
+              + away.stream().map(VolumeId::toString).collect(Collectors.joining(","))
+              + "`");
     }
     if (givenUp.size() < group.members().size()) {
       state.putGroup(GroupRules.settle(GroupRules.salvage(group, state), state));

@@ -10,7 +10,7 @@ import java.util.List;
  *
  * @param wantedCopies the bucket's replicas
  * @param fewestCopies in-sync copies of the chunk that has the fewest; where the control plane's
- *     log keeps bytes of it itself, at most as many as there are voters
+ *     log keeps bytes of it itself, at most a majority of the voters
  * @param holders by node and volume
  * @param losses one for each node that holds something
  * @param flushReason why it is not in the store yet; empty when nothing is wrong

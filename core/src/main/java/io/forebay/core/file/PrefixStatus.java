@@ -11,7 +11,8 @@ import java.util.List;
  * @param heldBytes theirs, each byte counted once whatever the copies
  * @param neverFlushed those of {@code heldObjects} that are not to go to a store
  * @param oldestMillis wall time at which the oldest of {@code heldObjects} was published; 0: none
- * @param inLogBytes those of {@code heldBytes} that the control plane's log keeps itself
+ * @param inLogBytes those of {@code heldBytes} that the control plane's log keeps itself; in {@code
+ *     copies} they count as on a majority of the voters, where an acknowledged entry is at least
  * @param copies how many of {@code heldBytes} have how many copies, fewest first
  * @param unknownBytes those of {@code heldBytes} whose copies were not looked at, or could not be
  */

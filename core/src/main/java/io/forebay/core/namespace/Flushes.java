@@ -14,6 +14,7 @@ import io.forebay.core.namespace.FlushRecord.Target;
 import io.forebay.core.namespace.Rows.Entry;
 import io.forebay.core.namespace.Rows.FlushRow;
 import io.forebay.core.namespace.Rows.GenerationRow;
+import io.forebay.core.rule.Level;
 import io.forebay.core.rule.Rule;
 import io.forebay.core.sorted.SortedMap;
 import java.nio.ByteBuffer;
@@ -623,6 +624,9 @@ final class Flushes {
 
   NamespaceResult now(NamespaceCommand.FlushNow c) {
     Queries.checkPage(c.max(), NamespaceQuery.MAX_FLUSH_RECORDS);
+    if (change.isAt(Level.SEEN)) {
+      Change.requireOpen(change.out, c.bucket());
+    }
     List<Queries.KeyedRecord> page =
         Queries.records(change.out, c.bucket(), c.prefix(), c.startAfter(), c.max() + 1);
     boolean more = page.size() > c.max();

@@ -163,6 +163,12 @@ final class Objects {
     return Queries.head(change.out, bucket, key, file);
   }
 
+  private void requireOpen(BucketId bucket) {
+    if (change.isAt(Level.SEEN)) {
+      Change.requireOpen(change.out, bucket);
+    }
+  }
+
   NamespaceResult delete(NamespaceCommand.Delete c) {
     Change.checkKey(c.key());
     return new NamespaceResult.Deleted(delete(c.bucket(), c.key(), c.conditions(), c.policy()));
@@ -171,9 +177,7 @@ final class Objects {
   private boolean delete(
       BucketId bucket, String key, Preconditions conditions, FlushPolicy policy) {
     Optional<ObjectHead> present = change.head(bucket, key);
-    if (change.isAt(Level.SEEN)) {
-      Change.requireOpen(change.out, bucket);
-    }
+    requireOpen(bucket);
     change.check(conditions, present);
     if (present.isEmpty()) {
       return false;
@@ -229,6 +233,7 @@ final class Objects {
 
   /** The generation stays, and with it its time, its ETag and what the store has. */
   NamespaceResult changeHeaders(NamespaceCommand.ChangeHeaders c) {
+    requireOpen(c.bucket());
     try {
       DoorHeaders.check(c.headers());
     } catch (ForebayException illegal) {
@@ -293,6 +298,7 @@ final class Objects {
   }
 
   NamespaceResult rename(NamespaceCommand.Rename c) {
+    requireOpen(c.bucket());
     Change.checkKey(c.from());
     change.checkNewKey(c.to());
     boolean prefix = c.from().endsWith("/");

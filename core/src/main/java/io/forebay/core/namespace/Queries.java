@@ -51,6 +51,8 @@ final class Queries {
       case NamespaceQuery.ListObjects q -> Change.requireOpen(view, q.bucket());
       case NamespaceQuery.ListAll q -> Change.requireOpen(view, q.bucket());
       case NamespaceQuery.ListUploads q -> Change.requireOpen(view, q.bucket());
+      case NamespaceQuery.FlushStatus q -> Change.requireOpen(view, q.bucket());
+      case NamespaceQuery.Conflicts q -> Change.requireOpen(view, q.bucket());
       default -> {}
     }
     return switch (query) {

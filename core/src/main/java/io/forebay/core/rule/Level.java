@@ -43,9 +43,10 @@ public final class Level {
   public static final int BOUNDED = 7;
 
   /**
-   * Who removes or changes a bucket, or its policies, says which one, and as it was seen: nobody
-   * meets a newer bucket of the same name, or undoes what somebody else has just set. And nothing
-   * is deleted in a bucket that is gone.
+   * Who removes or changes a bucket, or its policies, or gives up volumes, says which, and as it
+   * was seen: nobody meets a newer bucket of the same name, undoes what somebody else has just set,
+   * or loses a volume that was there (decision 0032). And nothing is answered about a bucket that
+   * is gone.
    */
   public static final int SEEN = 8;
 

@@ -114,4 +114,18 @@ final class ClusterFixture {
   void bucket(int replicas, int minInSync) {
     done(new ClusterCommand.CreateBucket(bucket("data", replicas, minInSync)));
   }
+
+  /** Members whose volumes are away. */
+  List<VolumeId> away(Group group) {
+    ClusterImage image = machine.image();
+    return group.members().stream()
+        .map(Member::volume)
+        .filter(id ->
+            image
+                .volume(id)
+                .flatMap(volume -> image.node(volume.node()))
+                .filter(node -> node.state() != NodeState.DOWN)
+                .isEmpty())
+        .toList();
+  }
 }

@@ -219,13 +219,28 @@ final class ClusterMachineTest {
   @Test
   void r12_salvageGivesUpWhoStaysAwayAndNamesThem() {
     ClusterFixture cluster = three(3, 2);
-    cluster.refused(new ClusterCommand.Salvage(FIRST)); // nobody needs to be given up
+    cluster.refused(new ClusterCommand.GiveUp(FIRST, List.of())); // nobody needs to be given up
     cluster.expel("c");
     cluster.expel("b");
     cluster.expel("a");
     cluster.register("c", 3);
     assertThat(cluster.group(FIRST).in(MemberState.IN_SYNC)).isEmpty();
-    String note = cluster.done(new ClusterCommand.Salvage(FIRST)).note();
+    // Who asks for the first time is told who is away; and whoever saw others changes nothing.
+    for (List<VolumeId> seen :
+        List.of(
+            List.<VolumeId>of(),
+            List.of(new VolumeId(1)),
+            List.of(new VolumeId(1), new VolumeId(2), new VolumeId(3)))) {
+      ClusterResult.Refused refused = cluster.refused(new ClusterCommand.GiveUp(FIRST, seen));
+      assertThat(refused.code()).isEqualTo(ErrorCode.GROUP_UNSAFE);
+      assertThat(refused.message()).contains("node salvage 1 --give-up v1,v2");
+    }
+    assertThat(cluster.refused(new ClusterCommand.Salvage(FIRST)).code())
+        .isEqualTo(ErrorCode.WRONG_VERSION);
+    String note =
+        cluster
+            .done(new ClusterCommand.GiveUp(FIRST, List.of(new VolumeId(2), new VolumeId(1))))
+            .note();
     assertThat(note)
         .contains("volume v1 of node a, which was last in sync")
         .contains("volume v2 of node b, which was last in sync")
@@ -243,7 +258,8 @@ final class ClusterMachineTest {
     Group group = cluster.group(FIRST);
     String node = nodeOf(cluster, group, 0);
     cluster.expel(node);
-    assertThat(cluster.done(new ClusterCommand.Salvage(FIRST)).note())
+    var all = new ClusterCommand.GiveUp(FIRST, cluster.away(group));
+    assertThat(cluster.done(all).note())
         .contains("begins again empty without volume")
         .contains("all it held is lost");
     assertThat(cluster.group(FIRST).writable()).isTrue();
@@ -1132,6 +1148,9 @@ final class ClusterMachineTest {
         "0f" + "00000001" + "0000000000000003" + "0000000000000004" + "0000000000000005");
     pins(
         new ClusterCommand.CancelMove(FIRST, new Epoch(3)), "10" + "00000001" + "0000000000000003");
+    pins(
+        new ClusterCommand.GiveUp(FIRST, List.of(new VolumeId(2))),
+        "13" + "00000001" + "01" + "0000000000000002");
     pins(
         new ClusterCommand.RemoveBucket("abc", new BucketId(7)),
         "11" + "03616263" + "0000000000000007");

@@ -283,7 +283,7 @@ final class ClusterWalkTest {
   }
 
   private void salvage(Group group) {
-    cluster.apply(new ClusterCommand.Salvage(group.id()));
+    cluster.apply(new ClusterCommand.GiveUp(group.id(), cluster.away(group)));
     chunks.values().removeIf(chunk -> chunk.group.equals(group.id()));
   }
 
@@ -457,7 +457,9 @@ final class ClusterWalkTest {
           revivals++;
           cluster.done(new ClusterCommand.Revived(group.id(), group.epoch()));
         } else if (group.in(MemberState.IN_SYNC).isEmpty()) {
-          cluster.done(new ClusterCommand.Salvage(group.id())); // all its disks were replaced
+          cluster.done(
+              new ClusterCommand.GiveUp(
+                  group.id(), cluster.away(group))); // all its disks were replaced
         }
         for (Member member : group.in(MemberState.SYNCING)) {
           cluster.apply(

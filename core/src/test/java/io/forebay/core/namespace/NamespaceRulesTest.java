@@ -393,8 +393,11 @@ final class NamespaceRulesTest {
     shard.refuses(
         new NamespaceCommand.Delete(BUCKET, "n", Preconditions.NONE, BACK),
         ErrorCode.NO_SUCH_BUCKET);
+    shard.refuses(new NamespaceCommand.Rename(BUCKET, "n", "m", BACK), ErrorCode.NO_SUCH_BUCKET);
+    shard.refuses(new NamespaceCommand.FlushNow(BUCKET, "", "", 10), ErrorCode.NO_SUCH_BUCKET);
     for (NamespaceQuery query :
         List.of(
+            new NamespaceQuery.FlushStatus(BUCKET, "", "", 10),
             new NamespaceQuery.Stat(BUCKET, "n"),
             new NamespaceQuery.ListObjects(BUCKET, "", "", "", 10))) {
       assertThat(shard.query(query))

@@ -150,7 +150,8 @@ public final class ClusterLog implements Commands {
       // Logs hold it from MOVES on; what it did there may lose a copy, so nobody asks for it.
       case ClusterCommand.MoveMember _ -> Level.KEPT;
       case ClusterCommand.CancelMove _ -> Level.MOVES;
-      case ClusterCommand.RemoveBucket _, ClusterCommand.ReplaceBucket _ -> Level.SEEN;
+      case ClusterCommand.RemoveBucket _, ClusterCommand.ReplaceBucket _, ClusterCommand.GiveUp _ ->
+          Level.SEEN;
       default -> Level.FIRST;
     };
   }

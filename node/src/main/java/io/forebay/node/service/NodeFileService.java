@@ -111,7 +111,7 @@ public final class NodeFileService implements FileService {
   private final WriteMemory writeMemory;
   private final ReadMemory readMemory;
   private final StoreHeads storeHeads;
-  private final int voters;
+  private final Set<NodeId> voters;
 
   /** What has to be known about, and done at, stores themselves. */
   public interface StoreHeads {
@@ -130,7 +130,7 @@ public final class NodeFileService implements FileService {
    * @param pool buffers for bodies on their way in; more than {@code writeMemory}
    * @param writeMemory bytes that all bodies on their way may hold
    * @param readMemory what all readers may hold
-   * @param voters how many the control plane has: copies of what its log keeps itself
+   * @param voters of the control plane, who have copies of what its log keeps itself
    */
   public NodeFileService(
       Env env,
@@ -142,7 +142,7 @@ public final class NodeFileService implements FileService {
       WriteMemory writeMemory,
       ReadMemory readMemory,
       StoreHeads storeHeads,
-      int voters) {
+      Set<NodeId> voters) {
     this.voters = voters;
     this.env = env;
     this.plane = plane;
@@ -421,10 +421,12 @@ public final class NodeFileService implements FileService {
         known,
         options,
         (ticket, body, etag, headers) -> {
-          FlushPolicy policy = FlushPolicy.of(known, key);
+          // The body may have taken hours; what is said of the bucket now holds for its publish.
+          Bucket now = bucket(bucket).filter(each -> each.id().equals(known.id())).orElse(known);
+          FlushPolicy policy = FlushPolicy.of(now, key);
           NamespaceResult result =
               withinQuota(
-                  known,
+                  now,
                   body.lengthBytes(),
                   new NamespaceCommand.Publish(
                       ticket.session(),
@@ -438,7 +440,7 @@ public final class NodeFileService implements FileService {
                       body.manifest(),
                       Preconditions.of(options.conditions()),
                       policy));
-          return through(known, key, published(ticket, result)).info(bucket);
+          return through(now, key, published(ticket, result)).info(bucket);
         });
   }
 
@@ -1272,8 +1274,16 @@ public final class NodeFileService implements FileService {
       losses.add(
           new PathStatus.NodeLoss(node, lost.getOrDefault(node, 0L), left.getOrDefault(node, 0)));
     }
-    if (found.manifest().lengthBytes() == 0 || inlineBytes(found.manifest()) > 0) {
-      fewest = Math.min(fewest, voters);
+    long inLog = inlineBytes(found.manifest());
+    if (found.manifest().lengthBytes() == 0 || inLog > 0) {
+      fewest = Math.min(fewest, inLogCopies());
+      nodes.addAll(voters);
+      for (NodeId node : nodes) {
+        left.merge(node, inLogCopies() - (voters.contains(node) ? 1 : 0), Math::min);
+      }
+      if (voters.size() == 1 && !inStore) {
+        lost.merge(voters.iterator().next(), inLog, Long::sum);
+      }
     }
     return new PathStatus(
         found.object().info(bucket),
@@ -1282,6 +1292,11 @@ public final class NodeFileService implements FileService {
         holders,
         losses,
         reason(known, key));
+  }
+
+  /** An acknowledged entry is on a majority at least. */
+  private int inLogCopies() {
+    return voters.size() / 2 + 1;
   }
 
   /** How many of an object's bytes the log keeps itself: small bodies, and small parts. */
@@ -1376,7 +1391,11 @@ public final class NodeFileService implements FileService {
       for (Extent extent : extents) {
         bytesByCopies.merge(inSync(image, extent).size(), (long) extent.lengthBytes(), Long::sum);
       }
-      inLogBytes += inlineBytes(manifest);
+      long inLog = inlineBytes(manifest);
+      if (inLog > 0) {
+        inLogBytes += inLog;
+        bytesByCopies.merge(inLogCopies(), inLog, Long::sum);
+      }
       return true;
     }
 
