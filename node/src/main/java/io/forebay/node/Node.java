@@ -226,7 +226,7 @@ public final class Node implements AutoCloseable {
     retention.ifPresent(each -> run("retention", each::run));
     leasedLog.ifPresent(each -> run("leases", each::run));
     levels.ifPresent(each -> each.loops().forEach(loop -> run("level", loop)));
-    coordinator.ifPresent(_ -> run("slow voter", new SlowVoter(env, logs, this::isSlow)::run));
+    coordinator.ifPresent(_ -> run("slow voter", new SlowVoter(env, logs)::run));
     run("resync", resync::run);
     run("repair", repair::run);
     scrubbers.forEach(each -> run("scrub", each::run));
@@ -328,10 +328,6 @@ public final class Node implements AutoCloseable {
   private List<Fenced> fenced() {
     List<Fenced> all = coordinator.map(Coordinator::fenced).orElse(List.of());
     return all.isEmpty() ? agent.fenced().stream().toList() : all;
-  }
-
-  private boolean isSlow() {
-    return fenced().stream().anyMatch(out -> out.node().equals(network.self()));
   }
 
   /** What the node is doing. */

@@ -4,11 +4,12 @@ import io.forebay.core.env.Env;
 import io.forebay.core.log.LogService;
 import java.util.List;
 import java.util.OptionalLong;
-import java.util.function.BooleanSupplier;
 
 /**
- * A slow voter has others lead: an entry is committed when it is on its leader's disk, whoever else
- * has it (Ratis), and passes its NIC, so all commands of the cluster would wait for these.
+ * A voter whose disk is slow has others lead: an entry is committed when it is on its leader's
+ * disk, whoever else has it (Ratis), so all commands of the cluster would wait for that. Not one
+ * that is only out for being slow: who leads next knows of nobody who is, and lets it in again
+ * (decision 0033).
  */
 public final class SlowVoter {
   private static final long LOOK_NANOS = 100_000_000L;
@@ -19,7 +20,6 @@ public final class SlowVoter {
   private static final long PAUSE_NANOS = 5_000_000_000L;
 
   private final Env env;
-  private final BooleanSupplier isSlow;
   private final List<Seat> seats;
 
   /** One log, and for which entry its leader's disk has been waited for, since when. */
@@ -47,12 +47,8 @@ public final class SlowVoter {
     }
   }
 
-  /**
-   * @param isSlow whether this node is out for being slow, or about to be
-   */
-  public SlowVoter(Env env, List<LogService> logs, BooleanSupplier isSlow) {
+  public SlowVoter(Env env, List<LogService> logs) {
     this.env = env;
-    this.isSlow = isSlow;
     this.seats = logs.stream().map(Seat::new).toList();
   }
 
@@ -60,10 +56,9 @@ public final class SlowVoter {
   public void run() {
     while (true) {
       env.sleep(LOOK_NANOS);
-      boolean slow = isSlow.getAsBoolean();
       for (Seat seat : seats) {
         boolean waits = seat.waitsTooLong(env.nanoTime());
-        if ((slow || waits) && seat.mayTry(env.nanoTime()) && seat.log.leadership().self()) {
+        if (waits && seat.mayTry(env.nanoTime()) && seat.log.leadership().self()) {
           seat.triedNanos = OptionalLong.of(env.nanoTime());
           seat.log.handOver(TIMEOUT_NANOS);
         }
