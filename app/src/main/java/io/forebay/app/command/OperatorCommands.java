@@ -292,7 +292,13 @@ public final class OperatorCommands {
                   Bucket old = require(connection, name);
                   Bucket wanted = changed(old);
                   changed.add(wanted);
-                  // Also where nothing of it is to change: what was seen may be old.
+                  if (mode == null
+                      && prefixModes.isEmpty()
+                      && flushDelay == null
+                      && readGrace == null) {
+                    return new ClusterResult.Done(0); // the quota alone, which is set
+                  }
+                  // Also where it is so already: what was seen may be old.
                   return connection.operate(
                       new ClusterCommand.ReplaceBucket(
                           old,

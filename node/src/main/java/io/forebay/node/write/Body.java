@@ -209,7 +209,8 @@ public final class Body implements AutoCloseable {
    * could give back: its own chunks are settled first. So bodies cannot wait for each other in a
    * circle.
    *
-   * @throws ForebayException BUSY when others keep all the memory for too long, and nobody goes on
+   * @throws ForebayException BUSY when others keep the memory for too long: half a minute in which
+   *     nobody is given any, or some ten minutes whatever others are given
    */
   private int reserve() {
     long left = expectedLengthBytes.isEmpty() ? 0 : expectedLengthBytes.getAsLong() - lengthBytes;
