@@ -30,9 +30,11 @@ import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
 import io.forebay.core.volume.StoredChunk;
 import java.nio.ByteBuffer;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -156,6 +158,39 @@ class FlushModesTest {
       assertThat(body.publish(Optional.empty()).flush()).isEqualTo(FlushState.FLUSHED);
     }
     assertThat(stored("a")).contains(bytes(9));
+  }
+
+  /** Flushing makes the room that it waits for, which may take long. */
+  @Test
+  void aBodyThatWaitsForItsQuotaIsPublishedUnderTheModeOfThen() {
+    create(FlushMode.BACK, new Bucket.PrefixMode("only/", FlushMode.CACHE_ONLY));
+    files().setQuota(bucket, LENGTH + 1_000);
+    cluster.store().fates((kind, key) -> Fate.UNREACHABLE);
+    var done = new CompletableFuture<ObjectInfo>();
+    try (var body = files().create(bucket, "only/b", WriteOptions.DEFAULT)) {
+      for (int at = 0; at < LENGTH; at += 1 << 18) {
+        body.write(new Synthetic(9, at, 1 << 18));
+      }
+      write("a", 1);
+      var writer = Thread.startVirtualThread(() -> done.complete(body.publish(Optional.empty())));
+      var waits = EnumSet.of(Thread.State.WAITING, Thread.State.TIMED_WAITING);
+      cluster.await("it waits", () -> waits.contains(writer.getState()));
+      Bucket old = files().bucket(bucket).orElseThrow();
+      cluster
+          .node(0)
+          .plane()
+          .cluster(
+              new ClusterCommand.ReplaceBucket(
+                  old, FlushMode.THROUGH, List.of(), 0, old.readGraceMillis()));
+      cluster.await(
+          "the node has heard of it",
+          () -> files().bucket(bucket).orElseThrow().mode() == FlushMode.THROUGH);
+      assertThat(done).isNotDone();
+      cluster.store().fates((kind, key) -> Fate.ANSWERED);
+      assertThat(files().flush(bucket, "", PATIENCE_NANOS).troubled()).isEmpty();
+      assertThat(done.join().flush()).isEqualTo(FlushState.FLUSHED);
+    }
+    assertThat(stored("only/b")).contains(bytes(9));
   }
 
   /** Three parts are on their way at once; each of all twelve would else be sent six times. */

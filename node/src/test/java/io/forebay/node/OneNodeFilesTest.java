@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.forebay.core.bytes.Bytes;
 import io.forebay.core.bytes.Synthetic;
+import io.forebay.core.cluster.Bucket;
 import io.forebay.core.cluster.Durability;
 import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
@@ -12,12 +13,15 @@ import io.forebay.core.file.BucketSpec;
 import io.forebay.core.file.FileService;
 import io.forebay.core.file.FileServiceContract;
 import io.forebay.core.file.ObjectReader;
+import io.forebay.core.file.PathStatus;
 import io.forebay.core.file.PrefixPolicy;
 import io.forebay.core.file.ReadConditions;
 import io.forebay.core.file.WriteConditions;
 import io.forebay.core.file.WriteOptions;
 import io.forebay.core.namespace.NamespaceAnswer;
+import io.forebay.core.namespace.NamespaceCommand;
 import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.namespace.NamespaceResult;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
@@ -74,6 +78,32 @@ class OneNodeFilesTest extends FileServiceContract {
       long hits = cluster.node(0).status().memoryTierHits() - before;
       assertThat(hits).isGreaterThanOrEqualTo(time == 3 ? 2 : 0);
     }
+  }
+
+  @Test
+  void whatTheOnlyVotersLogKeepsIsLostWithIt() {
+    FileService files = cluster.node(0).files();
+    files.createBucket(BucketSpec.of("small", new Family(1, 1, Durability.REPLICATED), ""));
+    try (var body = files.create("small", "key", WriteOptions.DEFAULT)) {
+      body.write(new Synthetic(7, 0, 100));
+      var _ = body.publish(Optional.empty());
+    }
+    assertThat(files.pathStatus("small", "key").losses())
+        .containsExactly(new PathStatus.NodeLoss(cluster.node(0).id(), 100, 0));
+  }
+
+  /** Its node died between the two logs, or was of a version that cannot remove it. */
+  @Test
+  void aBucketOfWhichOnlyTheFirstHalfOfTheRemovalIsDoneIsMadeAnew() {
+    FileService files = cluster.node(0).files();
+    var spec = BucketSpec.of("half", new Family(1, 1, Durability.REPLICATED), "");
+    Bucket old = files.createBucket(spec);
+    assertThatThrownBy(() -> files.createBucket(spec)).hasMessageContaining("exists");
+    assertThat(cluster.node(0).plane().namespace(new NamespaceCommand.SealBucket(old.id())))
+        .isInstanceOf(NamespaceResult.Done.class);
+    assertThatThrownBy(() -> files.stat("half", "key")).hasMessageContaining("being deleted");
+    assertThat(files.createBucket(spec).id()).isNotEqualTo(old.id());
+    assertThat(files.stat("half", "key")).isEmpty();
   }
 
   @Test

@@ -221,6 +221,7 @@ public final class NodeFileService implements FileService {
             .noneMatch(bucket -> bucket.storeUrl().equals(spec.storeUrl()))) {
       storeHeads.make(spec.storeUrl());
     }
+    removeSealed(spec.name());
     cluster(
         new ClusterCommand.CreateBucket(
             new Bucket(
@@ -235,6 +236,26 @@ public final class NodeFileService implements FileService {
                 spec.readGraceMillis(),
                 env.wallMillis())));
     return require(spec.name());
+  }
+
+  /** Ends a removal whose node died between its two logs, or was too old for the second one. */
+  private void removeSealed(String name) {
+    Optional<Bucket> found = plane.newest().bucket(name);
+    if (found.isPresent() && isSealed(found.get())) {
+      cluster(new ClusterCommand.RemoveBucket(name, found.get().id()));
+    }
+  }
+
+  private boolean isSealed(Bucket bucket) {
+    try {
+      Optional<NamespaceAnswer.Found> _ = find(bucket, "any");
+      return false;
+    } catch (ForebayException failure) {
+      if (failure.code() == ErrorCode.NO_SUCH_BUCKET) {
+        return true;
+      }
+      throw failure;
+    }
   }
 
   @Override
@@ -421,37 +442,42 @@ public final class NodeFileService implements FileService {
         known,
         options,
         (ticket, body, etag, headers) -> {
-          // The body may have taken hours; what is said of the bucket now holds for its publish.
-          Bucket now = bucket(bucket).filter(each -> each.id().equals(known.id())).orElse(known);
-          FlushPolicy policy = FlushPolicy.of(now, key);
-          NamespaceResult result =
+          Logged logged =
               withinQuota(
-                  now,
+                  known,
                   body.lengthBytes(),
-                  new NamespaceCommand.Publish(
-                      ticket.session(),
-                      ticket.publishSequence(),
-                      known.id(),
-                      key,
-                      body.lengthBytes(),
-                      etag,
-                      body.crc32c(),
-                      options.metadata().with(headers),
-                      body.manifest(),
-                      Preconditions.of(options.conditions()),
-                      policy));
-          return through(now, key, published(ticket, result)).info(bucket);
+                  now ->
+                      new NamespaceCommand.Publish(
+                          ticket.session(),
+                          ticket.publishSequence(),
+                          known.id(),
+                          key,
+                          body.lengthBytes(),
+                          etag,
+                          body.crc32c(),
+                          options.metadata().with(headers),
+                          body.manifest(),
+                          Preconditions.of(options.conditions()),
+                          FlushPolicy.of(now, key)));
+          return through(logged.bucket(), key, published(ticket, logged.result())).info(bucket);
         });
   }
 
-  /** Logs what adds bytes to a bucket; waits where its quota is used up and flushing makes room. */
-  private NamespaceResult withinQuota(Bucket bucket, long bytes, NamespaceCommand command) {
+  /** What the log answered, and the bucket as it was when it was asked. */
+  private record Logged(Bucket bucket, NamespaceResult result) {}
+
+  /**
+   * Logs what adds bytes to a bucket; waits where its quota is used up and flushing makes room. A
+   * body may have taken hours, and so may that: each time what is said of the bucket then holds.
+   */
+  private Logged withinQuota(Bucket known, long bytes, Function<Bucket, NamespaceCommand> command) {
     while (true) {
-      NamespaceResult result = plane.namespace(command);
+      Bucket now = bucket(known.name()).filter(each -> each.id().equals(known.id())).orElse(known);
+      NamespaceResult result = plane.namespace(command.apply(now));
       if (!overQuota(result)) {
-        return result;
+        return new Logged(now, result);
       }
-      sender.quotas().awaitRoom(bucket, bytes);
+      sender.quotas().awaitRoom(now, bytes);
     }
   }
 
@@ -932,20 +958,22 @@ public final class NodeFileService implements FileService {
                       new Generation(upload.value()), body.lengthBytes(), body.crc32c(), 1));
           NamespaceResult result =
               withinQuota(
-                  known,
-                  body.lengthBytes(),
-                  new NamespaceCommand.PutPart(
-                      ticket.session(),
-                      ticket.publishSequence(),
-                      known.id(),
-                      key,
-                      upload,
-                      partNumber,
+                      known,
                       body.lengthBytes(),
-                      Optional.of(etag),
-                      body.crc32c(),
-                      body.manifest(),
-                      headers));
+                      _ ->
+                          new NamespaceCommand.PutPart(
+                              ticket.session(),
+                              ticket.publishSequence(),
+                              known.id(),
+                              key,
+                              upload,
+                              partNumber,
+                              body.lengthBytes(),
+                              Optional.of(etag),
+                              body.crc32c(),
+                              body.manifest(),
+                              headers))
+                  .result();
           if (result instanceof NamespaceResult.PartLogged(var part)) {
             return part;
           }
@@ -1249,6 +1277,11 @@ public final class NodeFileService implements FileService {
         }
       }
     }
+    long inLog = inlineBytes(found.manifest());
+    boolean logged = found.manifest().lengthBytes() == 0 || inLog > 0;
+    if (logged) {
+      nodes.addAll(voters);
+    }
     for (Extent extent : extents) { // each for all nodes, also those that are met later
       Set<NodeId> inSync = inSync(image, extent);
       fewest = Math.min(fewest, inSync.size());
@@ -1269,21 +1302,19 @@ public final class NodeFileService implements FileService {
                 state,
                 held.getOrDefault(volume, new int[1])[0],
                 bytes.getOrDefault(volume, 0L))));
-    var losses = new ArrayList<PathStatus.NodeLoss>();
-    for (NodeId node : nodes) {
-      losses.add(
-          new PathStatus.NodeLoss(node, lost.getOrDefault(node, 0L), left.getOrDefault(node, 0)));
-    }
-    long inLog = inlineBytes(found.manifest());
-    if (found.manifest().lengthBytes() == 0 || inLog > 0) {
+    if (logged) {
       fewest = Math.min(fewest, inLogCopies());
-      nodes.addAll(voters);
       for (NodeId node : nodes) {
         left.merge(node, inLogCopies() - (voters.contains(node) ? 1 : 0), Math::min);
       }
       if (voters.size() == 1 && !inStore) {
         lost.merge(voters.iterator().next(), inLog, Long::sum);
       }
+    }
+    var losses = new ArrayList<PathStatus.NodeLoss>();
+    for (NodeId node : nodes) {
+      losses.add(
+          new PathStatus.NodeLoss(node, lost.getOrDefault(node, 0L), left.getOrDefault(node, 0)));
     }
     return new PathStatus(
         found.object().info(bucket),

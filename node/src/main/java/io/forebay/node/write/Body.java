@@ -228,11 +228,12 @@ public final class Body implements AutoCloseable {
   private void reserve(int length, WriteMemory.Turn turn) {
     int gates = 0;
     int allGates = 0;
-    long grants = memory.grants();
+    long grants = memory.grants(bucket.family());
     while (true) {
       if (underWay.isEmpty()) {
-        if (memory.grants() != grants) {
-          grants = memory.grants();
+        long now = memory.grants(bucket.family());
+        if (now != grants) {
+          grants = now;
           gates = 0;
         }
         if (gates++ == GATES || allGates++ == ALL_GATES) {

@@ -24,12 +24,13 @@ public final class WriteMemory {
   // Bytes come in buffers of so many, and a chunk holds whole ones.
   private static final long COUNTED_BYTES = 1 << 20;
 
-  // Whoever waits is served before later ones that want less for so long of each span.
+  // Whoever waits is served before later ones that want less for so long of each span: all at the
+  // same time, for else many of them would be first by turns, and all the time.
   private static final long FIRST_NANOS = 10_000_000_000L;
   private static final long SPAN_NANOS = 30_000_000_000L;
 
   /** A place in the line. */
-  record Turn(long number, long sinceNanos) {}
+  record Turn(long number) {}
 
   /** Somebody who stands in it. */
   private record Waiter(Family family, long bytes, Turn turn) {}
@@ -41,8 +42,8 @@ public final class WriteMemory {
   // All guarded by lock.
   private final Map<Family, Long> heldBytes = new TreeMap<>();
   private final SortedMap<Long, Waiter> waiting = new TreeMap<>(); // by number of their turn
+  private final Map<Family, Long> grants = new TreeMap<>();
   private long freeBytes;
-  private long grants;
   private long turns;
   private Outcome<Boolean> released;
   private long countedVersion = -1;
@@ -72,11 +73,11 @@ public final class WriteMemory {
     }
   }
 
-  /** How often anybody was given some: whoever waits sees by it whether others go on. */
-  long grants() {
+  /** How often anybody of a family was given some: whoever waits sees whether others go on. */
+  long grants(Family family) {
     lock.lock();
     try {
-      return grants;
+      return grants.getOrDefault(family, 0L);
     } finally {
       lock.unlock();
     }
@@ -86,7 +87,7 @@ public final class WriteMemory {
   Turn turn() {
     lock.lock();
     try {
-      return new Turn(++turns, env.nanoTime());
+      return new Turn(++turns);
     } finally {
       lock.unlock();
     }
@@ -118,18 +119,22 @@ public final class WriteMemory {
     }
     freeBytes -= wanted;
     heldBytes.merge(family, wanted, Long::sum);
-    grants++;
+    grants.merge(family, 1L, Long::sum);
     return true;
   }
 
   /**
-   * Whether a later one of the family has to let it go first; for a while only, where the later one
-   * wants less. Families do not stand behind each other: what they leave to each other is theirs.
+   * Whether a later one has to let it go first; for a while only, where the later one wants less.
+   * Families do not stand behind each other, for what they leave to each other is theirs; but for
+   * the first chunk of a family that is larger than that.
    */
   private boolean isFirst(Waiter before, Family family, long wanted) {
-    return before.family.equals(family)
-        && (before.bytes <= wanted
-            || (env.nanoTime() - before.turn.sinceNanos) % SPAN_NANOS < FIRST_NANOS);
+    return (before.family.equals(family) || findsTooLittle(before))
+        && (before.bytes <= wanted || Math.floorMod(env.nanoTime(), SPAN_NANOS) < FIRST_NANOS);
+  }
+
+  private boolean findsTooLittle(Waiter waiter) {
+    return !heldBytes.containsKey(waiter.family) && waiter.bytes > totalBytes - ofOneBytes();
   }
 
   /** A family that has nothing gets its first chunk, however large. */

@@ -14,6 +14,7 @@ import io.forebay.core.cluster.Family;
 import io.forebay.core.cluster.FlushMode;
 import io.forebay.core.env.Env;
 import io.forebay.core.env.Outcome;
+import io.forebay.core.env.StillEnv;
 import io.forebay.core.env.TestEnv;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -32,6 +33,7 @@ import io.forebay.core.net.ChunkUpload;
 import io.forebay.core.net.Message;
 import io.forebay.core.net.Network;
 import io.forebay.core.net.Reply;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -100,20 +102,21 @@ final class BodyTest {
   /** Else a large chunk stood for as long as there are small ones. */
   @Test
   void whoCameFirstHasTheMemoryFirst() throws InterruptedException {
-    var all = new WriteMemory(real, plane, 8L * CHUNK);
+    var clock = new Since(real);
+    var all = new WriteMemory(clock, plane, 8L * CHUNK);
     Family family = BUCKET.family();
     var other = new Family(2, 1, Durability.REPLICATED);
     WriteMemory.Turn small = all.turn();
-    assertThat(all.acquire(family, 100, small, real.nanoTime())).isTrue();
+    assertThat(all.acquire(family, 100, small, clock.nanoTime())).isTrue();
     assertThat(all.available()).as("whole buffers are counted").isEqualTo(7L * CHUNK);
     WriteMemory.Turn first = all.turn();
-    assertThat(all.acquire(family, 8L * CHUNK, first, real.nanoTime())).isFalse();
+    assertThat(all.acquire(family, 8L * CHUNK, first, clock.nanoTime())).isFalse();
     assertThat(all.tryAcquire(family, 1)).isFalse();
     WriteMemory.Turn second = all.turn();
-    assertThat(all.acquire(family, 1, second, real.nanoTime())).isFalse();
+    assertThat(all.acquire(family, 1, second, clock.nanoTime())).isFalse();
     assertThat(all.tryAcquire(other, 1)).as("those of other families do not stand").isTrue();
     all.release(other, 1);
-    long far = real.nanoTime() + 60_000_000_000L;
+    long far = clock.nanoTime() + 60_000_000_000L;
     var done = new Outcome<Boolean>(real);
     Thread later = real.spawn("later", () -> done.complete(all.acquire(family, 1, second, far)));
     all.release(family, 100);
@@ -126,6 +129,80 @@ final class BodyTest {
     all.leave(second);
     all.release(family, 1);
     assertThat(all.available()).isEqualTo(8L * CHUNK);
+  }
+
+  /** Else some of them would be first at any time, and nobody else. */
+  @Test
+  void thoseThatFindNoRoomStandBeforeOthersAllAtTheSameTime() {
+    var clock = new StillEnv();
+    var all = new WriteMemory(clock, plane, 8L * CHUNK);
+    Family family = BUCKET.family();
+    assertThat(all.tryAcquire(family, 5L * CHUNK)).isTrue();
+    var turns = new ArrayList<WriteMemory.Turn>();
+    for (int i = 0; i < 4; i++) {
+      turns.add(all.turn());
+      assertThat(all.acquire(family, 4L * CHUNK, turns.getLast(), clock.nanoTime())).isFalse();
+      assertThat(all.tryAcquire(family, 1)).as("%s s", clock.nanoTime() / 1e9).isEqualTo(i > 1);
+      if (i > 1) {
+        all.release(family, 1);
+      }
+      clock.pass(6_000);
+    }
+    turns.forEach(all::leave);
+    all.release(family, 5L * CHUNK);
+  }
+
+  /** A family that has nothing, and wants more than others leave to it. */
+  @Test
+  void aLargeFirstChunkIsServedAlsoBesideAnotherFamilyThatTakesAll() {
+    var clock = new StillEnv();
+    var all = new WriteMemory(clock, plane, 8L * CHUNK);
+    var other = new Family(2, 1, Durability.REPLICATED);
+    assertThat(all.tryAcquire(other, 6L * CHUNK)).isTrue();
+    WriteMemory.Turn turn = all.turn();
+    assertThat(all.acquire(BUCKET.family(), 4L * CHUNK, turn, clock.nanoTime())).isFalse();
+    assertThat(all.tryAcquire(other, 1)).isFalse();
+    all.release(other, 2L * CHUNK);
+    assertThat(all.acquire(BUCKET.family(), 4L * CHUNK, turn, clock.nanoTime())).isTrue();
+    all.leave(turn);
+    all.release(other, 4L * CHUNK);
+    all.release(BUCKET.family(), 4L * CHUNK);
+  }
+
+  /** Its clock begins with the test. */
+  private static final class Since implements Env {
+    private final Env real;
+    private final long beganNanos;
+
+    Since(Env real) {
+      this.real = real;
+      this.beganNanos = real.nanoTime();
+    }
+
+    @Override
+    public long nanoTime() {
+      return real.nanoTime() - beganNanos;
+    }
+
+    @Override
+    public long wallMillis() {
+      return real.wallMillis();
+    }
+
+    @Override
+    public RandomGenerator random() {
+      return real.random();
+    }
+
+    @Override
+    public Thread spawn(String name, Runnable task) {
+      return real.spawn(name, task);
+    }
+
+    @Override
+    public Timer schedule(long delayNanos, Runnable callback) {
+      return real.schedule(delayNanos, callback);
+    }
   }
 
   /** Its clock goes a hundred times as fast. */
