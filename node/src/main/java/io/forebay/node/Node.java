@@ -143,7 +143,14 @@ public final class Node implements AutoCloseable {
     }
     this.collector =
         new Collector(
-            env, this.volumes, replica, plane, fill, recency, config.collectMillis() * 1_000_000L);
+            env,
+            this.volumes,
+            replica,
+            plane,
+            network,
+            fill,
+            recency,
+            config.collectMillis() * 1_000_000L);
     this.agent =
         new NodeAgent(
             env,

@@ -6,6 +6,7 @@ import io.forebay.core.bytes.SlabPool;
 import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.ClusterResult;
+import io.forebay.core.cluster.Group;
 import io.forebay.core.cluster.MemberState;
 import io.forebay.core.cluster.NodeRecord;
 import io.forebay.core.cluster.NodeState;
@@ -35,6 +36,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /** Damaged, lost, full and failing disks under three nodes: no byte is lost, and all is mended. */
@@ -186,6 +188,74 @@ class DiskTroubleTest {
       objects.verify(1, "a");
       assertThat(cluster.node(1).status().repair().failedRepairs()).isZero();
     }
+  }
+
+  /** It is taken along although it is the last one to be asked, and kept by whoever left. */
+  @Test
+  void whatOnlyAMemberThatLeavesHasIsNotLost() {
+    try (var cluster = new NodeCluster(3)) {
+      var objects = new TestObjects(cluster, 2, 2);
+      objects.write(0, "a", 5 * CHUNKS);
+      ClusterImage image = cluster.node(0).plane().image();
+      Group group =
+          image.groups().stream()
+              .filter(each -> held(cluster, each, each.members().getFirst().volume()).size() > 2)
+              .findFirst()
+              .orElseThrow();
+      VolumeId leaves = group.members().get(0).volume();
+      VolumeId stays = group.members().get(1).volume();
+      VolumeId comes =
+          IntStream.range(0, 3)
+              .mapToObj(node -> cluster.volume(node).id())
+              .filter(volume -> group.member(volume).isEmpty())
+              .findFirst()
+              .orElseThrow();
+      List<ChunkId> all = held(cluster, group, leaves);
+      cluster.await(
+          "the session is past them",
+          () ->
+              cluster.node(0).plane().query(new NamespaceQuery.ChunkStates(all))
+                      instanceof NamespaceAnswer.Chunks(var states)
+                  && states.stream().allMatch(ChunkState.OWED::equals));
+      volume(cluster, stays).delete(all.subList(0, 2)); // behind everybody's back
+      assertThat(
+              cluster
+                  .node(0)
+                  .plane()
+                  .cluster(new ClusterCommand.MoveMember(group.id(), group.epoch(), leaves, comes)))
+          .isInstanceOf(ClusterResult.Done.class);
+      cluster.await(
+          "it has moved, and whoever left knows",
+          () ->
+              IntStream.range(0, 3)
+                  .mapToObj(node -> cluster.node(node).plane().image().group(group.id()))
+                  .allMatch(now ->
+                      now.orElseThrow().in(MemberState.IN_SYNC).size() == 2
+                          && now.orElseThrow().member(leaves).isEmpty()));
+      assertThat(held(cluster, group, comes)).containsAll(all);
+
+      List<ChunkId> lost = all.subList(0, 1);
+      volume(cluster, comes).delete(lost);
+      volume(cluster, stays).delete(lost);
+      for (int node = 0; node < 3; node++) {
+        cluster.node(node).collect();
+      }
+      assertThat(held(cluster, group, leaves)).isEqualTo(lost);
+    }
+  }
+
+  private static Volume volume(NodeCluster cluster, VolumeId id) {
+    return IntStream.range(0, 3)
+        .mapToObj(cluster::volume)
+        .filter(volume -> volume.id().equals(id))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  private static List<ChunkId> held(NodeCluster cluster, Group group, VolumeId volume) {
+    return volume(cluster, volume).list(group.id(), Optional.empty(), 10_000).stream()
+        .map(StoredChunk::id)
+        .toList();
   }
 
   @Test

@@ -2,7 +2,9 @@ package io.forebay.node.collect;
 
 import io.forebay.core.cluster.ClusterImage;
 import io.forebay.core.cluster.Group;
+import io.forebay.core.cluster.Member;
 import io.forebay.core.cluster.MemberState;
+import io.forebay.core.cluster.VolumeRecord;
 import io.forebay.core.env.Env;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
@@ -13,10 +15,13 @@ import io.forebay.core.log.ControlPlane;
 import io.forebay.core.namespace.ChunkState;
 import io.forebay.core.namespace.NamespaceAnswer;
 import io.forebay.core.namespace.NamespaceQuery;
+import io.forebay.core.net.DataMessage;
+import io.forebay.core.net.Network;
 import io.forebay.core.rule.Rule;
 import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
 import io.forebay.core.volume.VolumeUsage;
+import io.forebay.node.replica.ChunkLists;
 import io.forebay.node.replica.Fill;
 import io.forebay.node.replica.Recency;
 import io.forebay.node.replica.Replica;
@@ -25,15 +30,17 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Frees room: goes over everything that this node's volumes hold, for ever (rule G7), and deletes
  * what the namespace calls garbage (rule G5), and what belongs to groups that the volume has left
- * and that are at full strength without it. Where that leaves a volume above its high watermark,
- * clean chunks are evicted (rule G6) down to the low one: those that were used least recently,
- * whichever group they are of.
+ * and that are at full strength without it: what may be owed only where a member has it, too. Where
+ * that leaves a volume above its high watermark, clean chunks are evicted (rule G6) down to the low
+ * one: those that were used least recently, whichever group they are of.
  *
  * <p>A round comes every few seconds. Between two of them a volume is looked at alone when room is
  * wanted there ({@link Fill}). Each look asks the namespace about every chunk, so between two there
@@ -50,6 +57,7 @@ public final class Collector {
   private final Volumes volumes;
   private final Replica replica;
   private final ControlPlane plane;
+  private final ChunkLists lists;
   private final Fill fill;
   private final Recency recency;
   private final long pauseNanos;
@@ -64,6 +72,7 @@ public final class Collector {
       Volumes volumes,
       Replica replica,
       ControlPlane plane,
+      Network network,
       Fill fill,
       Recency recency,
       long pauseNanos) {
@@ -71,6 +80,7 @@ public final class Collector {
     this.volumes = volumes;
     this.replica = replica;
     this.plane = plane;
+    this.lists = new ChunkLists(network);
     this.fill = fill;
     this.recency = recency;
     this.pauseNanos = pauseNanos;
@@ -198,6 +208,7 @@ public final class Collector {
   }
 
   private void collect(Volume volume, GroupId group, Look look) {
+    Set<ChunkId> elsewhere = heldByMembers(volume, group);
     Optional<ChunkId> after = Optional.empty();
     while (true) {
       List<StoredChunk> page = volume.list(group, after, NamespaceQuery.MAX_CHUNKS);
@@ -227,7 +238,7 @@ public final class Collector {
               if (states.get(i) == ChunkState.GARBAGE) {
                 continue;
               }
-              if (left) {
+              if (left && mayGo(page.get(i), states.get(i), elsewhere)) {
                 leftBehind.add(page.get(i));
                 garbageBytes.addAndGet(page.get(i).lengthBytes());
               } else {
@@ -241,6 +252,47 @@ public final class Collector {
       }
       after = Optional.of(page.getLast().id());
     }
+  }
+
+  private static boolean mayGo(StoredChunk chunk, ChunkState state, Set<ChunkId> elsewhere) {
+    return state == ChunkState.CLEAN || elsewhere.contains(chunk.id());
+  }
+
+  /**
+   * What members in sync hold of a group that this volume has left. In sync does not prove it: a
+   * member's disk may have lost a chunk, or the group may have been revived without this volume.
+   */
+  private Set<ChunkId> heldByMembers(Volume volume, GroupId id) {
+    var held = new TreeSet<ChunkId>();
+    if (!hasLeft(volume, id)) {
+      return held;
+    }
+    ClusterImage image = plane.image();
+    Group group = image.group(id).orElseThrow();
+    for (Member member : group.in(MemberState.IN_SYNC)) {
+      Optional<VolumeRecord> record = image.volume(member.volume());
+      if (record.isPresent()) {
+        try {
+          lists.all(record.get().node(), member.volume(), id, group.epoch()).stream()
+              .filter(listed -> isSame(volume, listed))
+              .forEach(listed -> held.add(listed.id()));
+        } catch (ForebayException failure) {
+          if (failure.code() == ErrorCode.CANCELLED) {
+            throw failure;
+          }
+          // It is away for now: what others do not hold either is kept until the next round.
+        }
+      }
+    }
+    return held;
+  }
+
+  private static boolean isSame(Volume volume, DataMessage.ChunkList.Listed listed) {
+    return volume
+        .find(listed.id())
+        .filter(chunk -> chunk.lengthBytes() == listed.lengthBytes())
+        .filter(chunk -> chunk.crc32c() == listed.crc32c())
+        .isPresent();
   }
 
   /** Whether the group has all its copies elsewhere and this volume is no member any more. */

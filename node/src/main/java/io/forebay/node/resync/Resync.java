@@ -24,10 +24,10 @@ import io.forebay.core.namespace.NamespaceAnswer;
 import io.forebay.core.namespace.NamespaceQuery;
 import io.forebay.core.net.DataMessage;
 import io.forebay.core.net.Network;
-import io.forebay.core.net.Reply;
 import io.forebay.core.rule.Rule;
 import io.forebay.core.volume.Volume;
 import io.forebay.node.read.ChunkReader;
+import io.forebay.node.replica.ChunkLists;
 import io.forebay.node.replica.Fill;
 import io.forebay.node.replica.Replica;
 import io.forebay.node.replica.Volumes;
@@ -35,7 +35,6 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -52,7 +51,6 @@ public final class Resync {
   private static final int GROUPS_AT_ONCE = 3;
   private static final int CHUNKS_AT_ONCE = 8;
   private static final int PAGE = 2_000;
-  private static final long LIST_NANOS = 5_000_000_000L;
   private static final long LOOK_NANOS = 500_000_000L;
   // Whoever has no room asks its source for the whole list again with each try.
   private static final long NO_ROOM_NANOS = 5_000_000_000L;
@@ -68,7 +66,7 @@ public final class Resync {
   }
 
   private final Env env;
-  private final Network network;
+  private final ChunkLists lists;
   private final Volumes volumes;
   private final Replica replica;
   private final ControlPlane plane;
@@ -79,9 +77,9 @@ public final class Resync {
   private final TreeSet<Job> running = new TreeSet<>(); // guarded by lock
   private final TreeMap<Job, TreeSet<ChunkId>> counted = new TreeMap<>(); // guarded by lock
   private final TreeMap<Job, Long> fullUntilNanos = new TreeMap<>(); // guarded by lock
-  private Optional<Job> last = Optional.empty(); // guarded by lock
+  private final RepairOrder<Job> order = new RepairOrder<>(); // guarded by lock
   private long lookedAt = -1; // version of the image of which found is; guarded by lock
-  private final List<Job> found = new ArrayList<>(); // guarded by lock
+  private final TreeMap<Job, Integer> found = new TreeMap<>(); // with copies; guarded by lock
   private final AtomicLong missedBytes = new AtomicLong();
   private final AtomicLong movedBytes = new AtomicLong();
   private final AtomicLong missedChunks = new AtomicLong();
@@ -96,7 +94,7 @@ public final class Resync {
       ChunkReader reader,
       Fill fill) {
     this.env = env;
-    this.network = network;
+    this.lists = new ChunkLists(network);
     this.volumes = volumes;
     this.replica = replica;
     this.plane = plane;
@@ -140,22 +138,19 @@ public final class Resync {
 
   /**
    * Begins what there is to do, up to the bound; again when something ends, so that the next group
-   * follows at once. Goes round: groups that cannot be helped now do not keep others waiting.
+   * follows at once.
    */
   private void look(ClusterImage image) {
     lock.lock();
     try {
-      NavigableSet<Job> wanted = wanted(image);
-      counted.keySet().retainAll(wanted);
+      Map<Job, Integer> wanted = wanted(image);
+      counted.keySet().retainAll(wanted.keySet());
+      order.retain(wanted.keySet());
       fullUntilNanos.values().removeIf(until -> env.nanoTime() - until >= 0);
-      wanted.removeAll(fullUntilNanos.keySet());
-      wanted.removeAll(running);
+      wanted.keySet().removeAll(fullUntilNanos.keySet());
+      wanted.keySet().removeAll(running);
       while (running.size() < GROUPS_AT_ONCE && !wanted.isEmpty()) {
-        Job next = last.map(wanted::higher).orElse(wanted.first());
-        if (next == null) {
-          next = wanted.first();
-        }
-        last = Optional.of(next);
+        Job next = order.next(wanted).orElseThrow();
         wanted.remove(next);
         running.add(next);
         begin(next);
@@ -165,8 +160,11 @@ public final class Resync {
     }
   }
 
-  /** What there is to do on volumes that can be written; of each image looked for once. */
-  private NavigableSet<Job> wanted(ClusterImage image) {
+  /**
+   * What there is to do on volumes that can be written, and how many copies there are; of each
+   * image looked for once.
+   */
+  private Map<Job, Integer> wanted(ClusterImage image) {
     if (lookedAt != image.version()) {
       lookedAt = image.version();
       found.clear();
@@ -174,13 +172,15 @@ public final class Resync {
         for (Member member : group.members()) {
           if ((member.state() == MemberState.SYNCING || group.reviving())
               && volumes.volume(member.volume()).isPresent()) {
-            found.add(new Job(group.id(), member.volume()));
+            found.put(new Job(group.id(), member.volume()), group.in(MemberState.IN_SYNC).size());
           }
         }
       }
     }
-    var wanted = new TreeSet<>(found);
-    wanted.removeIf(job -> volumes.volume(job.volume()).flatMap(Volume::fault).isPresent());
+    var wanted = new TreeMap<>(found);
+    wanted
+        .keySet()
+        .removeIf(job -> volumes.volume(job.volume()).flatMap(Volume::fault).isPresent());
     return wanted;
   }
 
@@ -258,18 +258,18 @@ public final class Resync {
   }
 
   private void catchUp(Group group, Member self, Volume volume) {
+    // Where a member leaves, what only it has is to stay (a disk may have lost a chunk and nobody
+    // noticed): all are asked. Else whoever answers, for the others will compare what they hold.
+    boolean leaves = group.members().size() > group.family().replicas();
+    boolean whole = false;
     for (Member source : group.in(MemberState.IN_SYNC)) {
       Optional<NodeId> node = nodeOf(source.volume());
-      if (node.isEmpty()) {
+      if (node.isEmpty() || (whole && !leaves)) {
         continue;
       }
       try {
         pullAll(group, source.volume(), node.get(), self.joinEpoch(), volume);
-        var promote = new ClusterCommand.Promote(group.id(), self.volume(), self.joinEpoch());
-        if (plane.cluster(promote) instanceof ClusterResult.Done) {
-          promotions.incrementAndGet();
-        }
-        return;
+        whole = true;
       } catch (ForebayException failure) {
         if (failure.code() == ErrorCode.CANCELLED || failure.code() == ErrorCode.NO_SPACE) {
           throw failure;
@@ -277,7 +277,14 @@ public final class Resync {
         // The next in-sync member has the same list.
       }
     }
-    env.sleep(LOOK_NANOS / 2);
+    if (!whole) {
+      env.sleep(LOOK_NANOS / 2);
+      return;
+    }
+    var promote = new ClusterCommand.Promote(group.id(), self.volume(), self.joinEpoch());
+    if (plane.cluster(promote) instanceof ClusterResult.Done) {
+      promotions.incrementAndGet();
+    }
   }
 
   /**
@@ -298,7 +305,8 @@ public final class Resync {
     for (Member other : group.members()) {
       if (!other.volume().equals(volume.id())) {
         var theirs = new TreeSet<ChunkId>();
-        list(group, other.volume(), ownerOf(other.volume()), group.epoch())
+        lists
+            .all(ownerOf(other.volume()), other.volume(), group.id(), group.epoch())
             .forEach(chunk -> theirs.add(chunk.id()));
         var differing = new TreeSet<>(theirs);
         differing.addAll(mine);
@@ -341,31 +349,6 @@ public final class Resync {
     return plane.image().volume(volume).map(VolumeRecord::node);
   }
 
-  private List<DataMessage.ChunkList.Listed> list(
-      Group group, VolumeId source, NodeId node, Epoch joinEpoch) {
-    var all = new ArrayList<DataMessage.ChunkList.Listed>();
-    Optional<ChunkId> after = Optional.empty();
-    while (true) {
-      Reply reply =
-          network
-              .call(
-                  node,
-                  new DataMessage.ListChunks(source, group.id(), joinEpoch, after, PAGE),
-                  Optional.empty(),
-                  LIST_NANOS)
-              .await();
-      if (!(reply.message() instanceof DataMessage.ChunkList(var page, boolean more))) {
-        throw new ForebayException(
-            ErrorCode.WRONG_VERSION, node + " answered a list with " + reply.message());
-      }
-      all.addAll(page);
-      if (!more || page.isEmpty()) {
-        return all;
-      }
-      after = Optional.of(page.getLast().id());
-    }
-  }
-
   /** Whether a volume still is to be brought up as it was, as far as this node knows. */
   private boolean isLacking(Group began, VolumeId volume, Epoch joinEpoch) {
     Optional<Group> now = plane.image().group(began.id());
@@ -379,7 +362,7 @@ public final class Resync {
 
   private void pullAll(Group group, VolumeId source, NodeId node, Epoch joinEpoch, Volume volume) {
     List<DataMessage.ChunkList.Listed> lacking =
-        list(group, source, node, joinEpoch).stream()
+        lists.all(node, source, group.id(), joinEpoch).stream()
             .filter(chunk -> volume.find(chunk.id()).isEmpty())
             .toList();
     // Every in-sync member has what was acknowledged, so whoever has least to do is asked: were it

@@ -19,6 +19,7 @@ import io.forebay.core.net.DataMessage;
 import io.forebay.core.net.Network;
 import io.forebay.core.volume.StoredChunk;
 import io.forebay.core.volume.Volume;
+import io.forebay.node.replica.ChunkLists;
 import io.forebay.node.replica.DoubtedChunks;
 import java.util.List;
 import java.util.Optional;
@@ -35,7 +36,6 @@ import java.util.concurrent.atomic.AtomicLong;
  * than it gets through looks at everything all the same.
  */
 public final class Scrubber {
-  private static final long LIST_NANOS = 5_000_000_000L;
   private static final int PAGE = 1_000;
   private static final long LEAST_CYCLE_NANOS = 1_000_000_000L;
 
@@ -83,7 +83,7 @@ public final class Scrubber {
   }
 
   private final Env env;
-  private final Network network;
+  private final ChunkLists lists;
   private final ControlPlane plane;
   private final Volume volume;
   private final SlabPool pool;
@@ -104,7 +104,7 @@ public final class Scrubber {
       DoubtedChunks doubts,
       Settings settings) {
     this.env = env;
-    this.network = network;
+    this.lists = new ChunkLists(network);
     this.plane = plane;
     this.volume = volume;
     this.pool = pool;
@@ -260,7 +260,10 @@ public final class Scrubber {
       Optional<NodeId> node = plane.image().volume(other.volume()).map(VolumeRecord::node);
       if (!other.volume().equals(volume.id()) && node.isPresent()) {
         try {
-          addLacking(lacking, group.get(), other, node.get());
+          lists.all(node.get(), other.volume(), id, group.get().epoch()).stream()
+              .map(DataMessage.ChunkList.Listed::id)
+              .filter(chunk -> volume.find(chunk).isEmpty())
+              .forEach(lacking::add);
         } catch (ForebayException failure) {
           if (failure.code() == ErrorCode.CANCELLED) {
             throw failure;
@@ -270,26 +273,5 @@ public final class Scrubber {
       }
     }
     return lacking;
-  }
-
-  private void addLacking(Set<ChunkId> lacking, Group group, Member other, NodeId node) {
-    Optional<ChunkId> after = Optional.empty();
-    while (true) {
-      var question =
-          new DataMessage.ListChunks(other.volume(), group.id(), group.epoch(), after, PAGE);
-      if (!(network.call(node, question, Optional.empty(), LIST_NANOS).await().message()
-          instanceof DataMessage.ChunkList(var chunks, boolean more))) {
-        return;
-      }
-      for (DataMessage.ChunkList.Listed chunk : chunks) {
-        if (volume.find(chunk.id()).isEmpty()) {
-          lacking.add(chunk.id());
-        }
-      }
-      if (!more || chunks.isEmpty()) {
-        return;
-      }
-      after = Optional.of(chunks.getLast().id());
-    }
   }
 }
