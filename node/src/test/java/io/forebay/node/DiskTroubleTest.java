@@ -233,6 +233,12 @@ class DiskTroubleTest {
                       now.orElseThrow().in(MemberState.IN_SYNC).size() == 2
                           && now.orElseThrow().member(leaves).isEmpty()));
       assertThat(held(cluster, group, comes)).containsAll(all);
+      cluster.await(
+          "who stays has found out, and repaired it",
+          () -> {
+            IntStream.range(0, 3).forEach(node -> objects.verify(node, "a"));
+            return held(cluster, group, stays).containsAll(all);
+          });
 
       List<ChunkId> lost = all.subList(0, 1);
       volume(cluster, comes).delete(lost);

@@ -116,7 +116,8 @@ public final class OperatorCommands {
     @Option(
         names = "--durability",
         description =
-            "${COMPLETION-CANDIDATES}: SYNCED waits for the devices (default: REPLICATED).")
+            "${COMPLETION-CANDIDATES}: SYNCED waits for the devices; with REPLICATED (the default)"
+                + " what was written last may be lost if all members lose power at once.")
     private Durability durability = Durability.REPLICATED;
 
     @Option(

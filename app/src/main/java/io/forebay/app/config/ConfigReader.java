@@ -119,7 +119,7 @@ public final class ConfigReader {
               "segment",
               "SIZE",
               "256MiB",
-              "size of a preallocated segment file: a multiple of 4MiB from 32MiB to 1GiB"),
+              "size of a segment file: a multiple of 4MiB from 32MiB to 1GiB"),
           new Setting(
               "memory",
               "SIZE",
@@ -181,7 +181,7 @@ public final class ConfigReader {
       throw wrong(file, "is no YAML: " + failure.getOriginalMessage());
     }
     if (!root.isObject()) {
-      throw wrong(file, "must be a map of settings; `forebay serve --help` shows one");
+      throw wrong(file, "must be a map of settings, as docs/configuration.md shows one");
     }
     var flat = new TreeMap<String, JsonNode>();
     for (Map.Entry<String, JsonNode> entry : root.properties()) {

@@ -31,7 +31,7 @@ import java.util.SortedMap;
  * @param store default store of new buckets, as a URL; empty: cache-only
  * @param capacityBytes per data directory; 0: a share of the file system
  * @param reserveBytes room that chunks leave free on their file systems; empty: the default
- * @param segmentBytes size of a preallocated segment file
+ * @param segmentBytes size of a segment file
  * @param memoryBytes buffers outside the heap, in all; 0: the default
  * @param memoryTierBytes what is kept in memory, beside them, of what is read often; empty: the
  *     default

@@ -106,7 +106,7 @@ public final class ServeCommand implements Callable<Integer> {
       names = "--segment",
       paramLabel = "SIZE",
       description =
-          "Size of a preallocated segment file, a multiple of 4MiB from 32MiB to 1GiB (default:"
+          "Size of a segment file, a multiple of 4MiB from 32MiB to 1GiB (default:"
               + " ${DEFAULT-VALUE}).")
   private String segment = "256MiB";
 

@@ -9,7 +9,9 @@ import io.forebay.core.env.Env;
 import io.forebay.core.error.ErrorCode;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.ChunkId;
+import io.forebay.core.id.Epoch;
 import io.forebay.core.id.GroupId;
+import io.forebay.core.id.NodeId;
 import io.forebay.core.id.VolumeId;
 import io.forebay.core.log.ControlPlane;
 import io.forebay.core.namespace.ChunkState;
@@ -124,21 +126,26 @@ public final class Collector {
   /** One round over all volumes. */
   public void round() {
     Map<VolumeId, Fill.Want> wants = fill.takeWants();
+    var silent = new TreeSet<NodeId>();
     for (Volume volume : volumes.all()) {
-      look(volume, wants.get(volume.id()) == Fill.Want.REFUSED);
+      look(volume, wants.get(volume.id()) == Fill.Want.REFUSED, Optional.of(silent));
     }
   }
 
   private void makeRoom() {
     fill.takeWants()
         .forEach((id, want) ->
-            volumes.volume(id).ifPresent(volume -> look(volume, want == Fill.Want.REFUSED)));
+            volumes
+                .volume(id)
+                .ifPresent(volume -> look(volume, want == Fill.Want.REFUSED, Optional.empty())));
   }
 
   /**
    * @param refused whether it had no room for a chunk: then what it holds is what it can hold
+   * @param silent nodes that did not answer in this round; empty: nobody is asked, for there is
+   *     haste
    */
-  private void look(Volume volume, boolean refused) {
+  private void look(Volume volume, boolean refused, Optional<Set<NodeId>> silent) {
     if (volume.fault().isPresent()) {
       return; // nothing can be deleted there any more
     }
@@ -148,7 +155,7 @@ public final class Collector {
         refused ? Math.min(usage.usedBytes(), usage.capacityBytes()) : usage.capacityBytes();
     var look = new Look(new Coldest(fill.excessBytes(fullBytes, usage.usedBytes())));
     for (GroupId group : volume.groups()) {
-      collect(volume, group, look);
+      collect(volume, group, silent.flatMap(nodes -> heldByMembers(volume, group, nodes)), look);
     }
     // Clean chunks go only where garbage did not make room enough.
     List<StoredChunk> evicted =
@@ -207,8 +214,7 @@ public final class Collector {
     }
   }
 
-  private void collect(Volume volume, GroupId group, Look look) {
-    Set<ChunkId> elsewhere = heldByMembers(volume, group);
+  private void collect(Volume volume, GroupId group, Optional<Elsewhere> elsewhere, Look look) {
     Optional<ChunkId> after = Optional.empty();
     while (true) {
       List<StoredChunk> page = volume.list(group, after, NamespaceQuery.MAX_CHUNKS);
@@ -254,26 +260,39 @@ public final class Collector {
     }
   }
 
-  private static boolean mayGo(StoredChunk chunk, ChunkState state, Set<ChunkId> elsewhere) {
-    return state == ChunkState.CLEAN || elsewhere.contains(chunk.id());
+  private boolean mayGo(StoredChunk chunk, ChunkState state, Optional<Elsewhere> elsewhere) {
+    return state == ChunkState.CLEAN
+        || elsewhere
+            .filter(held -> held.chunks().contains(chunk.id()))
+            .filter(held ->
+                plane
+                    .image()
+                    .group(chunk.group())
+                    .filter(now -> now.epoch().equals(held.epoch()))
+                    .isPresent())
+            .isPresent();
   }
+
+  /** What members in sync hold, as long as it is they. */
+  private record Elsewhere(Epoch epoch, Set<ChunkId> chunks) {}
 
   /**
    * What members in sync hold of a group that this volume has left. In sync does not prove it: a
    * member's disk may have lost a chunk, or the group may have been revived without this volume.
    */
-  private Set<ChunkId> heldByMembers(Volume volume, GroupId id) {
-    var held = new TreeSet<ChunkId>();
+  private Optional<Elsewhere> heldByMembers(Volume volume, GroupId id, Set<NodeId> silent) {
     if (!hasLeft(volume, id)) {
-      return held;
+      return Optional.empty();
     }
+    var held = new TreeSet<ChunkId>();
+    int all = volume.list(id, Optional.empty(), Integer.MAX_VALUE).size();
     ClusterImage image = plane.image();
     Group group = image.group(id).orElseThrow();
     for (Member member : group.in(MemberState.IN_SYNC)) {
-      Optional<VolumeRecord> record = image.volume(member.volume());
-      if (record.isPresent()) {
+      Optional<NodeId> node = image.volume(member.volume()).map(VolumeRecord::node);
+      if (node.isPresent() && held.size() < all && !silent.contains(node.get())) {
         try {
-          lists.all(record.get().node(), member.volume(), id, group.epoch()).stream()
+          lists.all(node.get(), member.volume(), id, group.epoch()).stream()
               .filter(listed -> isSame(volume, listed))
               .forEach(listed -> held.add(listed.id()));
         } catch (ForebayException failure) {
@@ -281,10 +300,11 @@ public final class Collector {
             throw failure;
           }
           // It is away for now: what others do not hold either is kept until the next round.
+          silent.add(node.get());
         }
       }
     }
-    return held;
+    return Optional.of(new Elsewhere(group.epoch(), held));
   }
 
   private static boolean isSame(Volume volume, DataMessage.ChunkList.Listed listed) {

@@ -105,7 +105,7 @@ public final class Coordinator {
           heartbeat.node(),
           new Lease(heartbeat.registration(), env.nanoTime() + LEASE_NANOS),
           (old, renewed) -> renewed.registration() >= old.registration() ? renewed : old);
-      fences.heard(heartbeat);
+      fences.heard(heartbeat, isOut(heartbeat));
     } finally {
       lock.unlock();
     }
@@ -141,13 +141,18 @@ public final class Coordinator {
         node);
   }
 
+  /** Whether the run of a node that sends it was put out, for whatever reason. */
+  private boolean isOut(ControlMessage.Heartbeat heartbeat) {
+    return state
+        .image()
+        .node(heartbeat.node())
+        .filter(node -> node.registration() == heartbeat.registration())
+        .filter(node -> node.state() == NodeState.DOWN)
+        .isPresent();
+  }
+
   private Optional<Fenced> fenced(ControlMessage.Heartbeat heartbeat) {
-    boolean out =
-        state
-            .image()
-            .node(heartbeat.node())
-            .filter(node -> node.state() == NodeState.DOWN)
-            .isPresent();
+    boolean out = isOut(heartbeat);
     lock.lock();
     try {
       return out ? fences.fenced(heartbeat.node(), heartbeat.registration()) : Optional.empty();
@@ -249,6 +254,7 @@ public final class Coordinator {
           over.add(new ClusterCommand.ExpelNodes.Run(node.id(), node.registration()));
         }
       }
+      over.forEach(fences::silent);
     } finally {
       lock.unlock();
     }

@@ -48,10 +48,11 @@ import org.slf4j.LoggerFactory;
  * </ul>
  *
  * It may come back after a while, twice as long each time that it is found slow again soon; and at
- * once when what is said above does not hold any more, for then it is needed.
+ * once when what is said above does not hold any more, for then it is needed, or when the one node
+ * by whose word it is out is itself found slow by two (decision 0034).
  *
- * <p>All of it is the leader's memory: a new leader begins anew, and who was out is back. One
- * owner: the coordinator, under its lock.
+ * <p>All of it is the leader's memory: a new leader begins anew, and who was out is back, but is
+ * known to come back. One owner: the coordinator, under its lock.
  */
 final class Fences {
   private static final Logger LOG = LoggerFactory.getLogger(Fences.class);
@@ -77,7 +78,13 @@ final class Fences {
    */
   private record Life(long registration, Optional<Long> sinceNanos, long lastNanos) {}
 
-  private record Fence(long registration, long untilNanos, long lengthNanos, Fenced facts) {}
+  /**
+   * A node that is out.
+   *
+   * @param by whose words put it out
+   */
+  private record Fence(
+      long registration, long untilNanos, long lengthNanos, List<NodeId> by, Fenced facts) {}
 
   private record Past(long lengthNanos, long liftedNanos) {}
 
@@ -101,10 +108,18 @@ final class Fences {
     alone.clear();
   }
 
-  /** Takes down which volumes a node finds slow now; what it has said before is over. */
-  void heard(ControlMessage.Heartbeat heartbeat) {
+  /**
+   * Takes down which volumes a node finds slow now; what it has said before is over.
+   *
+   * @param out whether this run of the node was put out
+   */
+  void heard(ControlMessage.Heartbeat heartbeat, boolean out) {
     NodeId node = heartbeat.node();
     long now = env.nanoTime();
+    if (out && !lives.containsKey(node)) {
+      // Whoever led before put it out, and it is there: for being slow, as far as is known.
+      past.put(node, new Past(FIRST_NANOS, now));
+    }
     lives.merge(
         node,
         new Life(heartbeat.registration(), Optional.empty(), now),
@@ -121,6 +136,12 @@ final class Fences {
     } else {
       words.put(node, new Word(now + Coordinator.LEASE_NANOS, slow));
     }
+  }
+
+  /** Takes down that a run of a node is not heard of, and is put out for that. */
+  void silent(ClusterCommand.ExpelNodes.Run run) {
+    lives.putIfAbsent(
+        run.node(), new Life(run.registration(), Optional.empty(), env.nanoTime() - HEARD_NANOS));
   }
 
   /** Why a run of a node is kept out, if it is. */
@@ -144,6 +165,8 @@ final class Fences {
       return Optional.empty();
     }
     var cluster = new Members(image);
+    Set<NodeId> doubtful = new TreeSet<>(words.keySet());
+    doubtful.removeIf(from -> !wasOut(from, now));
     for (Map.Entry<NodeId, Fence> each : List.copyOf(fences.entrySet())) {
       Fence fence = each.getValue();
       Optional<NodeRecord> node = image.node(each.getKey());
@@ -153,24 +176,27 @@ final class Fences {
       } else if (now - fence.untilNanos() >= 0 || !cluster.spares(node.get())) {
         lift(each.getKey(), fence, now);
         return Optional.empty(); // who comes back may be what another one can be spared for
+      } else if (isOutvoted(node.get(), fence, cluster, doubtful)) {
+        LOG.warn("node {} was put out by the word of a slow one", node.get().id());
+        lift(
+            each.getKey(), new Fence(fence.registration(), now, 0, fence.by(), fence.facts()), now);
+        return Optional.empty();
       } else if (node.get().state() != NodeState.DOWN) {
         return Optional.of(run(node.get())); // it was not logged
       }
     }
-    Set<NodeId> doubtful = new TreeSet<>(words.keySet());
-    doubtful.removeIf(from -> !wasOut(from, now));
     var accused = new TreeMap<NodeId, Integer>(); // by how many
+    for (NodeRecord node : image.nodes()) { // also who may not be put out: its word counts less
+      List<NodeId> accusers = accusers(node, cluster, doubtful);
+      if (node.state() != NodeState.DOWN && isSlow(node, accusers, cluster)) {
+        accused.put(node.id(), accusers.size());
+      }
+    }
     List<NodeRecord> candidates =
         image.nodes().stream()
             .filter(node -> node.state() == NodeState.UP && mayBeOut(node.id(), now))
             .filter(node -> lives(node, now))
             .toList();
-    for (NodeRecord node : candidates) {
-      List<NodeId> accusers = accusers(node, cluster, doubtful);
-      if (isSlow(node, accusers, cluster)) {
-        accused.put(node.id(), accusers.size());
-      }
-    }
     List<NodeRecord> slow =
         candidates.stream()
             .filter(node -> accused.containsKey(node.id()))
@@ -266,7 +292,27 @@ final class Fences {
             node.registration(),
             now + length,
             length,
+            accusers,
             new Fenced(node.id(), env.wallMillis(), why)));
+  }
+
+  /**
+   * Whether it is out by the word of one node only, which two find slow now, this one counted: who
+   * is out still sends to that one. Not by one word against it: that may be any.
+   */
+  private boolean isOutvoted(NodeRecord node, Fence fence, Members cluster, Set<NodeId> doubtful) {
+    if (fence.by().size() != 1 || fence.by().contains(node.id())) {
+      return false;
+    }
+    Optional<NodeRecord> accuser =
+        cluster.node(fence.by().getFirst()).filter(each -> each.state() == NodeState.UP);
+    if (accuser.isEmpty()) {
+      return false;
+    }
+    var others = new TreeSet<>(doubtful);
+    others.remove(node.id());
+    List<NodeId> against = accusers(accuser.get(), cluster, others);
+    return against.contains(accuser.get().id()) || cluster.domains(against) > 1;
   }
 
   /** By its own word or two others', or by that of one for long enough. */
@@ -278,10 +324,8 @@ final class Fences {
   }
 
   private static boolean isSlow(NodeRecord node, List<NodeId> accusers, Members cluster) {
-    Set<String> domains = new TreeSet<>();
-    accusers.forEach(accuser -> cluster.domain(accuser).ifPresent(domains::add));
     int needed = cluster.nodes() <= SMALL_NODES ? 1 : 2;
-    return accusers.contains(node.id()) || domains.size() >= needed;
+    return accusers.contains(node.id()) || cluster.domains(accusers) >= needed;
   }
 
   /**
@@ -333,8 +377,17 @@ final class Fences {
       return image.nodes().size();
     }
 
-    Optional<String> domain(NodeId node) {
-      return image.node(node).map(NodeRecord::domain);
+    Optional<NodeRecord> node(NodeId id) {
+      return image.node(id);
+    }
+
+    /** Of how many failure domains they are. */
+    long domains(List<NodeId> nodes) {
+      return nodes.stream()
+          .flatMap(id -> node(id).stream())
+          .map(NodeRecord::domain)
+          .distinct()
+          .count();
     }
 
     Set<VolumeId> volumes(NodeId node) {

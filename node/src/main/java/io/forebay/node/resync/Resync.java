@@ -36,6 +36,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicLong;
@@ -259,25 +260,27 @@ public final class Resync {
 
   private void catchUp(Group group, Member self, Volume volume) {
     // Where a member leaves, what only it has is to stay (a disk may have lost a chunk and nobody
-    // noticed): all are asked. Else whoever answers, for the others will compare what they hold.
+    // noticed): all have to answer. Else one, for the others will compare what they hold.
     boolean leaves = group.members().size() > group.family().replicas();
     boolean whole = false;
+    boolean failed = false;
     for (Member source : group.in(MemberState.IN_SYNC)) {
       Optional<NodeId> node = nodeOf(source.volume());
       if (node.isEmpty() || (whole && !leaves)) {
         continue;
       }
       try {
-        pullAll(group, source.volume(), node.get(), self.joinEpoch(), volume);
+        pullAll(group, source.volume(), node.get(), self.joinEpoch(), volume, whole);
         whole = true;
       } catch (ForebayException failure) {
         if (failure.code() == ErrorCode.CANCELLED || failure.code() == ErrorCode.NO_SPACE) {
           throw failure;
         }
-        // The next in-sync member has the same list.
+        // The next in-sync member has the same list, as far as anybody knows.
+        failed = true;
       }
     }
-    if (!whole) {
+    if (!whole || (leaves && failed)) {
       env.sleep(LOOK_NANOS / 2);
       return;
     }
@@ -294,7 +297,7 @@ public final class Resync {
   private void revive(Group group, Volume volume) {
     for (Member other : group.members()) {
       if (!other.volume().equals(volume.id())) {
-        pullAll(group, other.volume(), ownerOf(other.volume()), group.epoch(), volume);
+        pullAll(group, other.volume(), ownerOf(other.volume()), group.epoch(), volume, false);
       }
     }
     if (!group.members().getFirst().volume().equals(volume.id())) {
@@ -312,7 +315,7 @@ public final class Resync {
         differing.addAll(mine);
         mine.stream().filter(theirs::contains).forEach(differing::remove);
         // What was let go of may be back after a power cut, on one of them and not whole.
-        if (firstOwed(List.copyOf(differing)).isPresent()) {
+        if (!owed(List.copyOf(differing)).isEmpty()) {
           env.sleep(LOOK_NANOS / 2);
           return;
         }
@@ -360,11 +363,19 @@ public final class Resync {
             .isPresent();
   }
 
-  private void pullAll(Group group, VolumeId source, NodeId node, Epoch joinEpoch, Volume volume) {
+  /**
+   * @param owedOnly without what members evict each as it likes
+   */
+  private void pullAll(
+      Group group, VolumeId source, NodeId node, Epoch joinEpoch, Volume volume, boolean owedOnly) {
     List<DataMessage.ChunkList.Listed> lacking =
         lists.all(node, source, group.id(), joinEpoch).stream()
             .filter(chunk -> volume.find(chunk.id()).isEmpty())
             .toList();
+    if (owedOnly) {
+      Set<ChunkId> owed = owed(lacking.stream().map(DataMessage.ChunkList.Listed::id).toList());
+      lacking = lacking.stream().filter(chunk -> owed.contains(chunk.id())).toList();
+    }
     // Every in-sync member has what was acknowledged, so whoever has least to do is asked: were it
     // always the one that has listed it, some nodes would give twice as much as others while those
     // that are brought up wait for them.
@@ -420,15 +431,16 @@ public final class Resync {
    * owed.
    */
   private void requireNotOwed(Map<ChunkId, ForebayException> undelivered) {
-    ForebayException failure =
-        firstOwed(List.copyOf(undelivered.keySet())).map(undelivered::get).orElse(null);
-    if (failure != null && Rule.R5.holds()) {
-      throw failure;
+    Optional<ForebayException> failure =
+        owed(List.copyOf(undelivered.keySet())).stream().findFirst().map(undelivered::get);
+    if (failure.isPresent() && Rule.R5.holds()) {
+      throw failure.get();
     }
   }
 
-  /** One that the namespace says is owed, or may come to be. */
-  private Optional<ChunkId> firstOwed(List<ChunkId> ids) {
+  /** Those that the namespace says are owed, or may come to be. */
+  private Set<ChunkId> owed(List<ChunkId> ids) {
+    var owed = new TreeSet<ChunkId>();
     for (int from = 0; from < ids.size(); from += NamespaceQuery.MAX_CHUNKS) {
       List<ChunkId> some =
           ids.subList(from, Math.min(ids.size(), from + NamespaceQuery.MAX_CHUNKS));
@@ -438,11 +450,11 @@ public final class Resync {
       }
       for (int i = 0; i < some.size(); i++) {
         if (states.get(i) == ChunkState.OWED || states.get(i) == ChunkState.OPEN) {
-          return Optional.of(some.get(i));
+          owed.add(some.get(i));
         }
       }
     }
-    return Optional.empty();
+    return owed;
   }
 
   private void pull(
@@ -464,7 +476,7 @@ public final class Resync {
         if (failure.code() != ErrorCode.CHUNK_ABSENT || offset == 0 || tries == PART_TRIES) {
           throw failure;
         }
-        if (firstOwed(List.of(chunk.id())).isEmpty()) {
+        if (owed(List.of(chunk.id())).isEmpty()) {
           throw failure;
         }
         env.sleep(LOOK_NANOS);

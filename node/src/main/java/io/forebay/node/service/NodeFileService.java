@@ -242,7 +242,18 @@ public final class NodeFileService implements FileService {
   private void removeSealed(String name) {
     Optional<Bucket> found = plane.newest().bucket(name);
     if (found.isPresent() && isSealed(found.get())) {
-      cluster(new ClusterCommand.RemoveBucket(name, found.get().id()));
+      remove(found.get());
+    }
+  }
+
+  private void remove(Bucket sealed) {
+    try {
+      cluster(new ClusterCommand.RemoveBucket(sealed.name(), sealed.id()));
+    } catch (ForebayException failure) {
+      if (failure.code() != ErrorCode.NO_SUCH_BUCKET) {
+        throw failure;
+      }
+      // Somebody else ended the same removal.
     }
   }
 
@@ -275,7 +286,7 @@ public final class NodeFileService implements FileService {
         env.sleep(FLUSH_LOOK_NANOS); // nothing is to be sent, and something may still land
       }
     }
-    cluster(new ClusterCommand.RemoveBucket(name, bucket.id()));
+    remove(bucket);
   }
 
   /** A bucket is sealed for good, so that it can be removed is found out before. */

@@ -210,7 +210,7 @@ public final class Body implements AutoCloseable {
    * circle.
    *
    * @throws ForebayException BUSY when others keep the memory for too long: half a minute in which
-   *     nobody is given any, or some ten minutes whatever others are given
+   *     nobody of its family of groups is given any, or some ten minutes whatever others are given
    */
   private int reserve() {
     long left = expectedLengthBytes.isEmpty() ? 0 : expectedLengthBytes.getAsLong() - lengthBytes;

@@ -125,16 +125,12 @@ public final class WriteMemory {
 
   /**
    * Whether a later one has to let it go first; for a while only, where the later one wants less.
-   * Families do not stand behind each other, for what they leave to each other is theirs; but for
-   * the first chunk of a family that is larger than that.
+   * Families do not stand behind each other, for what one leaves to the others is theirs; but for
+   * the first chunk of a family that has nothing, which several others would take it from.
    */
   private boolean isFirst(Waiter before, Family family, long wanted) {
-    return (before.family.equals(family) || findsTooLittle(before))
+    return (before.family.equals(family) || !heldBytes.containsKey(before.family))
         && (before.bytes <= wanted || Math.floorMod(env.nanoTime(), SPAN_NANOS) < FIRST_NANOS);
-  }
-
-  private boolean findsTooLittle(Waiter waiter) {
-    return !heldBytes.containsKey(waiter.family) && waiter.bytes > totalBytes - ofOneBytes();
   }
 
   /** A family that has nothing gets its first chunk, however large. */

@@ -132,7 +132,8 @@ class FencesTest {
   private void heard(NodeRecord node, List<ControlMessage.Heartbeat.VolumeStats> volumes) {
     fences.heard(
         new ControlMessage.Heartbeat(
-            node.id(), node.registration(), machine.image().version(), volumes));
+            node.id(), node.registration(), machine.image().version(), volumes),
+        node.state() == NodeState.DOWN);
   }
 
   /** Heartbeats of all that live and have not said anything of others. */
@@ -438,6 +439,93 @@ class FencesTest {
     fences.clear();
     assertThat(isOut(4)).isFalse();
     assertThat(look()).isEmpty();
+  }
+
+  /** Or it could not be put out for ten seconds, and its word counted meanwhile. */
+  @Test
+  void aNewLeaderSeesWhoComesBack() {
+    cluster(5);
+    accuses(4, 4);
+    look();
+    fences.clear();
+    accuses(4);
+    register(4, "");
+    promoteAll();
+    accuses(4, 3);
+    accuses(0, 3);
+    assertThat(look()).isEmpty();
+    accuses(0, 4);
+    accuses(1, 4);
+    assertThat(look()).contains(id(4));
+    env.pass(59_900);
+    look();
+    assertThat(isOut(4)).isTrue();
+  }
+
+  /** What is said of it may be of when it was cut off, be it the leader of then. */
+  @Test
+  void whomANewLeaderDoesNotHearOfDoesNotComeBackAsASlowOne() {
+    cluster(5);
+    beats();
+    fences.clear();
+    accuses(0, 4);
+    accuses(1, 4);
+    fences.silent(
+        new ClusterCommand.ExpelNodes.Run(
+            id(4), machine.image().node(id(4)).orElseThrow().registration()));
+    expel(4);
+    accuses(4);
+    register(4, "");
+    promoteAll();
+    accuses(4);
+    for (int i = 0; i < 5; i++) {
+      accuses(0, 4);
+      accuses(1, 4);
+      assertThat(look()).isEmpty();
+      env.pass(200);
+    }
+  }
+
+  @Test
+  void whoHasStartedAnewAndIsFoundSlowIsNotBelievedAboutOthers() {
+    cluster(3);
+    beats();
+    expel(2);
+    register(2, "");
+    promoteAll();
+    for (int i = 0; i < 5; i++) {
+      accuses(2, 1);
+      accuses(0, 2);
+      accuses(1, 2);
+      assertThat(look()).isEmpty();
+      env.pass(100);
+    }
+    env.pass(9_500);
+    accuses(2, 1);
+    accuses(0, 2);
+    accuses(1, 2);
+    assertThat(look()).contains(id(2));
+  }
+
+  @Test
+  void whoIsOutByTheWordOfOneThatTwoFindSlowComesBackAndThatOneGoes() {
+    cluster(3);
+    accuses(2, 1);
+    look();
+    env.pass(350);
+    accuses(2, 1);
+    assertThat(look()).contains(id(1));
+    accuses(0, 2);
+    look();
+    assertThat(isOut(1)).isTrue(); // one word may be any
+    accuses(1, 2);
+    look();
+    assertThat(isOut(1)).isFalse();
+    register(1, "");
+    promoteAll();
+    accuses(0, 2);
+    accuses(1, 2);
+    assertThat(look()).contains(id(2));
   }
 
   @Test

@@ -44,6 +44,13 @@ class RepairOrderTest {
     assertThat(next(1, Map.of(1, 1, 2, 2, 3, 0))).containsExactly(3);
   }
 
+  /** Else what failed for long waited until the newer one had failed as often. */
+  @Test
+  void whoComesLaterDoesNotPassForEver() {
+    assertThat(next(100, Map.of(1, 1))).containsOnly(1);
+    assertThat(next(4, Map.of(1, 1, 2, 1))).containsExactly(1, 2, 1, 2);
+  }
+
   @Test
   void whatIsWantedNoMoreBeginsAnew() {
     assertThat(next(3, Map.of(1, 1, 2, 2))).containsExactly(1, 1, 2);

@@ -152,21 +152,28 @@ final class BodyTest {
     all.release(family, 5L * CHUNK);
   }
 
-  /** A family that has nothing, and wants more than others leave to it. */
+  /** Of a family that has nothing. */
   @Test
-  void aLargeFirstChunkIsServedAlsoBesideAnotherFamilyThatTakesAll() {
+  void aFirstChunkIsServedAlsoBesideOtherFamiliesThatTakeAll() {
     var clock = new StillEnv();
     var all = new WriteMemory(clock, plane, 8L * CHUNK);
-    var other = new Family(2, 1, Durability.REPLICATED);
-    assertThat(all.tryAcquire(other, 6L * CHUNK)).isTrue();
+    var one = new Family(2, 1, Durability.REPLICATED);
+    var another = new Family(3, 1, Durability.REPLICATED);
+    assertThat(all.tryAcquire(one, 6L * CHUNK)).isTrue();
+    assertThat(all.tryAcquire(another, CHUNK)).isTrue();
     WriteMemory.Turn turn = all.turn();
-    assertThat(all.acquire(BUCKET.family(), 4L * CHUNK, turn, clock.nanoTime())).isFalse();
-    assertThat(all.tryAcquire(other, 1)).isFalse();
-    all.release(other, 2L * CHUNK);
-    assertThat(all.acquire(BUCKET.family(), 4L * CHUNK, turn, clock.nanoTime())).isTrue();
+    assertThat(all.acquire(BUCKET.family(), 2L * CHUNK, turn, clock.nanoTime())).isFalse();
+    assertThat(all.tryAcquire(one, 1)).isFalse();
+    assertThat(all.tryAcquire(another, 1)).isFalse();
+    clock.pass(10_000);
+    assertThat(all.tryAcquire(another, 1)).isTrue();
+    all.release(another, CHUNK);
+    assertThat(all.acquire(BUCKET.family(), 2L * CHUNK, turn, clock.nanoTime())).isFalse();
+    all.release(another, 1);
+    assertThat(all.acquire(BUCKET.family(), 2L * CHUNK, turn, clock.nanoTime())).isTrue();
     all.leave(turn);
-    all.release(other, 4L * CHUNK);
-    all.release(BUCKET.family(), 4L * CHUNK);
+    all.release(one, 6L * CHUNK);
+    all.release(BUCKET.family(), 2L * CHUNK);
   }
 
   /** Its clock begins with the test. */
