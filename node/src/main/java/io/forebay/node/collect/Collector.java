@@ -35,6 +35,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -63,6 +64,9 @@ public final class Collector {
   private final Fill fill;
   private final Recency recency;
   private final long pauseNanos;
+  // Did not answer since the last round began.
+  private final Set<NodeId> silent = new ConcurrentSkipListSet<>();
+  private long waitedNanos; // for other nodes, in this look
   private final AtomicLong garbageBytes = new AtomicLong();
   private final AtomicLong evictedBytes = new AtomicLong();
 
@@ -103,6 +107,7 @@ public final class Collector {
     long dueNanos = env.nanoTime() + pauseNanos;
     while (true) {
       fill.awaitWanted(dueNanos);
+      waitedNanos = 0;
       long beganNanos = env.nanoTime();
       boolean due = beganNanos - dueNanos >= 0;
       try {
@@ -119,33 +124,29 @@ public final class Collector {
       }
       long endedNanos = env.nanoTime();
       dueNanos = due ? endedNanos + pauseNanos : dueNanos;
-      env.sleep(Math.max(LEAST_PAUSE_NANOS, PAUSE_TIMES * (endedNanos - beganNanos)));
+      env.sleep(Math.max(LEAST_PAUSE_NANOS, PAUSE_TIMES * (endedNanos - beganNanos - waitedNanos)));
     }
   }
 
   /** One round over all volumes. */
   public void round() {
     Map<VolumeId, Fill.Want> wants = fill.takeWants();
-    var silent = new TreeSet<NodeId>();
+    silent.clear();
     for (Volume volume : volumes.all()) {
-      look(volume, wants.get(volume.id()) == Fill.Want.REFUSED, Optional.of(silent));
+      look(volume, wants.get(volume.id()) == Fill.Want.REFUSED);
     }
   }
 
   private void makeRoom() {
     fill.takeWants()
         .forEach((id, want) ->
-            volumes
-                .volume(id)
-                .ifPresent(volume -> look(volume, want == Fill.Want.REFUSED, Optional.empty())));
+            volumes.volume(id).ifPresent(volume -> look(volume, want == Fill.Want.REFUSED)));
   }
 
   /**
    * @param refused whether it had no room for a chunk: then what it holds is what it can hold
-   * @param silent nodes that did not answer in this round; empty: nobody is asked, for there is
-   *     haste
    */
-  private void look(Volume volume, boolean refused, Optional<Set<NodeId>> silent) {
+  private void look(Volume volume, boolean refused) {
     if (volume.fault().isPresent()) {
       return; // nothing can be deleted there any more
     }
@@ -155,7 +156,7 @@ public final class Collector {
         refused ? Math.min(usage.usedBytes(), usage.capacityBytes()) : usage.capacityBytes();
     var look = new Look(new Coldest(fill.excessBytes(fullBytes, usage.usedBytes())));
     for (GroupId group : volume.groups()) {
-      collect(volume, group, silent.flatMap(nodes -> heldByMembers(volume, group, nodes)), look);
+      collect(volume, group, look);
     }
     // Clean chunks go only where garbage did not make room enough.
     List<StoredChunk> evicted =
@@ -214,7 +215,8 @@ public final class Collector {
     }
   }
 
-  private void collect(Volume volume, GroupId group, Optional<Elsewhere> elsewhere, Look look) {
+  private void collect(Volume volume, GroupId group, Look look) {
+    Optional<Elsewhere> elsewhere = heldByMembers(volume, group);
     Optional<ChunkId> after = Optional.empty();
     while (true) {
       List<StoredChunk> page = volume.list(group, after, NamespaceQuery.MAX_CHUNKS);
@@ -280,7 +282,7 @@ public final class Collector {
    * What members in sync hold of a group that this volume has left. In sync does not prove it: a
    * member's disk may have lost a chunk, or the group may have been revived without this volume.
    */
-  private Optional<Elsewhere> heldByMembers(Volume volume, GroupId id, Set<NodeId> silent) {
+  private Optional<Elsewhere> heldByMembers(Volume volume, GroupId id) {
     if (!hasLeft(volume, id)) {
       return Optional.empty();
     }
@@ -291,6 +293,7 @@ public final class Collector {
     for (Member member : group.in(MemberState.IN_SYNC)) {
       Optional<NodeId> node = image.volume(member.volume()).map(VolumeRecord::node);
       if (node.isPresent() && held.size() < all && !silent.contains(node.get())) {
+        long askedNanos = env.nanoTime();
         try {
           lists.all(node.get(), member.volume(), id, group.epoch()).stream()
               .filter(listed -> isSame(volume, listed))
@@ -301,6 +304,8 @@ public final class Collector {
           }
           // It is away for now: what others do not hold either is kept until the next round.
           silent.add(node.get());
+        } finally {
+          waitedNanos += env.nanoTime() - askedNanos;
         }
       }
     }
