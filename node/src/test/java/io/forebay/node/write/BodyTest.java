@@ -62,7 +62,7 @@ final class BodyTest {
           0);
 
   private final TestEnv real = new TestEnv();
-  private final Env env = new Fast(real);
+  private final Env env = new Clock(real, 0, 100);
   private final SlabPool pool = new SlabPool(env, CHUNK, 1);
   private final Plane plane = new Plane();
   private final Session session = new Session(env, plane, SELF);
@@ -102,7 +102,7 @@ final class BodyTest {
   /** Else a large chunk stood for as long as there are small ones. */
   @Test
   void whoCameFirstHasTheMemoryFirst() throws InterruptedException {
-    var clock = new Since(real);
+    var clock = new Clock(real, real.nanoTime(), 1);
     var all = new WriteMemory(clock, plane, 8L * CHUNK);
     Family family = BUCKET.family();
     var other = new Family(2, 1, Durability.REPLICATED);
@@ -176,19 +176,11 @@ final class BodyTest {
     all.release(BUCKET.family(), 2L * CHUNK);
   }
 
-  /** Its clock begins with the test. */
-  private static final class Since implements Env {
-    private final Env real;
-    private final long beganNanos;
-
-    Since(Env real) {
-      this.real = real;
-      this.beganNanos = real.nanoTime();
-    }
-
+  /** Its clock begins at some time of another one, and goes so many times as fast. */
+  private record Clock(TestEnv real, long beginNanos, int times) implements Env {
     @Override
     public long nanoTime() {
-      return real.nanoTime() - beganNanos;
+      return (real.nanoTime() - beginNanos) * times;
     }
 
     @Override
@@ -208,37 +200,7 @@ final class BodyTest {
 
     @Override
     public Timer schedule(long delayNanos, Runnable callback) {
-      return real.schedule(delayNanos, callback);
-    }
-  }
-
-  /** Its clock goes a hundred times as fast. */
-  private record Fast(TestEnv real) implements Env {
-    private static final int TIMES = 100;
-
-    @Override
-    public long nanoTime() {
-      return real.nanoTime() * TIMES;
-    }
-
-    @Override
-    public long wallMillis() {
-      return real.wallMillis();
-    }
-
-    @Override
-    public RandomGenerator random() {
-      return real.random();
-    }
-
-    @Override
-    public Thread spawn(String name, Runnable task) {
-      return real.spawn(name, task);
-    }
-
-    @Override
-    public Timer schedule(long delayNanos, Runnable callback) {
-      return real.schedule(delayNanos / TIMES, callback);
+      return real.schedule(delayNanos / times, callback);
     }
   }
 

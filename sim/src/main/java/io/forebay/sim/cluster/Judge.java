@@ -1011,7 +1011,13 @@ final class Judge implements SimLinks.Observer {
       for (int i = 0; i < all.size(); i++) {
         Group group = groups.get(all.get(i).group());
         boolean member = group != null && group.member(each.getKey()).isPresent();
-        if (states.get(i) == ChunkState.GARBAGE || !member) {
+        // Of a body whose client died the handle stays for minutes, and whoever left its group
+        // keeps what no member has.
+        boolean only =
+            group != null
+                && keep(states.get(i))
+                && holders(group, all.get(i).id(), each.getKey()) == 0;
+        if (states.get(i) == ChunkState.GARBAGE || (!member && !only)) {
           found.add(each.getKey() + " holds " + all.get(i) + ", " + states.get(i));
         }
       }
