@@ -296,8 +296,7 @@ public final class Checkpoint {
 
   /** How full the disks are, of what has to be kept. */
   private DoubleSummaryStatistics fills() {
-    return judge.pinned().values().stream()
-        .mapToLong(groups -> groups.values().stream().mapToLong(Long::longValue).sum())
+    return judge.pinnedBytes().values().stream()
         .mapToDouble(bytes -> (double) bytes / JOINED_CAPACITY_BYTES)
         .summaryStatistics();
   }
@@ -553,6 +552,8 @@ public final class Checkpoint {
                 + what
                 + "; weak are "
                 + judge.image().groups().stream().filter(group -> !whole(group)).toList()
+                + "; that may not be evicted "
+                + judge.pinnedBytes()
                 + "; without their disks "
                 + judge.strangers()
                 + "; left over "

@@ -925,6 +925,15 @@ final class Judge implements SimLinks.Observer {
     return pinned;
   }
 
+  /** Of what each volume holds as a member, the bytes that may not be evicted. */
+  Map<VolumeId, Long> pinnedBytes() {
+    var bytes = new TreeMap<VolumeId, Long>();
+    pinned()
+        .forEach((volume, groups) ->
+            bytes.put(volume, groups.values().stream().mapToLong(Long::longValue).sum()));
+    return bytes;
+  }
+
   /** What may rot on a disk: what another member of its group holds a good copy of. */
   List<ChunkId> mayRot(VolumeId volume) {
     MemoryVolume.Disk disk = disks.get(volume);

@@ -6,6 +6,7 @@ import io.forebay.core.cluster.ClusterCommand;
 import io.forebay.core.cluster.ClusterResult;
 import io.forebay.core.error.ForebayException;
 import io.forebay.core.id.BucketId;
+import io.forebay.core.id.NodeId;
 import io.forebay.sim.world.SimEnv;
 import io.forebay.sim.world.SimWorld;
 import java.util.Optional;
@@ -102,7 +103,7 @@ final class Operators {
           refused(
               node,
               random.nextBoolean()
-                  ? new ClusterCommand.Drain(SimCluster.name(cluster.size()), true)
+                  ? new ClusterCommand.Drain(new NodeId("nobody"), true)
                   : new ClusterCommand.RemoveBucket("nobody's", new BucketId(99)));
     }
   }
