@@ -172,14 +172,13 @@ final class Fences {
       Optional<NodeRecord> node = image.node(each.getKey());
       if (node.isEmpty() || node.get().registration() != fence.registration()) {
         // It has started anew, or is of a version that knows nothing of this: not twice at once.
-        lift(each.getKey(), fence, Math.max(now, fence.untilNanos()));
+        lift(each.getKey(), fence.lengthNanos(), Math.max(now, fence.untilNanos()));
       } else if (now - fence.untilNanos() >= 0 || !cluster.spares(node.get())) {
-        lift(each.getKey(), fence, now);
+        lift(each.getKey(), fence.lengthNanos(), now);
         return Optional.empty(); // who comes back may be what another one can be spared for
       } else if (isOutvoted(node.get(), fence, cluster, doubtful)) {
         LOG.warn("node {} was put out by the word of a slow one", node.get().id());
-        lift(
-            each.getKey(), new Fence(fence.registration(), now, 0, fence.by(), fence.facts()), now);
+        lift(each.getKey(), 0, now); // not doubted
         return Optional.empty();
       } else if (node.get().state() != NodeState.DOWN) {
         return Optional.of(run(node.get())); // it was not logged
@@ -225,10 +224,10 @@ final class Fences {
     return new ClusterCommand.ExpelNodes.Run(node.id(), node.registration());
   }
 
-  private void lift(NodeId node, Fence fence, long now) {
+  private void lift(NodeId node, long lengthNanos, long now) {
     LOG.info("node {} may take writes again", node);
     fences.remove(node);
-    past.put(node, new Past(fence.lengthNanos(), now));
+    past.put(node, new Past(lengthNanos, now));
   }
 
   private boolean mayBeOut(NodeId node, long now) {
